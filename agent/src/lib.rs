@@ -1,0 +1,1 @@
+//! Runs typed steps on a node and reports.

@@ -1,0 +1,1 @@
+//! Everything the coordinator concludes; nothing is performed here.

@@ -1,0 +1,1 @@
+//! Makes and removes the nodes of a lab on this host.

@@ -1,0 +1,1 @@
+//! How every daemon of Drillyard starts, logs, secures itself and stops.

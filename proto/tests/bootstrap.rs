@@ -1,0 +1,32 @@
+//! The generated code is checked in; this test makes it anew and fails when it differs.
+//!
+//! After a change of the schema: `DRILLYARD_REGENERATE=1 cargo test -p proto --test bootstrap`.
+
+use std::path::Path;
+
+#[test]
+fn generated_code_is_current() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let made = tempfile::tempdir().expect("temporary directory");
+    let files = protox::compile(["drillyard/v1/drillyard.proto"], [root]).expect("the schema compiles");
+    tonic_prost_build::configure()
+        .build_transport(true)
+        .out_dir(made.path())
+        .skip_debug([
+            "drillyard.v1.StepSecret",
+            "drillyard.v1.EnrolRequest",
+            "drillyard.v1.MintUserDataResponse",
+        ])
+        .compile_fds(files)
+        .expect("code generation");
+    let fresh = std::fs::read_to_string(made.path().join("drillyard.v1.rs")).expect("generated file");
+    let kept = root.join("src/gen/drillyard.v1.rs");
+    if std::env::var_os("DRILLYARD_REGENERATE").is_some() {
+        std::fs::write(&kept, &fresh).expect("write generated file");
+    }
+    let current = std::fs::read_to_string(&kept).expect("checked-in file");
+    assert!(
+        fresh == current,
+        "proto/src/gen is stale: set DRILLYARD_REGENERATE=1 and run this test again"
+    );
+}
