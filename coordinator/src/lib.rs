@@ -1,1 +1,32 @@
-//! Performs what the domain concludes.
+//! Performs what the domain concludes: the daemon with its listeners, its log and its one loop, and the command line.
+//!
+//! ```text
+//! session_grpc ─► agents ─► engine (domain::machine) ─► journal ─► effects ─► session_grpc, host_steps
+//! cli ─► operator_grpc ─► engine;   journal ─► projection ─► operator_grpc ─► cli
+//! ```
+
+pub mod agents;
+pub mod authority;
+pub mod cli;
+pub mod clock;
+pub mod components;
+pub mod daemon;
+pub mod daemon_record;
+pub mod effects;
+pub mod engine;
+pub mod enrol_grpc;
+pub mod exit;
+pub mod files;
+pub mod host_facts;
+pub mod host_steps;
+pub mod journal;
+pub mod net;
+pub mod operator_auth;
+pub mod operator_grpc;
+pub mod places;
+pub mod plan_store;
+pub mod projection;
+pub mod session_grpc;
+pub mod status;
+pub mod step_secrets;
+pub mod user_data;

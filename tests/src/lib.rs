@@ -1,1 +1,4 @@
-//! End-to-end scenarios and their harness.
+//! What scenarios share: the real program in a lab of their own, and waiting on predicates.
+
+pub mod lab;
+pub mod patience;

@@ -37,6 +37,7 @@ disabled_plugins = [
 ]
 C
 chroot "$root" containerd --config /run/config.toml &
+containerd=$!
 tries=0
 until chroot "$root" ctr version > /dev/null 2>&1; do
     tries=$((tries + 1))
@@ -52,6 +53,6 @@ for image in $(chroot "$root" ctr --namespace k8s.io images list --quiet); do
 done
 chroot "$root" ctr --namespace k8s.io images check
 # An orderly end writes the databases out.
-kill -TERM %1
-wait %1 || true
+kill -TERM "$containerd"
+wait "$containerd"
 sync -f "$store"

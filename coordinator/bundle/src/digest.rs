@@ -1,90 +1,130 @@
-//! SHA-256 of bytes, files and recipes, always as lower-case hexadecimal text.
+//! SHA-256 of files, of trees, and of recipes (everything that goes into an artefact).
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest, Sha256};
 
-/// Digest of `bytes`.
+use crate::error::{At, BuildError};
+
+/// Lower-case hexadecimal SHA-256 of some bytes.
 pub(crate) fn of_bytes(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// Size and digest of the file at `path`.
-pub(crate) fn of_file(path: &Path) -> io::Result<(u64, String)> {
-    let mut file = File::open(path)?;
-    let mut hasher = Hashing::new(io::sink());
-    let size = copy(&mut file, &mut hasher)?;
-    Ok((size, hasher.finish().1))
-}
-
-/// Copies with a buffer that fits large files; `io::copy`'s is small for hashing.
-pub(crate) fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<u64> {
-    let mut buffer = vec![0_u8; 256 * 1024];
-    let mut total = 0;
+/// Digest and length of a file.
+pub(crate) fn of_file(path: &Path) -> Result<(String, u64), BuildError> {
+    let mut file = File::open(path).at("open", path)?;
+    let mut sink = Hashing::new(io::sink());
+    let mut buffer = vec![0; 1 << 18];
     loop {
-        let read = from.read(&mut buffer)?;
-        if read == 0 {
-            return Ok(total);
+        let n = file.read(&mut buffer).at("read", path)?;
+        if n == 0 {
+            break;
         }
-        to.write_all(buffer.get(..read).unwrap_or_default())?;
-        total += u64::try_from(read).unwrap_or_default();
+        sink.write_all(&buffer[..n]).at("hash", path)?;
     }
+    let (sha, bytes, _) = sink.finish();
+    Ok((sha, bytes))
 }
 
-/// A writer that hashes and counts what passes through it.
-pub(crate) struct Hashing<W> {
-    inner: W,
-    hasher: Sha256,
-    written: u64,
+/// Digest of a folder and the bytes of its files. Path, type, mode, owner and content count; times do not.
+pub(crate) fn of_tree(root: &Path) -> Result<(String, u64), BuildError> {
+    let mut recipe = Recipe::new("tree");
+    let mut total = 0;
+    for entry in walkdir::WalkDir::new(root).min_depth(1).sort_by_file_name() {
+        let entry = entry.map_err(io::Error::from).at("walk", root)?;
+        let path = entry.path();
+        let meta = path.symlink_metadata().at("inspect", path)?;
+        let name = path.strip_prefix(root).unwrap_or(path);
+        recipe.add("path", name.as_os_str().as_bytes());
+        recipe.add(
+            "mode",
+            format!("{:o} {} {}", meta.mode(), meta.uid(), meta.gid()).as_bytes(),
+        );
+        let kind = meta.file_type();
+        if kind.is_symlink() {
+            recipe.add(
+                "link",
+                fs::read_link(path).at("read", path)?.as_os_str().as_bytes(),
+            );
+        } else if kind.is_file() {
+            let (sha, bytes) = of_file(path)?;
+            total += bytes;
+            recipe.add("file", sha.as_bytes());
+        } else if kind.is_char_device() || kind.is_block_device() {
+            recipe.add("device", &meta.rdev().to_le_bytes());
+        }
+    }
+    Ok((recipe.finish(), total))
 }
 
-impl<W: Write> Hashing<W> {
-    pub(crate) fn new(inner: W) -> Self {
-        Self { inner, hasher: Sha256::new(), written: 0 }
-    }
+/// Collects named inputs. Lengths are part of it, so that two different lists never look alike.
+pub(crate) struct Recipe(Sha256);
 
-    /// The inner writer, the digest and the number of bytes.
-    pub(crate) fn finish(self) -> (W, String, u64) {
-        (self.inner, hex::encode(self.hasher.finalize()), self.written)
-    }
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.hasher.update(bytes.get(..written).unwrap_or_default());
-        self.written += u64::try_from(written).unwrap_or_default();
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
-/// Digest of named inputs. Each name and value goes in with its length, so that no two lists collide by concatenation.
-#[derive(Clone)]
-pub(crate) struct RecipeDigest(Sha256);
-
-impl RecipeDigest {
+impl Recipe {
+    /// Starts a recipe of one kind; the kind keeps equal inputs of different kinds apart.
     pub(crate) fn new(kind: &str) -> Self {
-        let mut digest = Self(Sha256::new());
-        digest.input("kind", kind);
-        digest
+        let mut recipe = Recipe(Sha256::new());
+        recipe.add("kind", kind.as_bytes());
+        recipe
     }
 
-    pub(crate) fn input(&mut self, name: &str, value: impl AsRef<[u8]>) -> &mut Self {
-        for part in [name.as_bytes(), value.as_ref()] {
-            self.0.update(u64::try_from(part.len()).unwrap_or_default().to_le_bytes());
+    /// Adds one named input.
+    pub(crate) fn add(&mut self, name: &str, value: &[u8]) {
+        for part in [name.as_bytes(), value] {
+            self.0.update(part.len().to_string().as_bytes());
+            self.0.update(b":");
             self.0.update(part);
         }
-        self
+    }
+
+    /// Adds a value as its canonical JSON (struct fields keep their order).
+    pub(crate) fn add_json<T: serde::Serialize>(&mut self, name: &str, value: &T) {
+        let text = serde_json::to_string(value).unwrap_or_default();
+        self.add(name, text.as_bytes());
     }
 
     pub(crate) fn finish(self) -> String {
         hex::encode(self.0.finalize())
+    }
+}
+
+/// A writer that hashes and counts what passes.
+pub(crate) struct Hashing<W> {
+    inner: W,
+    sha: Sha256,
+    bytes: u64,
+}
+
+impl<W: Write> Hashing<W> {
+    pub(crate) fn new(inner: W) -> Self {
+        Hashing {
+            inner,
+            sha: Sha256::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Digest, length and the writer.
+    pub(crate) fn finish(self) -> (String, u64, W) {
+        (hex::encode(self.sha.finalize()), self.bytes, self.inner)
+    }
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.inner.write(buf)?;
+        self.sha.update(&buf[..n]);
+        self.bytes += u64::try_from(n).unwrap_or_default();
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 
@@ -93,26 +133,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn inputs_do_not_collide_by_concatenation() {
-        let digest = |parts: &[(&str, &str)]| {
-            let mut recipe = RecipeDigest::new("test");
-            for (name, value) in parts {
-                recipe.input(name, value);
-            }
-            recipe.finish()
+    fn parts_of_a_recipe_cannot_shift() {
+        let of = |a: &str, b: &str| {
+            let mut r = Recipe::new("t");
+            r.add(a, b.as_bytes());
+            r.finish()
         };
-        assert_ne!(digest(&[("a", "bc")]), digest(&[("ab", "c")]));
-        assert_ne!(digest(&[("a", "b"), ("c", "d")]), digest(&[("c", "d"), ("a", "b")]));
-        assert_eq!(digest(&[("a", "b")]), digest(&[("a", "b")]));
+        assert_ne!(of("ab", "c"), of("a", "bc"));
+        assert_eq!(of("ab", "c"), of("ab", "c"));
     }
 
     #[test]
-    fn hashing_writer_agrees_with_a_plain_digest() {
-        let mut writer = Hashing::new(Vec::new());
-        writer.write_all(b"drill").unwrap();
-        writer.write_all(b"yard").unwrap();
-        let (bytes, digest, written) = writer.finish();
-        assert_eq!((bytes.as_slice(), written), (b"drillyard".as_slice(), 9));
-        assert_eq!(digest, of_bytes(b"drillyard"));
+    fn a_tree_digest_sees_modes_and_ignores_times() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("f");
+        fs::write(&file, "x").unwrap();
+        let (first, bytes) = of_tree(dir.path()).unwrap();
+        assert_eq!(bytes, 1);
+        let old = std::time::SystemTime::UNIX_EPOCH;
+        File::options()
+            .write(true)
+            .open(&file)
+            .unwrap()
+            .set_modified(old)
+            .unwrap();
+        assert_eq!(of_tree(dir.path()).unwrap().0, first);
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        assert_ne!(of_tree(dir.path()).unwrap().0, first);
     }
 }

@@ -1,92 +1,129 @@
-//! Why a build stopped. Each variant says its own level only; causes are the source.
+//! Why a build stopped. Each text says only its own level; the cause is the error's source.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::artefact::ArtefactId;
 use crate::manifest::ManifestError;
-use crate::recipe::RecipeError;
+use crate::pull::PullError;
+use crate::spec::SpecError;
 
-/// Error of [`crate::Builder::build`] and [`crate::Builder::plan`].
+/// Why the bundle could not be made. Nothing half-made stands under a final name after any of these.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BuildError {
-    /// The recipe cannot be used.
-    #[error("the bundle's recipe is not usable")]
-    Recipe(#[from] RecipeError),
-    /// The manifest cannot be read or written.
-    #[error("the bundle's manifest is not usable")]
-    Manifest(#[from] ManifestError),
     /// A file operation failed.
-    #[error("cannot {action} {path}")]
+    #[error("cannot {doing} {}", path.display())]
     Io {
         /// What was tried, as a verb.
-        action: &'static str,
-        /// On what.
+        doing: &'static str,
+        /// The file or folder.
         path: PathBuf,
-        /// Why not.
+        /// The system's answer.
         #[source]
-        source: io::Error,
+        source: std::io::Error,
     },
-    /// A program that the builder runs is not installed.
-    #[error("{tool} is not installed; Debian package: {package}")]
-    MissingTool {
-        /// The command's name.
-        tool: String,
-        /// What to install.
-        package: &'static str,
+    /// `bundle.yaml` is not usable.
+    #[error("the bundle's description is not usable")]
+    Spec(#[from] SpecError),
+    /// An earlier manifest is not readable.
+    #[error("the bundle's manifest is not usable")]
+    Manifest(#[from] ManifestError),
+    /// An image could not be pulled.
+    #[error("cannot pull the image of {artefact}")]
+    Pull {
+        /// The image's name in `bundle.yaml`.
+        artefact: String,
+        /// What the registry or the network said.
+        #[source]
+        source: PullError,
     },
-    /// A command ended badly.
-    #[error("{artefact}: {program} ended with {status}; log: {log}; its last lines:\n{tail}")]
-    Command {
-        /// What was being made.
-        artefact: ArtefactId,
-        /// The command's name.
-        program: String,
-        /// How it ended.
-        status: String,
-        /// Its whole output.
-        log: PathBuf,
-        /// The last 20 lines of it.
-        tail: String,
-    },
-    /// Too little room for the next step.
-    #[error("{artefact} needs {need_mib} MiB below {path} while it is made, {have_mib} MiB are free")]
-    DiskFull {
-        /// What would be made.
-        artefact: ArtefactId,
-        /// Where.
+    /// Another builder works on the same cache.
+    #[error("another builder holds {}", path.display())]
+    Locked {
+        /// The lock file; it names the holder's process id.
         path: PathBuf,
-        /// Peak need.
+    },
+    /// Not enough room; checked before anything is built.
+    #[error("building needs {need_mib} MiB at {}, which has {have_mib} MiB free", path.display())]
+    NoSpace {
+        /// The cache folder.
+        path: PathBuf,
+        /// MiB needed at the peak.
         need_mib: u64,
-        /// Free for this user.
+        /// MiB free now.
         have_mib: u64,
     },
-    /// The old tree or store is mounted by a running node.
-    #[error("{path} is in use by a mounted node; stop the lab before it is rebuilt")]
+    /// A tool that building needs is not installed.
+    #[error("the tool `{tool}` that builds {artefact} cannot be started")]
+    MissingTool {
+        /// The command.
+        tool: String,
+        /// What it was to build.
+        artefact: String,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A tool failed.
+    #[error("building {artefact} failed: {status}; log {}, which ends with:\n{tail}", log.display())]
+    Failed {
+        /// What was being built.
+        artefact: String,
+        /// The tool's exit status.
+        status: String,
+        /// The whole log.
+        log: PathBuf,
+        /// The log's last 20 lines.
+        tail: String,
+    },
+    /// The description names another version than the module pins: a label must say what is really inside.
+    #[error("module {module} pins {of} at {found}, and the description says {said}")]
+    VersionDiffers {
+        /// The module's folder.
+        module: String,
+        /// The Go module path.
+        of: String,
+        /// The version in go.mod.
+        found: String,
+        /// The version in the description.
+        said: String,
+    },
+    /// An image is larger than its description allows.
+    #[error("image {image} is {mib} MiB unpacked, more than its limit of {limit_mib} MiB")]
+    TooLarge {
+        /// The image's name.
+        image: String,
+        /// Its unpacked size.
+        mib: u64,
+        /// The limit.
+        limit_mib: u64,
+    },
+    /// Nodes run on what would be replaced.
+    #[error("{} is in use by running nodes and must be rebuilt; take the lab down first", path.display())]
     InUse {
-        /// What is mounted.
+        /// The tree.
         path: PathBuf,
     },
-    /// A part needs something that was not made.
-    #[error("{artefact} needs {needs}, which is not there")]
-    MissingPart {
-        /// What was being made.
-        artefact: ArtefactId,
-        /// What is missing.
-        needs: String,
+    /// A tool's answer was not understood.
+    #[error("unexpected answer of `{tool}`: {answer}")]
+    Answer {
+        /// The command.
+        tool: String,
+        /// What it printed.
+        answer: String,
     },
-    /// Only a registry has it, and pulling is not possible.
-    #[error("source `pull` is not available: no artefact of this recipe names a registry digest")]
-    PullUnavailable,
 }
 
-/// Names the operation and the path of an I/O error.
+/// Adds what was tried, and on what, to an I/O error.
 pub(crate) trait At<T> {
-    fn at(self, action: &'static str, path: &Path) -> Result<T, BuildError>;
+    fn at(self, doing: &'static str, path: &Path) -> Result<T, BuildError>;
 }
 
-impl<T> At<T> for io::Result<T> {
-    fn at(self, action: &'static str, path: &Path) -> Result<T, BuildError> {
-        self.map_err(|source| BuildError::Io { action, path: path.to_owned(), source })
+impl<T> At<T> for std::io::Result<T> {
+    fn at(self, doing: &'static str, path: &Path) -> Result<T, BuildError> {
+        self.map_err(|source| BuildError::Io {
+            doing,
+            path: path.to_owned(),
+            source,
+        })
     }
 }

@@ -1,45 +1,36 @@
-//! The bundle: everything a node needs that the host does not fetch at run time.
+//! The bundle: everything a lab's nodes need, made once and kept in the cache folder with a manifest of digests.
 //!
-//! One recipe (`values/bundle/bundle.yaml`) names programs, Debian trees, images, charts and the content store that
-//! nodes share. [`Builder::build`] makes what is missing or changed, [`Manifest`] says what there is, [`verify()`]
-//! compares it with the disk, and [`store::seed_node`] gives a node its share. The code knows no program by name.
-//!
-//! An artefact is kept when its *recipe digest* (of all that goes into it: pins, flags, Go version, recipe files)
-//! equals the recorded one and its bytes still have the recorded digest. Each artefact is recorded on its own, so an
-//! interrupted build goes on where it stopped.
+//! `values/bundle/bundle.yaml` says what there is ([`Spec`]); [`Builder`] makes what is missing or changed and
+//! writes [`Manifest`]; [`verify()`] reads every artefact again; [`store`] makes the ready content store and seeds
+//! nodes from it. All calls block. No program, image or chart is known by name here.
 
-pub mod paths;
-pub mod store;
-
-mod artefact;
 mod builder;
-mod chart;
-mod command;
-mod compile;
 mod digest;
+mod disk;
+mod durable;
 mod error;
+mod graph;
 mod image;
-mod inventory;
-mod layer;
 mod lock;
+mod make;
 mod manifest;
+pub mod paths;
 mod plan;
+mod process;
 mod progress;
+mod prune;
+pub mod pull;
 mod recipe;
-mod recipe_image;
-mod records;
-mod space;
-mod store_build;
-mod toolchain;
-mod tree;
-mod tree_digest;
+pub mod spec;
+mod state;
+pub mod store;
 mod verify;
 
-pub use artefact::{ArtefactId, ArtefactKind};
 pub use builder::{Builder, Source};
 pub use error::BuildError;
-pub use manifest::{Artefact, ImageInfo, Manifest, ManifestError};
-pub use plan::{Plan, PlannedStep, Reason};
+pub use graph::Kind;
+pub use manifest::{Artefact, ImageRecord, Manifest, ManifestError};
+pub use plan::{Plan, PlannedStep, Why};
 pub use progress::{Phase, Progress};
-pub use recipe::{Recipe, RecipeError};
-pub use verify::{Finding, VerifyReport, verify};
+pub use spec::{Spec, SpecError};
+pub use verify::{Fault, Finding, VerifyReport, verify};

@@ -1,94 +1,80 @@
-//! Where everything lies below the cache folder (`$DRILLYARD_CACHE`). The one place that knows the layout.
+//! Where each thing lies below the cache folder (`$DRILLYARD_CACHE`). The layout is a contract with scripts.
 
 use std::path::{Path, PathBuf};
 
-/// Folder of the programs that the host and the nodes run.
+/// A program of the bundle, for the host and for nodes: `bundle/bin/NAME`.
 #[must_use]
-pub fn bin(cache: &Path) -> PathBuf {
-    bundle(cache).join("bin")
+pub fn bin(cache: &Path, name: &str) -> PathBuf {
+    bundle(cache).join("bin").join(name)
 }
 
-/// One program of [`bin`].
-#[must_use]
-pub fn program(cache: &Path, name: &str) -> PathBuf {
-    bin(cache).join(name)
-}
-
-/// Folder of the image archives.
-#[must_use]
-pub fn images(cache: &Path) -> PathBuf {
-    bundle(cache).join("images")
-}
-
-/// Archive of one image, by the name it has in the recipe.
+/// An image archive: `bundle/images/NAME.tar`.
 #[must_use]
 pub fn image(cache: &Path, name: &str) -> PathBuf {
-    images(cache).join(format!("{name}.tar"))
+    bundle(cache).join("images").join(format!("{name}.tar"))
 }
 
-/// Folder of one unpacked Helm chart.
+/// An unpacked Helm chart: `bundle/charts/NAME`.
 #[must_use]
 pub fn chart(cache: &Path, name: &str) -> PathBuf {
     bundle(cache).join("charts").join(name)
 }
 
-/// The nodes' root file system: lower layer of every node's overlay, never written to.
+/// The agent for one target triple: `bundle/bin/NAME-TRIPLE`.
 #[must_use]
-pub fn rootfs_tree(cache: &Path) -> PathBuf {
-    cache.join("rootfs").join("tree")
+pub fn crate_bin(cache: &Path, name: &str, target: &str) -> PathBuf {
+    bin(cache, &format!("{name}-{target}"))
 }
 
-/// The shared content store; `containerd/` below it has the shape of `/var/lib/containerd`.
-#[must_use]
-pub fn store(cache: &Path) -> PathBuf {
-    cache.join("rootfs").join("store")
-}
-
-/// The folder that nodes see read-only as `/opt/drillyard/bundle`.
+/// What nodes see as `/opt/drillyard/bundle`.
 #[must_use]
 pub fn bundle(cache: &Path) -> PathBuf {
     cache.join("bundle")
 }
 
-/// The list of all artefacts.
+/// The manifest of the whole bundle.
 #[must_use]
 pub fn manifest(cache: &Path) -> PathBuf {
     bundle(cache).join("manifest.json")
 }
 
-/// Digest and package list of the root file system.
+/// The nodes' root file system, the lower folder of every node's overlay.
+#[must_use]
+pub fn rootfs_tree(cache: &Path) -> PathBuf {
+    rootfs(cache).join("tree")
+}
+
+/// Facts about the root file system: tree digest and Debian package versions.
 #[must_use]
 pub fn rootfs_manifest(cache: &Path) -> PathBuf {
-    cache.join("rootfs").join("manifest.json")
+    rootfs(cache).join("manifest.json")
 }
 
-/// Logs of each build step.
+/// The ready content store, what nodes see as `/opt/drillyard/store`; its state of containerd is in `containerd/`.
 #[must_use]
-pub fn logs(cache: &Path) -> PathBuf {
-    build(cache).join("log")
+pub fn store(cache: &Path) -> PathBuf {
+    rootfs(cache).join("store")
 }
 
-pub(crate) fn build(cache: &Path) -> PathBuf {
+/// The log of one artefact's build.
+#[must_use]
+pub fn log(cache: &Path, name: &str) -> PathBuf {
+    work(cache).join("log").join(format!("{name}.log"))
+}
+
+pub(crate) fn rootfs(cache: &Path) -> PathBuf {
+    cache.join("rootfs")
+}
+
+/// Everything that only building needs; safe to delete at the price of building again.
+pub(crate) fn work(cache: &Path) -> PathBuf {
     cache.join("build")
 }
 
-/// Programs and trees that only go into images.
-pub(crate) fn intermediates(cache: &Path) -> PathBuf {
-    build(cache).join("out")
+pub(crate) fn go_build(cache: &Path) -> PathBuf {
+    work(cache).join("go-build")
 }
 
-pub(crate) fn records(cache: &Path) -> PathBuf {
-    build(cache).join("state")
-}
-
-pub(crate) fn go_build_cache(cache: &Path) -> PathBuf {
-    build(cache).join("go-build")
-}
-
-pub(crate) fn go_module_cache(cache: &Path) -> PathBuf {
-    build(cache).join("go-mod")
-}
-
-pub(crate) fn lock(cache: &Path) -> PathBuf {
-    build(cache).join("lock")
+pub(crate) fn go_mod(cache: &Path) -> PathBuf {
+    work(cache).join("go-mod")
 }

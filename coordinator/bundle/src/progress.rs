@@ -1,37 +1,35 @@
-//! What the builder tells its caller while it works.
+//! What a build tells while it runs: typed, so that a terminal, a log and an event stream show it each in their way.
 
 use std::time::Duration;
 
-use crate::artefact::ArtefactId;
+use crate::graph::Kind;
 
-/// What is being done for an artefact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Another builder holds the cache's lock.
-    Waiting,
-    /// Recorded and verified: nothing to do.
-    Kept,
-    /// A compiler, a package manager or a container runtime works; reported again every second.
-    Building,
-    /// Done and recorded.
-    Done,
-    /// Cannot be made from this project, and nothing that is there needs it.
-    Skipped,
+/// One report. Reports come at each change of phase and about once a second in between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The artefact's name, unique within its kind.
+    pub name: String,
+    /// What kind of artefact it is.
+    pub kind: Kind,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Its place among the steps to run, from 1.
+    pub index: usize,
+    /// How many steps there are to run.
+    pub total: usize,
+    /// Time spent on this step so far.
+    pub elapsed: Duration,
+    /// How long this step usually takes on two cores.
+    pub expected: Duration,
 }
 
-/// One report. `Building` comes repeatedly for the same artefact.
-#[derive(Debug, Clone)]
-pub struct Progress {
-    /// What it is about; none while the lock is awaited.
-    pub artefact: Option<ArtefactId>,
-    /// What is being done.
-    pub phase: Phase,
-    /// Number of this artefact, from 1.
-    pub index: usize,
-    /// How many artefacts the profile has.
-    pub total: usize,
-    /// Since this artefact was begun.
-    pub elapsed: Duration,
-    /// What it takes on two cores with empty caches.
-    pub expected: Duration,
+/// Where a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It begins.
+    Started,
+    /// It is still running.
+    Running,
+    /// Its artefact stands, is recorded, and is durable.
+    Done,
 }

@@ -1,1 +1,24 @@
 //! Everything the coordinator concludes; nothing is performed here.
+//!
+//! ```text
+//! event ──► machine::step(state, event, now) ──► records ──► (engine: append, fsync) ──► State::apply
+//!                                          └──► effects ──► (engine: perform) ──► next event
+//! ```
+//!
+//! No clock, no randomness, no I/O: the same events at the same moments give the same records. A restart is a fold of
+//! the records, so there is one path for boot and for steady state.
+
+pub mod capability;
+pub mod component;
+pub mod critical_path;
+pub mod effect;
+pub mod event;
+pub mod history;
+pub mod machine;
+pub mod phases;
+pub mod plan;
+pub mod record;
+pub mod render;
+pub mod state;
+pub mod status;
+pub mod wait;

@@ -62,8 +62,7 @@ impl NodeCgroup {
             for file in ["cpuset.cpus", "cpuset.mems"] {
                 let parents = dir.parent().map(|p| p.join(file)).filter(|p| p.exists());
                 if let (CgroupMode::V1, Some(from)) = (self.mode, parents) {
-                    let value =
-                        fs::read_to_string(&from).map_err(LaunchError::io("read", &from))?;
+                    let value = fs::read_to_string(&from).map_err(LaunchError::io("read", &from))?;
                     write(&dir.join(file), value.trim())?;
                 }
             }

@@ -14,9 +14,7 @@ where
 {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null());
-    let output = command
-        .output()
-        .map_err(|source| start_error(program, source))?;
+    let output = command.output().map_err(|source| start_error(program, source))?;
     into_stdout(program, subject, output)
 }
 
@@ -50,11 +48,7 @@ where
 }
 
 /// Standard output of a finished program, or its failure.
-pub(crate) fn into_stdout(
-    program: &str,
-    subject: &str,
-    output: Output,
-) -> Result<String, LaunchError> {
+pub(crate) fn into_stdout(program: &str, subject: &str, output: Output) -> Result<String, LaunchError> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
@@ -68,11 +62,7 @@ pub(crate) fn into_stdout(
 
 /// The last `count` lines that say something, joined for an error text.
 pub(crate) fn last_lines(text: &str, count: usize) -> String {
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .filter(|l| !l.is_empty())
-        .collect();
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
     lines[lines.len().saturating_sub(count)..].join(" | ")
 }
 

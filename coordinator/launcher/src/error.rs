@@ -200,7 +200,9 @@ impl LaunchError {
                 format!("read nodes/{node}/console.log below the lab's home, then run `coordinator up` again")
             }
             Self::NotFound { .. } => "run `coordinator status` for the nodes there are".to_owned(),
-            Self::WrongState { .. } => "run `coordinator up`, which brings the node to the wanted state".to_owned(),
+            Self::WrongState { .. } => {
+                "run `coordinator up`, which brings the node to the wanted state".to_owned()
+            }
             Self::StillThere { .. } => "run `coordinator down` again".to_owned(),
         }
     }
@@ -210,8 +212,15 @@ impl LaunchError {
         move |source| Self::Io { action, path, source }
     }
 
-    pub(crate) fn errno(action: &'static str, path: &std::path::Path) -> impl FnOnce(nix::errno::Errno) -> Self {
+    pub(crate) fn errno(
+        action: &'static str,
+        path: &std::path::Path,
+    ) -> impl FnOnce(nix::errno::Errno) -> Self {
         let path = path.to_path_buf();
-        move |errno| Self::Io { action, path, source: errno.into() }
+        move |errno| Self::Io {
+            action,
+            path,
+            source: errno.into(),
+        }
     }
 }

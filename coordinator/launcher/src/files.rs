@@ -56,9 +56,7 @@ pub(crate) fn make_dir(path: &Path, mode: u32) -> Result<(), LaunchError> {
 /// Removes a folder with everything in it; absent is fine.
 pub(crate) fn remove_dir(path: &Path) -> Result<(), LaunchError> {
     match fs::remove_dir_all(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(LaunchError::io("remove", path)(e))
-        }
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(LaunchError::io("remove", path)(e)),
         _ => Ok(()),
     }
 }
@@ -89,10 +87,7 @@ impl Lock {
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
                 other => other.map_err(LaunchError::io("open", path))?,
             };
-            let inode = file
-                .metadata()
-                .map_err(LaunchError::io("inspect", path))?
-                .ino();
+            let inode = file.metadata().map_err(LaunchError::io("inspect", path))?.ino();
             let locked = Flock::lock(file, FlockArg::LockExclusive)
                 .map_err(|(_, errno)| LaunchError::errno("lock", path)(errno))?;
             if fs::metadata(path).is_ok_and(|m| m.ino() == inode) {

@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::mount::{MntFlags, umount2};
-
+use crate::command::run;
 use crate::error::LaunchError;
 use crate::process::wait_until;
 
@@ -26,7 +25,11 @@ pub struct Mount {
 /// When the kernel's list cannot be read.
 pub fn list() -> Result<Vec<Mount>, LaunchError> {
     let path = Path::new("/proc/self/mountinfo");
-    let text = fs::read_to_string(path).map_err(LaunchError::io("read", path))?;
+    let text = match fs::read_to_string(path) {
+        // A system without /proc has none of our mounts either: there, nodes come from Multipass.
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(LaunchError::io("read", path))?,
+    };
     Ok(text.lines().filter_map(parse_line).collect())
 }
 
@@ -50,15 +53,15 @@ pub fn unmount_below(folder: &Path) -> Result<Vec<PathBuf>, LaunchError> {
         .filter(|m| m.target.starts_with(folder))
         .collect();
     for mount in mine.iter().rev() {
-        let target = &mount.target;
-        if wait_until(Duration::from_secs(3), || {
-            umount2(target, MntFlags::UMOUNT_NOFOLLOW).is_ok()
-        }) {
+        // The command and not the system call, so that this crate builds where there is only Multipass.
+        let target = mount.target.display().to_string();
+        let plain = || run("umount", ["--no-canonicalize", &target], &target).is_ok();
+        if wait_until(Duration::from_secs(3), plain) {
             continue;
         }
-        umount2(target, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
-            .map_err(LaunchError::errno("unmount", target))?;
-        detached.push(target.clone());
+        let lazily = ["--no-canonicalize", "--lazy", &target];
+        run("umount", lazily, &target)?;
+        detached.push(mount.target.clone());
     }
     Ok(detached)
 }
@@ -76,14 +79,9 @@ fn parse_line(line: &str) -> Option<Mount> {
 
 /// The kernel writes space, tab, newline and backslash as three octal digits.
 fn unescape(text: &str) -> String {
-    [
-        ("\\040", " "),
-        ("\\011", "\t"),
-        ("\\012", "\n"),
-        ("\\134", "\\"),
-    ]
-    .iter()
-    .fold(text.to_owned(), |t, (from, to)| t.replace(from, to))
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .iter()
+        .fold(text.to_owned(), |t, (from, to)| t.replace(from, to))
 }
 
 #[cfg(test)]

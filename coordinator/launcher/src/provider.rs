@@ -86,11 +86,7 @@ pub trait NodeProvider {
     ///
     /// # Errors
     /// When the node cannot be brought there; it may then be repeated.
-    fn ensure(
-        &self,
-        spec: &NodeSpec,
-        user_data: &mut UserDataSource<'_>,
-    ) -> Result<NodeState, LaunchError>;
+    fn ensure(&self, spec: &NodeSpec, user_data: &mut UserDataSource<'_>) -> Result<NodeState, LaunchError>;
 
     /// The node as it is now; `None` when there is none of this name.
     ///
@@ -127,4 +123,11 @@ pub trait NodeProvider {
     /// # Errors
     /// When it is absent or off.
     fn resume(&self, node: &str) -> Result<NodeState, LaunchError>;
+
+    /// Puts a fresh enrolment token into a node that exists and has not enrolled: the one it was made with lives for
+    /// minutes only, and the node may have been off since.
+    ///
+    /// # Errors
+    /// When the node is absent, or (Multipass) does not run.
+    fn deliver_token(&self, node: &str, token: &str) -> Result<(), LaunchError>;
 }

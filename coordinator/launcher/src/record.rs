@@ -115,22 +115,10 @@ impl NodeRecord {
         let have = &self.spec;
         let fixed = [
             ("role", have.role.clone(), wanted.role.clone()),
-            (
-                "address",
-                have.address.to_string(),
-                wanted.address.to_string(),
-            ),
+            ("address", have.address.to_string(), wanted.address.to_string()),
             ("prefix", have.prefix.to_string(), wanted.prefix.to_string()),
-            (
-                "gateway",
-                have.gateway.to_string(),
-                wanted.gateway.to_string(),
-            ),
-            (
-                "disk_gib",
-                have.disk_gib.to_string(),
-                wanted.disk_gib.to_string(),
-            ),
+            ("gateway", have.gateway.to_string(), wanted.gateway.to_string()),
+            ("disk_gib", have.disk_gib.to_string(), wanted.disk_gib.to_string()),
         ];
         for (field, recorded, wanted_value) in fixed {
             if recorded != wanted_value {

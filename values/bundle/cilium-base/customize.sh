@@ -1,6 +1,6 @@
 #!/bin/sh
-# Picks the commands of keep.txt and the shared libraries they load out of a Debian tree, into its folder `slim`.
-# mmdebstrap calls it with the tree's path; the packages are only extracted, their maintainer scripts never ran.
+# Reduces a Debian tree to the commands of keep.txt and the shared libraries they load. mmdebstrap calls it with
+# the tree's path; the packages are only extracted, their maintainer scripts never ran.
 set -eu
 root=$1
 here=$(dirname "$0")
@@ -47,3 +47,21 @@ for tool in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6
 done
 printf 'root:x:0:0:root:/root:/bin/bash\n' > "$slim/etc/passwd"
 printf 'root:x:0:\n' > "$slim/etc/group"
+
+# The tree becomes what was picked. mmdebstrap still needs its own apt settings to clean up after itself.
+for entry in "$root"/* "$root"/.[!.]*; do
+    case ${entry##*/} in
+    slim | dev | proc | sys | '.[!.]*') ;;
+    etc) find "$entry" -mindepth 1 -maxdepth 1 ! -name apt -exec rm -rf {} + ;;
+    tmp) ;;
+    var) find "$entry" -mindepth 1 -maxdepth 1 ! -name lib ! -name cache -exec rm -rf {} +
+        find "$entry/lib" -mindepth 1 -maxdepth 1 ! -name apt ! -name dpkg -exec rm -rf {} + ;;
+    *) rm -rf "$entry" ;;
+    esac
+done
+cp -a "$slim/." "$root/"
+rm -rf "$slim"
+
+# Otherwise the owner of apt's folders depends on whether its user could reach the place where the tree is made.
+echo 'APT::Sandbox::User "root";' > "$root/etc/apt/apt.conf.d/10sandbox"
+chown 0:0 "$root/var/lib/apt/lists/partial" "$root/var/cache/apt/archives/partial"

@@ -46,3 +46,5 @@ rm -f "$root/var/lib/dbus/machine-id" "$root/etc/resolv.conf.bak" "$root/var/cac
 # Not /tmp: mmdebstrap keeps its own apt configuration there until the end.
 rm -rf "$root/var/cache/debconf/"*-old "$root/var/lib/cloud" "$root/run/"*
 find "$root/var/log" -type f -delete
+# See files/etc/apt/apt.conf.d/10sandbox.
+chown 0:0 "$root/var/lib/apt/lists/partial" "$root/var/cache/apt/archives/partial"

@@ -1,0 +1,160 @@
+//! The sled database itself: opened under guard, put aside when damaged, synced by our own call.
+
+use super::JournalError;
+use model::ids::{Seq, StepId};
+use nix::fcntl::posix_fallocate;
+use std::fs::File;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+const EVENT: u8 = b'e';
+const STEP: u8 = b's';
+/// Memory for cached pages. The front's whole budget is a few times this.
+const CACHE: u64 = 2 << 20;
+/// sled's own thread cleans space and syncs what nobody waits for.
+const FLUSH_EVERY_MS: u64 = 500;
+/// Given up when the disk is full, so that the store can be opened at all.
+const BALLAST: i64 = 16 << 20;
+const KEPT_ASIDE: u32 = 2;
+
+/// An open database.
+pub(super) struct Store {
+    db: sled::Db,
+    /// The same file sled writes, held to sync it.
+    file: File,
+}
+
+/// Opens the store; one that cannot be opened or read whole is moved aside, and the reason is given.
+pub(super) fn open_or_put_aside(folder: &Path) -> Result<(Store, Option<String>), JournalError> {
+    let reason = match open(folder) {
+        Ok(store) => return Ok((store, None)),
+        Err(JournalError::Full) if release_ballast(folder) => return open(folder).map(|store| (store, None)),
+        Err(error @ (JournalError::Full | JournalError::Sync(_))) => return Err(error),
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            format!("the journal was damaged and put aside: {cause}")
+        }
+    };
+    put_aside(folder).map_err(JournalError::Sync)?;
+    Ok((open(folder)?, Some(reason.chars().take(300).collect())))
+}
+
+/// Opens and reads the whole store, since sled meets damage with a panic wherever it finds it.
+pub(super) fn open(folder: &Path) -> Result<Store, JournalError> {
+    let path = folder.join("store");
+    let opened = catch_unwind(AssertUnwindSafe(|| -> Result<sled::Db, sled::Error> {
+        let config = sled::Config::new().path(&path).cache_capacity(CACHE).flush_every_ms(Some(FLUSH_EVERY_MS));
+        let db = config.open()?;
+        for item in db.iter() {
+            item?;
+        }
+        Ok(db)
+    }));
+    let db = match opened {
+        Ok(Ok(db)) => db,
+        Ok(Err(error)) => return Err(classify(error)),
+        Err(_) => return Err(JournalError::Store(sled::Error::ReportableBug("it panicked while it was opened".into()))),
+    };
+    let file = File::open(path.join("db")).map_err(JournalError::Sync)?;
+    sync_all(&path).map_err(JournalError::Sync)?;
+    make_ballast(folder);
+    Ok(Store { db, file })
+}
+
+fn sync_all(path: &Path) -> io::Result<()> {
+    for part in [path.join("db"), path.join("conf"), path.to_owned()] {
+        if part.exists() {
+            File::open(part)?.sync_all()?;
+        }
+    }
+    path.parent().map_or(Ok(()), crate::durable::sync_folder)
+}
+
+fn put_aside(folder: &Path) -> io::Result<()> {
+    let aside = |n: u32| folder.join(format!("quarantine.{n}"));
+    let oldest = aside(KEPT_ASIDE);
+    if oldest.exists() {
+        std::fs::remove_dir_all(oldest)?;
+    }
+    for n in (1..KEPT_ASIDE).rev() {
+        if aside(n).exists() {
+            std::fs::rename(aside(n), aside(n + 1))?;
+        }
+    }
+    std::fs::rename(folder.join("store"), aside(1))?;
+    crate::durable::sync_folder(folder)
+}
+
+/// Reserves the ballast where there is room; without room there is none, and that is no error.
+fn make_ballast(folder: &Path) {
+    let path = folder.join("ballast");
+    let wanted = u64::try_from(BALLAST).unwrap_or(0);
+    if std::fs::metadata(&path).is_ok_and(|m| m.len() == wanted) {
+        return;
+    }
+    let Ok(file) = File::create(&path) else { return };
+    if posix_fallocate(&file, 0, BALLAST).is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// Gives the ballast up; false when there was none.
+pub(super) fn release_ballast(folder: &Path) -> bool {
+    std::fs::remove_file(folder.join("ballast")).is_ok()
+}
+
+fn classify(error: sled::Error) -> JournalError {
+    match &error {
+        sled::Error::Io(io) if io.kind() == io::ErrorKind::StorageFull => JournalError::Full,
+        _ => JournalError::Store(error),
+    }
+}
+
+impl Store {
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, JournalError> {
+        self.db.get(key).map_err(classify)
+    }
+
+    /// Event records from `from` on, in order of their numbers. A page that cannot be read ends them.
+    pub(super) fn events(&self, from: Seq) -> impl Iterator<Item = (Seq, sled::IVec)> + use<> {
+        let (low, high) = (event_key(from), [EVENT + 1]);
+        self.db.range(low.as_slice()..high.as_slice()).flatten().filter_map(|(key, value)| {
+            let seq = key.get(1..)?.try_into().ok().map(u64::from_be_bytes)?;
+            Some((Seq(seq), value))
+        })
+    }
+
+    pub(super) fn steps(&self) -> impl Iterator<Item = sled::IVec> + use<> {
+        self.db.scan_prefix([STEP]).values().flatten()
+    }
+
+    /// All or nothing, not yet durable.
+    pub(super) fn apply(&self, writes: sled::Batch) -> Result<(), JournalError> {
+        self.db.apply_batch(writes).map_err(classify)
+    }
+
+    /// All or nothing, durable.
+    pub(super) fn commit(&self, writes: sled::Batch) -> Result<(), JournalError> {
+        self.apply(writes)?;
+        self.db.flush().map_err(classify)?;
+        self.file.sync_data().map_err(JournalError::Sync)
+    }
+}
+
+pub(super) fn event_key(seq: Seq) -> [u8; 9] {
+    let mut key = [EVENT; 9];
+    key[1..].copy_from_slice(&seq.0.to_be_bytes());
+    key
+}
+
+pub(super) fn step_key(step: StepId) -> [u8; 33] {
+    let mut key = [STEP; 33];
+    key[1..].copy_from_slice(&step.0);
+    key
+}
+
+/// Bytes that a record counts against the quota.
+pub(super) fn size(value: &[u8]) -> u64 {
+    u64::try_from(value.len()).unwrap_or(u64::MAX)
+}

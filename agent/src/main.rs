@@ -1,0 +1,78 @@
+//! `drillyard-agent`: one program, one subcommand per process of the node.
+
+use agent::paths::Paths;
+use agent::{exec, front, install, step};
+use std::path::Path;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Runs typed steps on a Drillyard node and reports.
+
+usage: drillyard-agent install --seed DIR   make user, folders and units, start them (root)
+       drillyard-agent front                speak with the coordinator (user drillyard)
+       drillyard-agent exec                 start steps as units (root)
+       drillyard-agent step FILE            perform one step; what a unit runs
+       drillyard-agent probe FILE           look what is there of a step
+       drillyard-agent ended ID ATTEMPT     leave a result for a unit that left none
+       drillyard-agent --version";
+
+const USAGE_ERROR: u8 = 2;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let paths = Paths::default();
+    let done = match words.as_slice() {
+        ["--version"] => {
+            println!("drillyard-agent {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+        ["--help" | "-h" | "help"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        ["install", "--seed", seed] => install::run(&paths, Path::new(seed)).map_err(boxed),
+        ["front"] => front::run(paths).map_err(boxed),
+        ["exec"] => exec::run(paths).map_err(boxed),
+        ["step", file] => step::run_file(&paths, Path::new(file)).map_err(boxed).and_then(|result| match result.outcome {
+            model::step::StepOutcome::Succeeded { .. } => Ok(()),
+            other => Err(format!("{other:?}").into()),
+        }),
+        ["probe", file] => step::probe_file(&paths, Path::new(file)).map(|result| println!("{result:?}")).map_err(boxed),
+        ["ended", id, attempt] => ended(&paths, id, attempt),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(USAGE_ERROR);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("drillyard-agent: {}", chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type AnyError = Box<dyn std::error::Error>;
+
+fn boxed(error: impl std::error::Error + 'static) -> AnyError {
+    Box::new(error)
+}
+
+fn ended(paths: &Paths, id: &str, attempt: &str) -> Result<(), AnyError> {
+    let step = model::ids::StepId::parse(id)?;
+    let attempt = model::ids::Attempt(attempt.parse()?);
+    step::ended(paths, step, attempt, &step::UnitEnd::from_environment()).map_err(boxed)
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

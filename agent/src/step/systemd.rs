@@ -1,0 +1,30 @@
+//! The few things asked of systemd, by its own tool.
+
+use super::StepError;
+use crate::command;
+use std::path::Path;
+
+const SYSTEMCTL: &str = "/usr/bin/systemctl";
+
+/// Makes systemd read changed units.
+pub(crate) fn reload() -> Result<(), StepError> {
+    command::run(Path::new(SYSTEMCTL), ["daemon-reload"])?;
+    Ok(())
+}
+
+/// Restarts a unit and waits until it says that it is ready.
+pub(crate) fn restart(unit: &str) -> Result<(), StepError> {
+    command::run(Path::new(SYSTEMCTL), ["restart", unit])?;
+    Ok(())
+}
+
+/// Starts a unit and waits until it says that it is ready.
+pub(crate) fn start(unit: &str) -> Result<(), StepError> {
+    command::run(Path::new(SYSTEMCTL), ["start", unit])?;
+    Ok(())
+}
+
+/// Whether the unit is active.
+pub(crate) fn is_active(unit: &str) -> bool {
+    command::run(Path::new(SYSTEMCTL), ["is-active", "--quiet", unit]).is_ok()
+}

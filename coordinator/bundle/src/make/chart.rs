@@ -1,0 +1,61 @@
+//! Helm charts, taken as they are out of a Go module's sources.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::{Site, go};
+use crate::durable;
+use crate::error::{At, BuildError};
+use crate::spec::Chart;
+
+/// Copies one chart and checks that it has the version that the description says.
+pub(super) fn build(site: &Site<'_>, chart: &Chart, output: &Path) -> Result<(), BuildError> {
+    let source = go::sources(site, &chart.module, &chart.of)?.join(&chart.source);
+    let new = durable::beside(output);
+    durable::remove_dir(&new)?;
+    copy(&source, &new)?;
+    let found = version(&new.join("Chart.yaml"))?;
+    if found != chart.version {
+        let (module, of, said) = (chart.module.clone(), chart.source.clone(), chart.version.clone());
+        return Err(BuildError::VersionDiffers {
+            module,
+            of,
+            found,
+            said,
+        });
+    }
+    durable::publish_dir(&new, output)
+}
+
+fn version(path: &Path) -> Result<String, BuildError> {
+    #[derive(Deserialize)]
+    struct Meta {
+        version: String,
+    }
+    let text = fs::read_to_string(path).at("read", path)?;
+    let meta: Meta = serde_norway::from_str(&text)
+        .map_err(io::Error::other)
+        .at("parse", path)?;
+    Ok(meta.version)
+}
+
+/// Copies folders and files with plain modes: the module cache's own are read-only.
+fn copy(from: &Path, to: &Path) -> Result<(), BuildError> {
+    use std::os::unix::fs::PermissionsExt;
+    for entry in walkdir::WalkDir::new(from) {
+        let entry = entry.map_err(io::Error::from).at("walk", from)?;
+        let target = to.join(entry.path().strip_prefix(from).unwrap_or(Path::new("")));
+        let folder = entry.file_type().is_dir();
+        if folder {
+            fs::create_dir_all(&target).at("create", &target)?;
+        } else {
+            fs::copy(entry.path(), &target).at("write", &target)?;
+        }
+        let mode = if folder { 0o755 } else { 0o644 };
+        fs::set_permissions(&target, fs::Permissions::from_mode(mode)).at("set the mode of", &target)?;
+    }
+    Ok(())
+}

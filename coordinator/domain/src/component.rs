@@ -1,0 +1,257 @@
+//! A component folder's `component.yaml`: what is installed, what it needs, what it provides, how readiness is observed.
+
+mod rules;
+
+use model::Invalid;
+use model::ids::{ClusterName, ComponentName, Digest};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One component. Unknown keys are refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Component {
+    /// Always `drillyard/v1`.
+    #[serde(rename = "apiVersion")]
+    pub api_version: String,
+    /// Always `Component`.
+    pub kind: String,
+    /// Equal to the folder's name.
+    pub name: ComponentName,
+    /// Phase 1 to 8 whose gate names it; an earlier phase that needs it pulls it forward.
+    pub phase: u8,
+    /// Where it is installed.
+    pub clusters: Clusters,
+    /// Helm chart; exactly one of `chart` and `manifests`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart: Option<Chart>,
+    /// Manifest files of the folder, applied in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub manifests: Vec<String>,
+    /// Helm release name; the component's name when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// Kubernetes namespace.
+    pub namespace: String,
+    /// Template files of the folder, later ones override earlier ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// Capabilities that must hold before it is installed: `x` (own cluster), `CLUSTER/x`, `*/x` (every cluster).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
+    /// Capabilities that must hold before its readiness is observed, beyond `needs`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ready_needs: Vec<String>,
+    /// Capabilities of its own cluster that hold once it is ready.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub provides: Vec<String>,
+    /// Checks that must all pass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readiness: Vec<Readiness>,
+    /// How long install and readiness usually take together.
+    pub expected_seconds: u64,
+    /// How long they may take together.
+    pub budget_seconds: u64,
+    /// Secrets made by the coordinator and handed to the templates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<ComponentSecret>,
+    /// Contracts that it serves, `C1` to `C6`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contracts: Vec<String>,
+    /// Digest of everything that is installed, per cluster: supplied by whoever rendered it, not part of the file.
+    #[serde(skip)]
+    pub inputs: BTreeMap<ClusterName, Digest>,
+}
+
+/// Where a component is installed: the word `all`, or a list of clusters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "ClustersText", into = "ClustersText")]
+pub enum Clusters {
+    /// Every cluster of the lab.
+    All,
+    /// These.
+    Listed(Vec<ClusterName>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum ClustersText {
+    Word(String),
+    List(Vec<String>),
+}
+
+impl TryFrom<ClustersText> for Clusters {
+    type Error = Invalid;
+    fn try_from(text: ClustersText) -> Result<Self, Invalid> {
+        match text {
+            ClustersText::Word(word) if word == "all" => Ok(Clusters::All),
+            ClustersText::Word(word) => Err(Invalid::new("clusters", word, "must be the word all, or a list of clusters")),
+            ClustersText::List(list) => {
+                list.into_iter().map(ClusterName::new).collect::<Result<_, _>>().map(Clusters::Listed)
+            }
+        }
+    }
+}
+
+impl From<Clusters> for ClustersText {
+    fn from(clusters: Clusters) -> Self {
+        match clusters {
+            Clusters::All => ClustersText::Word("all".into()),
+            Clusters::Listed(list) => ClustersText::List(list.into_iter().map(String::from).collect()),
+        }
+    }
+}
+
+/// A Helm chart at an exact version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chart {
+    /// Name of the chart in the bundle.
+    pub name: String,
+    /// Exact version.
+    pub version: String,
+}
+
+/// One observation that must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "check", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Readiness {
+    /// Every node of the cluster is registered and Ready.
+    NodesReady {},
+    /// A workload has all its replicas available at the current generation.
+    WorkloadAvailable {
+        /// Which kind.
+        kind: WorkloadKind,
+        /// Namespace; the component's when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        namespace: Option<String>,
+        /// Name of the object.
+        name: String,
+    },
+    /// A resource kind is served by the API.
+    ApiServed {
+        /// For example `gateway.networking.k8s.io/v1`.
+        api_version: String,
+        /// For example `Gateway`.
+        kind: String,
+    },
+    /// A command in a container of the first pod of a workload prints what is expected.
+    Exec {
+        /// Namespace; the component's when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        namespace: Option<String>,
+        /// `KIND/NAME`, for example `daemonset/cilium`.
+        workload: String,
+        /// Container; the first when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        container: Option<String>,
+        /// Program and arguments; there is no shell.
+        command: Vec<String>,
+        /// Texts that the output must contain, every one.
+        expect: Vec<String>,
+        /// Whether every pod of the workload must answer so, not just the first.
+        #[serde(default)]
+        every_pod: bool,
+    },
+}
+
+/// Kinds whose availability can be observed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkloadKind {
+    /// apps/v1 Deployment
+    Deployment,
+    /// apps/v1 DaemonSet
+    DaemonSet,
+    /// apps/v1 StatefulSet
+    StatefulSet,
+}
+
+/// A secret that the coordinator makes once and keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ComponentSecret {
+    /// Name under which the templates see it.
+    pub name: String,
+    /// What it is.
+    pub kind: SecretKind,
+    /// Who shares it.
+    pub scope: SecretScope,
+}
+
+/// What kind of secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretKind {
+    /// A certificate authority: certificate and key, PEM.
+    Ca,
+    /// Random text.
+    Password,
+}
+
+/// Who shares a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretScope {
+    /// One for the whole lab.
+    Lab,
+    /// One for each cluster.
+    Cluster,
+}
+
+/// Why a component file was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ComponentError {
+    /// Not YAML, or a wrong type, or an unknown key.
+    #[error("{file} cannot be read as a component")]
+    Parse {
+        /// The file.
+        file: String,
+        /// What the parser found.
+        #[source]
+        source: serde_norway::Error,
+    },
+    /// One or more values break a rule.
+    #[error("{file} breaks {} rule(s): {}", broken.len(), broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Rules {
+        /// The file.
+        file: String,
+        /// Every broken rule.
+        broken: Vec<Invalid>,
+    },
+}
+
+impl Component {
+    /// Reads and checks a component file; `file` is named in errors, `folder` is the name that it must carry.
+    pub fn from_yaml(file: &str, folder: &str, text: &str) -> Result<Self, ComponentError> {
+        let component: Component =
+            serde_norway::from_str(text).map_err(|source| ComponentError::Parse { file: file.into(), source })?;
+        let broken = rules::check(&component, folder);
+        if broken.is_empty() { Ok(component) } else { Err(ComponentError::Rules { file: file.into(), broken }) }
+    }
+
+    /// The same component with the digest of what would be installed in `cluster`.
+    #[must_use]
+    pub fn with_inputs(mut self, cluster: ClusterName, digest: Digest) -> Self {
+        self.inputs.insert(cluster, digest);
+        self
+    }
+
+    /// Whether it is installed in `cluster`.
+    pub fn runs_in(&self, cluster: &ClusterName) -> bool {
+        match &self.clusters {
+            Clusters::All => true,
+            Clusters::Listed(list) => list.contains(cluster),
+        }
+    }
+
+    /// The Helm release name.
+    pub fn release_name(&self) -> &str {
+        self.release.as_deref().unwrap_or(self.name.as_str())
+    }
+
+    /// The chart's version, or `manifests`.
+    pub fn version(&self) -> &str {
+        self.chart.as_ref().map_or("manifests", |chart| chart.version.as_str())
+    }
+}

@@ -1,0 +1,281 @@
+//! The document of `coordinator status --json`: a view of the state and of what the host observed just now.
+
+use crate::component::Component;
+use crate::plan::{HostStep, PlannedStep, StepBody};
+use crate::state::{Link, NodeState, State};
+use crate::wait::{self, Wait};
+use model::fact::{Condition, ConditionStatus};
+use model::ids::{ClusterName, Epoch, NodeName};
+use model::lab::{Cluster, Lab, Node};
+use model::moment::Moment;
+use model::step::Role;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What the host observed beside the log, fresh or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// When each connected agent was last heard.
+    pub last_seen: BTreeMap<NodeName, Moment>,
+    /// Kubernetes' own word on each node; absent when its API server was not asked or did not answer.
+    pub ready: BTreeMap<NodeName, bool>,
+    /// Conditions of clusters, found by asking them.
+    pub conditions: BTreeMap<ClusterName, Vec<Condition>>,
+}
+
+/// The whole document.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// Lab name.
+    pub lab: String,
+    /// Of the coordinator that owns the log.
+    pub epoch: Epoch,
+    /// The first phase that is not verified, at most `through`; 0 before the first run.
+    pub phase: u8,
+    /// Clusters in document order.
+    pub clusters: Vec<ClusterStatus>,
+    /// Contracts that a check was made of.
+    pub contracts: Vec<ContractStatus>,
+    /// The latest run.
+    pub run: Option<RunStatus>,
+    /// What is waited for now.
+    pub waits: Vec<Wait>,
+}
+
+/// The latest run.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunStatus {
+    /// Id.
+    pub id: model::ids::RunId,
+    /// `active`, `cancelling`, or how it ended.
+    pub state: String,
+    /// Last phase.
+    pub through: u8,
+    /// Begin, RFC 3339.
+    pub started: String,
+    /// Steps that are done.
+    pub done: usize,
+    /// Steps of the plan.
+    pub steps: usize,
+    /// One line; empty while it is active.
+    pub message: String,
+}
+
+/// One cluster.
+#[derive(Debug, Clone, Serialize)]
+pub struct ClusterStatus {
+    /// Name.
+    pub name: ClusterName,
+    /// Nodes in document order.
+    pub nodes: Vec<NodeStatus>,
+    /// What is known of the cluster as a whole.
+    pub conditions: Vec<ConditionView>,
+    /// Its components.
+    pub components: Vec<ComponentStatus>,
+}
+
+/// One node.
+#[derive(Debug, Clone, Serialize)]
+pub struct NodeStatus {
+    /// Name.
+    pub name: NodeName,
+    /// Role.
+    pub role: Role,
+    /// Whether it is known to be ready.
+    pub ready: bool,
+    /// Its agent.
+    pub agent: AgentStatus,
+    /// What the agent observed.
+    pub conditions: Vec<ConditionView>,
+}
+
+/// One agent.
+#[derive(Debug, Clone, Serialize)]
+pub struct AgentStatus {
+    /// `connected | suspect | lost | never_seen`
+    pub state: Link,
+    /// Version; empty when never seen.
+    pub version: String,
+    /// Milliseconds since it was heard; None when never seen.
+    pub last_seen_ms: Option<u64>,
+}
+
+/// A condition with its time as text.
+#[derive(Debug, Clone, Serialize)]
+pub struct ConditionView {
+    /// CamelCase type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// True, False or Unknown.
+    pub status: ConditionStatus,
+    /// CamelCase reason.
+    pub reason: String,
+    /// For people.
+    pub message: String,
+    /// RFC 3339.
+    pub since: String,
+}
+
+/// One component in one cluster.
+#[derive(Debug, Clone, Serialize)]
+pub struct ComponentStatus {
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Whether its readiness was observed in the latest run.
+    pub ready: bool,
+    /// RFC 3339; None when it was never begun.
+    pub since: Option<String>,
+}
+
+/// One contract.
+#[derive(Debug, Clone, Serialize)]
+pub struct ContractStatus {
+    /// `C1` to `C6`.
+    pub id: String,
+    /// `pass | fail | not_covered`
+    pub state: String,
+    /// RFC 3339; None when it was not checked.
+    pub checked_at: Option<String>,
+}
+
+/// Makes the document.
+pub fn status(state: &State, lab: &Lab, components: &[Component], observed: &Observed, now: Moment) -> Status {
+    Status {
+        lab: lab.name.to_string(),
+        epoch: state.epoch,
+        phase: phase(state),
+        clusters: lab.clusters.iter().map(|c| cluster(state, c, components, observed, now)).collect(),
+        contracts: contracts(state, components),
+        run: run(state),
+        waits: wait::active(state, now),
+    }
+}
+
+fn phase(state: &State) -> u8 {
+    let Some(run) = &state.run else { return 0 };
+    (1..=run.through).find(|phase| !run.gates_reached.contains_key(phase)).unwrap_or(run.through)
+}
+
+fn run(state: &State) -> Option<RunStatus> {
+    let run = state.run.as_ref()?;
+    let steps = state.plan().map_or(&[][..], |plan| &plan.steps);
+    let word = match (&run.finished, run.cancelling) {
+        (Some(end), _) => serde_json::to_value(end.outcome).ok()?.as_str()?.to_owned(),
+        (None, Some(_)) => "cancelling".into(),
+        (None, None) => "active".into(),
+    };
+    Some(RunStatus {
+        id: run.id,
+        state: word,
+        through: run.through,
+        started: run.started.to_string(),
+        done: steps.iter().filter(|step| state.is_done(step.id)).count(),
+        steps: steps.len(),
+        message: run.finished.as_ref().map(|end| end.message.clone()).unwrap_or_default(),
+    })
+}
+
+fn cluster(state: &State, cluster: &Cluster, all: &[Component], observed: &Observed, now: Moment) -> ClusterStatus {
+    let seen = observed.conditions.get(&cluster.name).map_or(&[][..], Vec::as_slice);
+    let here = all.iter().filter(|component| component.runs_in(&cluster.name));
+    ClusterStatus {
+        name: cluster.name.clone(),
+        nodes: cluster.nodes.iter().map(|n| node(state, cluster, n, observed, now)).collect(),
+        conditions: seen.iter().map(view).collect(),
+        components: here.map(|component| component_in(state, cluster, component)).collect(),
+    }
+}
+
+fn node(state: &State, cluster: &Cluster, node: &Node, observed: &Observed, now: Moment) -> NodeStatus {
+    let unseen = NodeState::default();
+    let known = state.nodes.get(&node.name).unwrap_or(&unseen);
+    let heard = observed.last_seen.get(&node.name).copied().unwrap_or(known.since.max(known.last_record));
+    NodeStatus {
+        name: node.name.clone(),
+        role: node.role,
+        ready: observed.ready.get(&node.name).copied().unwrap_or_else(|| presumed_ready(state, cluster, known)),
+        agent: AgentStatus {
+            state: known.link,
+            version: known.version.clone(),
+            last_seen_ms: (known.link != Link::NeverSeen).then(|| now.millis_since(heard)),
+        },
+        conditions: known.conditions.values().map(view).collect(),
+    }
+}
+
+/// Without Kubernetes' own word: joined, on a working network, and its agent says nothing to the contrary.
+fn presumed_ready(state: &State, cluster: &Cluster, known: &NodeState) -> bool {
+    let holds = |what| state.holds(&crate::capability::Capability::cluster(&cluster.name, what));
+    let kubelet = known.conditions.get("KubeletRunning").is_none_or(|c| c.status == ConditionStatus::True);
+    known.link == Link::Connected && kubelet && holds("joined") && holds("cni")
+}
+
+fn component_in(state: &State, cluster: &Cluster, component: &Component) -> ComponentStatus {
+    let mut last = None;
+    let mut ready = true;
+    for step in steps_of(state, cluster, component) {
+        last = state.step(step.id).map(|known| known.since);
+        ready &= state.is_done(step.id);
+    }
+    ComponentStatus {
+        name: component.name.to_string(),
+        version: component.version().to_owned(),
+        ready: ready && last.is_some(),
+        since: last.map(|at| at.to_string()),
+    }
+}
+
+fn steps_of<'a>(
+    state: &'a State,
+    cluster: &'a Cluster,
+    component: &'a Component,
+) -> impl Iterator<Item = &'a PlannedStep> {
+    let steps = state.plan().map_or(&[][..], |plan| &plan.steps);
+    steps.iter().filter(move |step| match &step.body {
+        StepBody::Host(HostStep::InstallComponent { component: name, cluster: at, .. })
+        | StepBody::Host(HostStep::AwaitReady { component: name, cluster: at }) => {
+            *name == component.name && *at == cluster.name
+        }
+        _ => false,
+    })
+}
+
+/// A contract that components serve passes while all of these were observed ready; the others are not covered yet.
+fn contracts(state: &State, components: &[Component]) -> Vec<ContractStatus> {
+    ["C1", "C2", "C3", "C4", "C5", "C6"].iter().map(|id| contract(state, components, id)).collect()
+}
+
+fn contract(state: &State, components: &[Component], id: &str) -> ContractStatus {
+    let serving = |name: &model::ids::ComponentName| {
+        components.iter().any(|c| c.name == *name && c.contracts.iter().any(|contract| contract == id))
+    };
+    let steps = state.plan().map_or(&[][..], |plan| &plan.steps);
+    let checks: Vec<&PlannedStep> = steps
+        .iter()
+        .filter(|step| match &step.body {
+            StepBody::Host(HostStep::AwaitReady { component, .. }) => serving(component),
+            _ => false,
+        })
+        .collect();
+    let begun = !checks.is_empty() && checks.iter().all(|step| state.step(step.id).is_some());
+    let passed = begun && checks.iter().all(|step| state.is_done(step.id));
+    let word = match (begun, passed) {
+        (false, _) => "not_covered",
+        (true, true) => "pass",
+        (true, false) => "fail",
+    };
+    let at = checks.iter().filter_map(|step| state.step(step.id)).map(|known| known.since).max();
+    ContractStatus { id: id.to_owned(), state: word.to_owned(), checked_at: at.filter(|_| begun).map(|at| at.to_string()) }
+}
+
+fn view(condition: &Condition) -> ConditionView {
+    ConditionView {
+        kind: condition.kind.clone(),
+        status: condition.status,
+        reason: condition.reason.clone(),
+        message: condition.message.clone(),
+        since: condition.since.to_string(),
+    }
+}

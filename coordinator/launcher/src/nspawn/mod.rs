@@ -1,0 +1,90 @@
+//! Nodes as systemd-nspawn machines: the embedded default on Linux, no hypervisor needed.
+//!
+//! ```text
+//! home/nodes/NAME/  node.json   record, written first          disk.img  sparse ext4 image, on a loop device
+//!                   lock        one launcher at a time          disk/     where it is mounted
+//!                   console.log console of the node's init      root/     overlay of rootfs/tree and disk/upper
+//! ```
+
+mod boot;
+mod disk;
+mod power;
+mod provider;
+mod remove;
+mod seed;
+mod store;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use remove::{Removed, remove_machine};
+pub use store::{STORE_IN_NODE, copy_store};
+
+use crate::spec::LabHandle;
+
+/// Gives a node its part of the shared content store. The argument is the node's `/var/lib/containerd` on the host;
+/// the store itself is at [`STORE_IN_NODE`] inside the node.
+pub type StoreSeeder = dyn Fn(&Path) -> Result<(), String> + Send + Sync;
+
+/// The provider.
+#[derive(Clone)]
+pub struct Nspawn {
+    lab: LabHandle,
+    seeder: Arc<StoreSeeder>,
+}
+
+impl Nspawn {
+    /// A provider for one lab, with the default way of sharing the content store.
+    #[must_use]
+    pub fn new(lab: LabHandle) -> Self {
+        let store = lab.rootfs_store();
+        let seeder = move |node: &Path| copy_store(&store, node).map_err(|e| e.to_string());
+        Self {
+            lab,
+            seeder: Arc::new(seeder),
+        }
+    }
+
+    /// Replaces the way the content store is shared.
+    #[must_use]
+    pub fn with_store_seeder(mut self, seeder: Arc<StoreSeeder>) -> Self {
+        self.seeder = seeder;
+        self
+    }
+
+    fn paths(&self, node: &str) -> NodePaths {
+        NodePaths::below(&self.lab.node_dir(node))
+    }
+}
+
+impl std::fmt::Debug for Nspawn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Nspawn")
+            .field("lab", &self.lab)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where the parts of one node are.
+#[derive(Debug, Clone)]
+pub(crate) struct NodePaths {
+    pub(crate) dir: PathBuf,
+    pub(crate) lock: PathBuf,
+    pub(crate) image: PathBuf,
+    pub(crate) disk: PathBuf,
+    pub(crate) root: PathBuf,
+    pub(crate) console: PathBuf,
+}
+
+impl NodePaths {
+    pub(crate) fn below(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_path_buf(),
+            lock: dir.join("lock"),
+            image: dir.join("disk.img"),
+            disk: dir.join("disk"),
+            root: dir.join("root"),
+            console: dir.join("console.log"),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! From sessions to the engine: hub events become events of the machine, heartbeats stay in memory, time passes.
+
+use crate::authority::AuditEvent;
+use crate::clock;
+use crate::engine::EngineHandle;
+use crate::session_grpc::{AgentHub, HubEvent};
+use domain::event::Event;
+use domain::record::Record;
+use model::ids::{Epoch, LogId, NodeName};
+use model::moment::Moment;
+use proto::v1::{self, coordinator_message::Message};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Heartbeat interval that agents are told.
+pub const HEARTBEAT_MS: u32 = 500;
+
+/// How often silence is judged.
+const TICK: Duration = Duration::from_millis(500);
+
+/// When each agent was last heard, by the coordinator's clock.
+pub type LastSeen = Arc<Mutex<HashMap<NodeName, Moment>>>;
+
+/// Feeds the engine from the hub until either ends.
+pub async fn listen(
+    hub: AgentHub,
+    mut events: mpsc::Receiver<HubEvent>,
+    engine: EngineHandle,
+    seen: LastSeen,
+    epoch: Epoch,
+    log_id: LogId,
+) {
+    while let Some(event) = events.recv().await {
+        match event {
+            HubEvent::Heartbeat { node, at, .. } => note(&seen, &node, at),
+            HubEvent::Connected { node, session, hello } => {
+                note(&seen, &node, clock::now());
+                let incarnation = hello.incarnation;
+                engine.submit(Event::AgentConnected {
+                    node: node.clone(),
+                    session,
+                    version: hello.version,
+                    boot: hello.boot,
+                    incarnation,
+                    first_unacked: hello.first_unacked,
+                    last_seq: hello.last_seq,
+                });
+                let name = node.clone();
+                let expected = engine.ask(move |state| state.expected_seq(&name, incarnation)).await;
+                let welcome = v1::Welcome {
+                    epoch: epoch.0,
+                    log_id: log_id.0.to_vec(),
+                    expected_seq: expected.unwrap_or_default().0,
+                    heartbeat_ms: HEARTBEAT_MS,
+                    time_micros: clock::now().0,
+                };
+                drop(hub.send(&node, Message::Welcome(welcome)));
+            }
+            HubEvent::Disconnected { node, session, reason } => {
+                engine.submit(Event::AgentDisconnected { node, session, reason: reason.to_string() });
+            }
+            HubEvent::Events { node, session, events } => {
+                note(&seen, &node, clock::now());
+                engine.submit(Event::NodeEvents { node, session, events });
+            }
+            HubEvent::StepStates { node, session, states } => {
+                engine.submit(Event::StepStates { node, session, states });
+            }
+            HubEvent::Probe { node, session, step, attempt, result } => {
+                engine.submit(Event::ProbeAnswered { node, session, step, attempt, result });
+            }
+        }
+    }
+}
+
+/// Lets time pass for the machine.
+pub async fn tick(engine: EngineHandle, seen: LastSeen, cancel: CancellationToken) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while cancel.run_until_cancelled(interval.tick()).await.is_some() {
+        let last_seen = {
+            let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.iter().map(|(node, at)| (node.clone(), *at)).collect()
+        };
+        engine.submit(Event::Tick { last_seen, heartbeat_ms: HEARTBEAT_MS.into() });
+    }
+}
+
+/// Writes the audit trail into the log.
+pub async fn audit(mut events: mpsc::Receiver<AuditEvent>, engine: EngineHandle) {
+    while let Some(event) = events.recv().await {
+        engine.submit(Event::Logged(record(event)));
+    }
+}
+
+fn note(seen: &LastSeen, node: &NodeName, at: Moment) {
+    seen.lock().unwrap_or_else(PoisonError::into_inner).insert(node.clone(), at);
+}
+
+fn record(event: AuditEvent) -> Record {
+    match event {
+        AuditEvent::TokenMinted { node, token, generation, expires } => {
+            Record::TokenMinted { node, generation, token, expires }
+        }
+        AuditEvent::TokenUsed { node, token, spki } => Record::Audit {
+            actor: node.to_string(),
+            action: "token_used".into(),
+            target: format!("token {token}, key {spki}"),
+            outcome: "allowed".into(),
+        },
+        AuditEvent::TokenRefused { claimed, peer, reason } => {
+            Record::Audit { actor: peer, action: "enrol".into(), target: claimed, outcome: reason }
+        }
+        AuditEvent::CertificateIssued { node, generation, serial, not_after } => Record::CertificateIssued {
+            subject: format!("{node} generation {generation}"),
+            serial: hex::encode(serial.as_bytes()),
+            not_after,
+        },
+        AuditEvent::NodeRevoked { node, generation } => Record::NodeRevoked { node, generation },
+        AuditEvent::CallDenied { actor, method, reason } => {
+            Record::Audit { actor, action: method, target: String::new(), outcome: reason }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The words of the command line.
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Three Kubernetes clusters on one host, bootstrapped, watched and broken on purpose.
+#[derive(Debug, Parser)]
+#[command(name = "coordinator", version, propagate_version = true, after_help = EXAMPLES)]
+pub struct Args {
+    /// Lab document; without it the compiled-in three clusters.
+    #[arg(id = "document", long = "file", short = 'f', global = true, value_name = "FILE")]
+    pub document: Option<PathBuf>,
+    /// Machine-readable output: one object, or one per line for streams.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  coordinator up --yes --through 3     three clusters with Cilium and Cluster Mesh, no questions
+  coordinator up --dry-run             print the plan and its digest
+  coordinator status                   clusters, nodes, agents, components
+  coordinator events --follow          tail everything that happens
+  coordinator down                     remove all that carries the lab's label";
+
+/// Commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Bring the lab up, phase by phase; a second `up` changes nothing that is right
+    Up(Up),
+    /// Remove nodes, mounts, cgroups and bridge of this lab
+    Down(Down),
+    /// Show clusters, nodes, agents and components
+    Status(Status),
+    /// Show the durable log of events
+    Events(Events),
+    /// Check this host, and mend it on consent
+    Doctor(Doctor),
+    /// Build, list or verify what the nodes need
+    Bundle(Bundle),
+    /// Print or check the lab document
+    Spec(Spec),
+    /// Run the daemon in the foreground
+    Serve,
+    /// Print a completion script
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// What Terraform's modules call
+    #[command(hide = true)]
+    Node(launcher::cli::NodeArgs),
+}
+
+/// Options of `up`.
+#[derive(Debug, clap::Args)]
+pub struct Up {
+    /// Stop after this phase.
+    #[arg(long, value_name = "PHASE", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub through: u8,
+    /// Go on at every gate, install missing packages and raise host limits without asking.
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Print the plan with its digest and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Give up after this many minutes.
+    #[arg(long, value_name = "MINUTES", default_value_t = 120)]
+    pub timeout: u64,
+}
+
+/// Options of `down`.
+#[derive(Debug, clap::Args)]
+pub struct Down {
+    /// Also delete the lab's state: log, certificates, kubeconfigs.
+    #[arg(long)]
+    pub purge: bool,
+}
+
+/// Options of `status`.
+#[derive(Debug, clap::Args)]
+pub struct Status {}
+
+/// Options of `events`.
+#[derive(Debug, clap::Args)]
+pub struct Events {
+    /// Go on with what comes.
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only what comes after this revision.
+    #[arg(long, value_name = "REVISION", default_value_t = 0)]
+    pub after: u64,
+}
+
+/// Options of `doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Doctor {
+    /// Mend what can be mended.
+    #[arg(long)]
+    pub fix: bool,
+}
+
+/// Options of `bundle`.
+#[derive(Debug, clap::Args)]
+pub struct Bundle {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: BundleAction,
+}
+
+/// Actions on the bundle.
+#[derive(Debug, Subcommand)]
+pub enum BundleAction {
+    /// Make what is missing or changed
+    Build {
+        /// Where artefacts come from: `auto` pulls where a registry answers, else builds.
+        #[arg(long, value_name = "SOURCE", default_value = "auto")]
+        source: String,
+    },
+    /// List the artefacts with size and digest
+    List,
+    /// Compare every artefact with its digest
+    Verify,
+}
+
+/// Options of `spec`.
+#[derive(Debug, clap::Args)]
+pub struct Spec {
+    /// Check this document instead of printing one.
+    #[arg(long, value_name = "FILE")]
+    pub check: Option<PathBuf>,
+    /// Print the JSON Schema for editors.
+    #[arg(long, conflicts_with = "check")]
+    pub schema: bool,
+}

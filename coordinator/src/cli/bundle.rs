@@ -1,0 +1,104 @@
+//! `bundle`, and the part of `up` that makes it when something is missing.
+
+use super::Context;
+use super::args::{Bundle, BundleAction};
+use super::progress::Display;
+use crate::exit::{Failure, Outcome};
+use bundle::{BuildError, Builder, Manifest, Phase, Progress, Source};
+
+pub(crate) fn run(context: &Context, options: &Bundle) -> Result<Outcome, Failure> {
+    match &options.action {
+        BundleAction::Build { source } => {
+            let source = match source.as_str() {
+                "auto" => Source::Auto,
+                "build" => Source::Build,
+                "pull" => Source::Pull,
+                other => {
+                    let message = format!("--source: {other:?} is none of auto, build, pull");
+                    return Err(Failure::new(Outcome::Usage, "DY-0104", message, "coordinator bundle build --help"));
+                }
+            };
+            let mut display = Display::new(context.json);
+            let manifest = build(context, source, &mut display)?;
+            display.finish();
+            eprintln!("bundle complete: {} artefacts", manifest.artefacts.len());
+            Ok(Outcome::Done)
+        }
+        BundleAction::List => list(context),
+        BundleAction::Verify => verify(context),
+    }
+}
+
+/// Makes what `up` needs; silent and quick when all is there.
+pub(crate) fn ensure(context: &Context, display: &mut Display) -> Result<(), Failure> {
+    build(context, Source::Auto, display).map(|_| ())
+}
+
+fn build(context: &Context, source: Source, display: &mut Display) -> Result<Manifest, Failure> {
+    let mut shown = (String::new(), 0);
+    builder(context, source)
+        .build(&mut |progress: Progress| {
+            // Reports come every second; a line every ten is enough, and one at each change of program.
+            let tick = (progress.name.clone(), progress.elapsed.as_secs() / 10);
+            if progress.phase != Phase::Running || tick != shown {
+                shown = tick;
+                display.note("bundle", &describe(&progress));
+            }
+        })
+        .map_err(|e| failed(&e))
+}
+
+pub(crate) fn builder(context: &Context, source: Source) -> Builder {
+    Builder {
+        project: context.places.project.clone(),
+        cache: context.places.cache.clone(),
+        profile: "core".into(),
+        source,
+    }
+}
+
+fn describe(progress: &Progress) -> String {
+    let state = match progress.phase {
+        Phase::Started => "started".to_owned(),
+        Phase::Running => format!("{} s", progress.elapsed.as_secs()),
+        Phase::Done => format!("done after {} s", progress.elapsed.as_secs()),
+    };
+    let expected = progress.expected.as_secs();
+    format!("{}/{} {} ({:?}): {state}, usually {expected} s", progress.index, progress.total, progress.name, progress.kind)
+}
+
+fn failed(error: &BuildError) -> Failure {
+    Failure::from_error(Outcome::Internal, "DY-0140", error, "coordinator bundle build (it goes on where it stopped)")
+}
+
+fn list(context: &Context) -> Result<Outcome, Failure> {
+    let manifest = Manifest::load(&context.places.cache)
+        .map_err(|e| Failure::from_error(Outcome::Preflight, "DY-0141", &e, "coordinator bundle build"))?;
+    if context.json {
+        println!("{}", serde_json::to_string(&manifest).unwrap_or_default());
+    } else {
+        for artefact in &manifest.artefacts {
+            let digest = artefact.sha256.as_deref().map_or("-", |d| d.get(..16).unwrap_or(d));
+            let mib = artefact.bytes.map_or_else(|| "-".to_owned(), |b| format!("{} MiB", b.div_ceil(1 << 20)));
+            println!("{:<40} {mib:>10} {digest}", artefact.path);
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn verify(context: &Context) -> Result<Outcome, Failure> {
+    let report = bundle::verify(&context.places.cache)
+        .map_err(|e| Failure::from_error(Outcome::Preflight, "DY-0141", &e, "coordinator bundle build"))?;
+    let findings: Vec<String> = report.findings.iter().map(|f| format!("{}: {:?}", f.path, f.fault)).collect();
+    if context.json {
+        println!("{}", serde_json::json!({"checked": report.checked, "bytes": report.bytes, "findings": findings}));
+    } else {
+        println!("{} artefacts, {} MiB read, {} findings", report.checked, report.bytes >> 20, findings.len());
+        findings.iter().for_each(|line| println!("{line}"));
+    }
+    if report.is_sound() {
+        return Ok(Outcome::Done);
+    }
+    let message = format!("{} artefacts are not as the manifest says", findings.len());
+    Err(Failure::new(Outcome::Partial, "DY-0142", message, "coordinator bundle build"))
+}

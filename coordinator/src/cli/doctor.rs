@@ -1,0 +1,98 @@
+//! `doctor`, and the preflight of `up`: what the host must have, and how to get it.
+
+use super::Context;
+use super::args::Doctor;
+use super::progress::Display;
+use crate::exit::{Failure, Outcome};
+use bundle::Source;
+use launcher::doctor::{HostCheck, HostNeeds, HostProvider, Level, apply_fix, host_report};
+use launcher::{LabHandle, NetworkSpec};
+use model::lab::Provider;
+
+/// What six nodes with Cilium and mesh were measured to use together, with a quarter for growth.
+const MEASURED_MEMORY_MIB: u64 = 6 * 1024;
+
+/// What the nodes' sparse disks were measured to take, with room for logs.
+const MEASURED_HOME_GIB: u64 = 8;
+
+/// Room for a bundle that is built from nothing, when its plan cannot be made.
+const FULL_BUNDLE_MIB: u64 = 20 * 1024;
+
+pub(crate) fn run(context: &Context, options: &Doctor) -> Result<Outcome, Failure> {
+    let mut checks = look(context);
+    if options.fix {
+        for check in checks.iter().filter(|c| c.level != Level::Ok && c.fix.is_some()) {
+            eprintln!("mending {}", check.id);
+            fix(check)?;
+        }
+        checks = look(context);
+    }
+    if context.json {
+        println!("{}", serde_json::to_string(&checks).unwrap_or_default());
+    } else {
+        for check in &checks {
+            println!("{}", line(check));
+        }
+    }
+    let refused = checks.iter().any(|c| c.level == Level::Fail);
+    Ok(if refused { Outcome::Preflight } else { Outcome::Done })
+}
+
+/// Refuses to go on with a host that cannot carry the lab; mends on consent.
+pub(crate) fn preflight(context: &Context, consent: bool, display: &mut Display) -> Result<(), Failure> {
+    let checks = look(context);
+    for check in checks.iter().filter(|c| c.level != Level::Ok && c.fix.is_some() && consent) {
+        display.note("host", &format!("mending {}: {}", check.id, check.remedy));
+        fix(check)?;
+    }
+    let failed: Vec<HostCheck> = look(context).into_iter().filter(|c| c.level == Level::Fail).collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let list = failed.iter().map(line).collect::<Vec<_>>().join("\n  ");
+    let next = if failed.iter().all(|c| c.fix.is_some()) { "coordinator doctor --fix, or up --yes" } else { "coordinator doctor" };
+    Err(Failure::new(Outcome::Preflight, "DY-0105", format!("this host is not ready:\n  {list}"), next))
+}
+
+fn fix(check: &HostCheck) -> Result<(), Failure> {
+    let Some(fix) = &check.fix else { return Ok(()) };
+    apply_fix(fix).map_err(|e| Failure::from_error(Outcome::Preflight, "DY-0106", &e, check.remedy.clone()))
+}
+
+fn line(check: &HostCheck) -> String {
+    let status = match check.level {
+        Level::Ok => "ok  ",
+        Level::Warn => "warn",
+        Level::Fail => "FAIL",
+    };
+    let remedy = if check.level == Level::Ok { String::new() } else { format!("; {}", check.remedy) };
+    format!("{status} {:<22} found {}, need {}{remedy}", check.id, check.found, check.need)
+}
+
+fn look(context: &Context) -> Vec<HostCheck> {
+    // What the bundle still needs decides about disk and compilers; one that cannot be asked needs everything.
+    let plan = super::bundle::builder(context, Source::Build).plan().ok();
+    let cache_mib = plan.as_ref().map_or(FULL_BUNDLE_MIB, |p| p.need_mib);
+    let lab = &context.lab;
+    let needs = HostNeeds {
+        provider: match lab.provider {
+            Provider::Nspawn => HostProvider::Nspawn,
+            Provider::Multipass => HostProvider::Multipass,
+        },
+        network: NetworkSpec { bridge_address: lab.network.gateway, prefix: lab.network.subnet.prefix_len() },
+        memory_mib: MEASURED_MEMORY_MIB,
+        home_gib: MEASURED_HOME_GIB,
+        cache_gib: cache_mib.div_ceil(1024),
+        builds_bundle: plan.is_none_or(|p| !p.steps.is_empty()),
+    };
+    host_report(&handle(context), &needs)
+}
+
+/// The lab as the launcher knows it.
+pub(crate) fn handle(context: &Context) -> LabHandle {
+    LabHandle {
+        lab: context.lab.name.to_string(),
+        home: context.places.home.clone(),
+        cache: context.places.cache.clone(),
+    }
+}

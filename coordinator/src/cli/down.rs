@@ -1,0 +1,55 @@
+//! `down`: stop the daemon, then remove exactly what carries the lab's label. Works after any crash.
+
+use super::args::Down;
+use super::client::connect;
+use super::{Context, block_on};
+use crate::daemon_record::DaemonRecord;
+use crate::exit::{Failure, Outcome};
+use proto::v1::StopDaemonRequest;
+use std::time::{Duration, Instant};
+
+/// How long a daemon may take to end after it was asked.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
+
+pub(crate) fn run(context: &Context, options: &Down) -> Result<Outcome, Failure> {
+    stop_daemon(context)?;
+    let handle = super::doctor::handle(context);
+    let report = launcher::down(&handle);
+    if options.purge && report.is_clean() && context.places.home.exists() {
+        std::fs::remove_dir_all(&context.places.home)
+            .map_err(|e| Failure::from_error(Outcome::Partial, "DY-0131", &e, "coordinator down --purge"))?;
+    }
+    if context.json {
+        println!("{}", serde_json::to_string(&report).unwrap_or_default());
+    } else {
+        println!("removed {} nodes{}", report.nodes.len(), report.bridge.as_deref().map_or(String::new(), |b| format!(" and bridge {b}")));
+        report.left.iter().for_each(|left| println!("left: {} ({}): {}", left.what, left.code, left.why));
+    }
+    if report.is_clean() { Ok(Outcome::Done) } else { Ok(Outcome::Partial) }
+}
+
+/// Asks the daemon to end; one that does not answer is ended by its recorded pid and start time.
+fn stop_daemon(context: &Context) -> Result<(), Failure> {
+    let Some(record) = DaemonRecord::alive(&context.places) else { return Ok(()) };
+    block_on(async {
+        if let Some(mut client) = connect(context).await {
+            let _ = client.stop_daemon(StopDaemonRequest {}).await;
+        }
+        let since = Instant::now();
+        let mut asked = false;
+        while DaemonRecord::alive(&context.places).as_ref() == Some(&record) {
+            if since.elapsed() > STOP_LIMIT {
+                let message = format!("the coordinator (pid {}) does not end", record.pid);
+                return Err(Failure::new(Outcome::TimedOut, "DY-0132", message, format!("kill -9 {}", record.pid)));
+            }
+            if since.elapsed() > STOP_LIMIT / 2 && !asked {
+                asked = true;
+                if let Ok(pid) = i32::try_from(record.pid) {
+                    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM);
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,97 @@
+//! The command line: words in, one exit code out. Data goes to stdout, everything else to stderr.
+
+mod args;
+mod bundle;
+mod client;
+mod doctor;
+mod down;
+mod events;
+mod node;
+mod progress;
+mod serve;
+mod spec;
+mod status;
+mod up;
+
+pub use args::Args;
+
+use crate::exit::{Failure, Outcome};
+use crate::places::{Environment, Places};
+use args::Command;
+use clap::CommandFactory;
+use model::lab::{Lab, LabError};
+use std::path::Path;
+
+/// What every command is given.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) lab: Lab,
+    pub(crate) places: Places,
+    pub(crate) json: bool,
+}
+
+/// Runs the command that `args` name.
+pub fn run(args: Args, environment: &Environment) -> Outcome {
+    let json = args.json;
+    match dispatch(args, environment) {
+        Ok(outcome) => outcome,
+        Err(failure) => {
+            failure.print(json);
+            failure.outcome
+        }
+    }
+}
+
+fn dispatch(args: Args, environment: &Environment) -> Result<Outcome, Failure> {
+    // Neither needs a lab or a checkout.
+    match &args.command {
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Args::command(), "coordinator", &mut std::io::stdout());
+            return Ok(Outcome::Done);
+        }
+        Command::Spec(options) => return spec::run(options, args.document.as_deref(), args.json),
+        _ => {}
+    }
+    // A home that is named has its document with it: what Terraform calls needs no more than the environment.
+    let kept = environment.home.as_ref().map(|home| home.join("lab.yaml")).filter(|path| path.is_file());
+    let lab = load_lab(args.document.as_deref().or(kept.as_deref()))?;
+    let places = Places::new(lab.name.as_str(), environment).map_err(|e| {
+        Failure::from_error(Outcome::Preflight, "DY-0101", &e, "set DRILLYARD_HOME, DRILLYARD_CACHE or DRILLYARD_PROJECT")
+    })?;
+    let context = Context { lab, places, json: args.json };
+    match args.command {
+        Command::Up(options) => up::run(&context, &options),
+        Command::Down(options) => down::run(&context, &options),
+        Command::Status(options) => status::run(&context, &options),
+        Command::Events(options) => events::run(&context, &options),
+        Command::Doctor(options) => doctor::run(&context, &options),
+        Command::Bundle(options) => bundle::run(&context, &options),
+        Command::Serve => serve::run(&context),
+        Command::Node(options) => node::run(&context, options),
+        Command::Completions { .. } | Command::Spec(_) => Ok(Outcome::Done),
+    }
+}
+
+/// The document at `path`, or the compiled-in default.
+pub(crate) fn load_lab(path: Option<&Path>) -> Result<Lab, Failure> {
+    let Some(path) = path else { return Ok(Lab::default()) };
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("{}: {error}", path.display());
+        Failure::new(Outcome::Usage, "DY-0102", message, "give --file the path of a lab document; `coordinator spec` prints one")
+    })?;
+    Lab::from_yaml(&text).map_err(|error| lab_failure(path, &error))
+}
+
+pub(crate) fn lab_failure(path: &Path, error: &LabError) -> Failure {
+    let message = format!("{}: {}", path.display(), crate::exit::chain(error));
+    Failure::new(Outcome::Usage, "DY-0103", message, "correct the named fields, then `coordinator spec --check FILE`")
+}
+
+/// A runtime for the commands that talk to the daemon.
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0100", &e, "try again"))?
+        .block_on(future)
+}

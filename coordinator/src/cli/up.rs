@@ -1,0 +1,134 @@
+//! `up`: check the host, make the bundle, start the daemon, walk the phases, say what was reached.
+
+use super::args::Up;
+use super::client::{connect_or_start, refused};
+use super::progress::Display;
+use super::{Context, block_on, bundle, doctor};
+use crate::exit::{Failure, Outcome};
+use proto::v1::operator_client::OperatorClient;
+use proto::v1::{CancelRunRequest, ConfirmGateRequest, StartRunRequest, StartRunResponse, SubscribeRequest, subscribe_response::Item};
+use serde_json::Value;
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+use tonic::transport::Channel;
+
+pub(crate) fn run(context: &Context, options: &Up) -> Result<Outcome, Failure> {
+    let mut display = Display::new(context.json);
+    if !options.dry_run {
+        doctor::preflight(context, options.yes, &mut display)?;
+        bundle::ensure(context, &mut display)?;
+        display.finish();
+    }
+    block_on(async {
+        let mut client = connect_or_start(context).await?;
+        let request = StartRunRequest { through: options.through.into(), yes: options.yes, dry_run: options.dry_run };
+        let answer = client.start_run(request).await.map_err(|s| refused(&s))?.into_inner();
+        if options.dry_run {
+            return print_plan(&answer, context.json);
+        }
+        let limit = Duration::from_secs(options.timeout.saturating_mul(60));
+        tokio::select! {
+            ended = follow(&mut client, &answer, options, &mut display) => ended,
+            () = tokio::time::sleep(limit) => Err(timed_out(options.timeout)),
+            _ = tokio::signal::ctrl_c() => interrupted(&mut client, &answer).await,
+        }
+    })
+}
+
+/// Follows the log until the run ends.
+async fn follow(
+    client: &mut OperatorClient<Channel>,
+    run: &StartRunResponse,
+    options: &Up,
+    display: &mut Display,
+) -> Result<Outcome, Failure> {
+    let request = SubscribeRequest { log_id: Vec::new(), after: run.revision, follow: true };
+    let mut stream = client.subscribe(request).await.map_err(|s| refused(&s))?.into_inner();
+    let run_id = hex::encode(&run.run_id);
+    while let Some(answer) = stream.message().await.map_err(|s| refused(&s))? {
+        let Some(Item::Entry(entry)) = answer.item else { continue };
+        let raw = String::from_utf8_lossy(&entry.json);
+        let value: Value = serde_json::from_str(&raw).unwrap_or_default();
+        display.entry(&raw, &value);
+        match value["kind"].as_str() {
+            Some("gate_reached") if !options.yes && value["run"] == run_id.as_str() => {
+                confirm(client, run, &value, display).await?;
+            }
+            Some("run_finished") if value["run"] == run_id.as_str() => {
+                display.finish();
+                return verdict(&value);
+            }
+            _ => {}
+        }
+    }
+    Err(Failure::new(Outcome::Internal, "DY-0120", "the coordinator ended the event stream", "coordinator up"))
+}
+
+/// Asks the operator whether the next phase may begin.
+async fn confirm(
+    client: &mut OperatorClient<Channel>,
+    run: &StartRunResponse,
+    gate: &Value,
+    display: &mut Display,
+) -> Result<(), Failure> {
+    display.finish();
+    let phase = gate["phase"].as_u64().and_then(|p| u32::try_from(p).ok()).unwrap_or_default();
+    eprintln!("{}", gate["message"].as_str().unwrap_or("gate"));
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::new(
+            Outcome::Partial,
+            "DY-0121",
+            format!("phase {phase} is done and nobody is there to confirm the next one"),
+            "coordinator up --yes, or --through N",
+        ));
+    }
+    eprint!("go on? [y/N] ");
+    let _ = std::io::stderr().flush();
+    let answer = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        let _ = std::io::stdin().read_line(&mut line);
+        line
+    });
+    let go_on = answer.await.is_ok_and(|line| line.trim().eq_ignore_ascii_case("y"));
+    let request = ConfirmGateRequest { run_id: run.run_id.clone(), phase, go_on };
+    client.confirm_gate(request).await.map_err(|s| refused(&s))?;
+    Ok(())
+}
+
+fn verdict(finished: &Value) -> Result<Outcome, Failure> {
+    let message = finished["message"].as_str().unwrap_or_default().to_owned();
+    match finished["outcome"].as_str() {
+        Some("succeeded") => {
+            eprintln!("{message}");
+            Ok(Outcome::Done)
+        }
+        Some("stopped_at_gate") => {
+            eprintln!("{message}");
+            Ok(Outcome::Partial)
+        }
+        Some("cancelled") => Ok(Outcome::Interrupted),
+        _ => Err(Failure::new(Outcome::Partial, "DY-0122", message, "coordinator status, then coordinator up")),
+    }
+}
+
+async fn interrupted(client: &mut OperatorClient<Channel>, run: &StartRunResponse) -> Result<Outcome, Failure> {
+    let _ = client.cancel_run(CancelRunRequest { run_id: run.run_id.clone() }).await;
+    eprintln!("interrupted: nothing new is started, running steps end by themselves; `coordinator up` goes on");
+    Ok(Outcome::Interrupted)
+}
+
+fn timed_out(minutes: u64) -> Failure {
+    let message = format!("not done after {minutes} minutes; the coordinator goes on in the background");
+    Failure::new(Outcome::TimedOut, "DY-0123", message, "coordinator status, or coordinator up to follow again")
+}
+
+fn print_plan(answer: &StartRunResponse, json: bool) -> Result<Outcome, Failure> {
+    let plan: Value = serde_json::from_slice(&answer.plan_json)
+        .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0124", &e, "coordinator up --dry-run"))?;
+    if json {
+        println!("{plan}");
+    } else {
+        print!("{}", plan["text"].as_str().unwrap_or_default());
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,125 @@
+//! The component folders of the checkout, read with everything that is installed from them.
+
+use crate::host_steps::component_secrets::{CaSecret, SecretError, certificate_authority};
+use crate::host_steps::values::{HostFacts, ValuesError, render};
+use crate::places::Places;
+use domain::component::{Component, ComponentError, SecretKind};
+use model::ids::Digest;
+use model::lab::{Cluster, Lab};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Why the component folders cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ComponentsError {
+    /// A file or folder cannot be read.
+    #[error("component folder {path}")]
+    Read {
+        /// Path.
+        path: String,
+        /// First cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A component file is wrong.
+    #[error("a component is refused")]
+    Component(#[from] ComponentError),
+    /// A template is wrong.
+    #[error("values cannot be rendered")]
+    Values(#[from] ValuesError),
+    /// A secret cannot be made.
+    #[error("a component's secret cannot be made")]
+    Secret(#[from] SecretError),
+    /// A kind of secret that this release cannot make.
+    #[error("component {component}: secret {secret} is of a kind that this release does not make")]
+    UnknownSecret {
+        /// Component.
+        component: String,
+        /// Secret.
+        secret: String,
+    },
+}
+
+/// One component with its folder.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What the file says, with the digest of the rendered inputs per cluster.
+    pub component: Component,
+    /// The folder.
+    pub folder: PathBuf,
+}
+
+/// All components, sorted by name, rendered once for their digests.
+pub fn load(lab: &Lab, places: &Places, host: HostFacts) -> Result<Vec<Loaded>, ComponentsError> {
+    let root = places.project.join("values/components");
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(&root)
+        .map_err(|source| read_error(&root, source))?
+        .filter_map(|entry| entry.ok().map(|e| e.path()))
+        .filter(|path| path.join("component.yaml").is_file())
+        .collect();
+    folders.sort();
+    folders.into_iter().map(|folder| load_one(lab, places, host, folder)).collect()
+}
+
+fn load_one(lab: &Lab, places: &Places, host: HostFacts, folder: PathBuf) -> Result<Loaded, ComponentsError> {
+    let file = folder.join("component.yaml");
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let component = Component::from_yaml(&file.display().to_string(), &name, &read(&file)?)?;
+    let mut loaded = Loaded { component, folder };
+    for cluster in &lab.clusters {
+        if !loaded.component.runs_in(&cluster.name) {
+            continue;
+        }
+        let digest = inputs_digest(&loaded, &values(&loaded, lab, cluster, places, host)?);
+        loaded.component = loaded.component.with_inputs(cluster.name.clone(), digest);
+    }
+    Ok(loaded)
+}
+
+/// The component's values for `cluster`: later files override earlier ones, as Helm does with several documents.
+pub fn values(
+    loaded: &Loaded,
+    lab: &Lab,
+    cluster: &Cluster,
+    places: &Places,
+    host: HostFacts,
+) -> Result<Vec<String>, ComponentsError> {
+    let secrets = secrets(&loaded.component, places)?;
+    loaded
+        .component
+        .values
+        .iter()
+        .map(|name| Ok(render(name, &read(&loaded.folder.join(name))?, lab, cluster, host, &secrets)?))
+        .collect()
+}
+
+fn secrets(component: &Component, places: &Places) -> Result<BTreeMap<String, CaSecret>, ComponentsError> {
+    let make = |secret: &domain::component::ComponentSecret| match secret.kind {
+        SecretKind::Ca => Ok((secret.name.clone(), certificate_authority(&places.secrets(), &secret.name)?)),
+        SecretKind::Password => Err(ComponentsError::UnknownSecret {
+            component: component.name.to_string(),
+            secret: secret.name.clone(),
+        }),
+    };
+    component.secrets.iter().map(make).collect()
+}
+
+/// Digest over the chart's identity and the rendered values. The values hold keys, hence a digest and never the text.
+fn inputs_digest(loaded: &Loaded, values: &[String]) -> Digest {
+    let mut hash = Sha256::new();
+    let chart = serde_json::to_vec(&loaded.component.chart).unwrap_or_default();
+    for part in std::iter::once(chart.as_slice()).chain(values.iter().map(String::as_bytes)) {
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(part);
+    }
+    Digest(hash.finalize().into())
+}
+
+fn read(path: &Path) -> Result<String, ComponentsError> {
+    std::fs::read_to_string(path).map_err(|source| read_error(path, source))
+}
+
+fn read_error(path: &Path, source: std::io::Error) -> ComponentsError {
+    ComponentsError::Read { path: path.display().to_string(), source }
+}

@@ -1,0 +1,227 @@
+//! The daemon: everything is composed, started and stopped here, in this order.
+//!
+//! lock, log, authority, engine thread, listeners, agents, ticks; then the operator's identity and the daemon's note, which
+//! say that it can be asked. A failure of the engine ends the process: nothing may happen that is not in the log.
+
+use crate::agents::{self, LastSeen};
+use crate::authority::{AuditSink, Authority};
+use crate::clock;
+use crate::daemon_record::DaemonRecord;
+use crate::effects::Performer;
+use crate::engine::{Engine, EngineHandle, last_words};
+use crate::enrol_grpc::{AgentBinaries, enrol_routes};
+use crate::exit::{Failure, Outcome};
+use crate::host_steps::executor::Host;
+use crate::journal::{HomeLock, Journal, LockError, RedbJournal};
+use crate::net::{self, AcceptMetrics, Acceptor, Authorise, Clock, Gate, HttpLimits, Limits, Listener, ListenerCertificate};
+use crate::operator_auth::{grant_local_operator, local_operator};
+use crate::operator_grpc::OperatorApi;
+use crate::places::Places;
+use crate::session_grpc::{AgentHub, AgentService, agent_routes};
+use crate::step_secrets::StepSecretStore;
+use crate::user_data::{AGENT_TARGET, agent_binary};
+use crate::{host_facts, plan_store};
+use domain::event::Event;
+use model::ids::LogId;
+use model::lab::Lab;
+use proto::v1::operator_server::OperatorServer;
+use shell::signals::Termination;
+use shell::tasks::Tasks;
+use shell::telemetry::{self, Format};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+/// Worker threads: the load is small, and few threads keep the memory small.
+const WORKERS: usize = 2;
+
+/// Hub events that may wait for the engine; a full channel holds agents back.
+const HUB_CAPACITY: usize = 1024;
+
+/// Audit events that may wait for the engine.
+const AUDIT_CAPACITY: usize = 1024;
+
+/// How long tasks may take to end.
+const GRACE: Duration = Duration::from_secs(12);
+
+type Stop = Box<dyn std::error::Error + Send + Sync>;
+
+/// Serves the lab until a signal, a request or a failure.
+pub fn serve(lab: Lab, places: Places, json: bool) -> Result<Outcome, Failure> {
+    let format = if json { Format::Json } else { Format::Text };
+    telemetry::init(format, "info", false).map_err(|e| internal(&e))?;
+    let lock = HomeLock::acquire(&places.home).map_err(|e| match &e {
+        LockError::Held { .. } => Failure::from_error(Outcome::Conflict, "DY-0160", &e, "coordinator status"),
+        _ => internal(&e),
+    })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .map_err(|e| internal(&e))?;
+    let served = runtime.block_on(run(Arc::new(lab), Arc::new(places)));
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    drop(lock);
+    served.map(|()| Outcome::Done).map_err(|e| internal(e.as_ref()))
+}
+
+fn internal(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::from_error(Outcome::Internal, "DY-0161", error, "coordinator doctor")
+}
+
+async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
+    let cancel = CancellationToken::new();
+    let tasks = Tasks::new(cancel.clone());
+    let termination = Termination::register()?;
+    let fresh = LogId(*uuid::Uuid::new_v4().as_bytes());
+    let journal = RedbJournal::open(&places.home.join("log.redb"), fresh)?;
+    let (epoch, log_id, reader) = (journal.epoch(), journal.log_id(), journal.reader());
+    let authority = Arc::new(Authority::open(&places.home, &lab.name, clock::now())?);
+    let (audit, audit_events) = AuditSink::channel(AUDIT_CAPACITY);
+
+    let stored = Arc::clone(&places);
+    let (engine, handle, effects) = Engine::open(Box::new(journal), move |digest| plan_store::load(&stored, digest))?;
+    let engine_end = start_engine(engine, cancel.clone())?;
+    handle.submit(Event::Started { epoch });
+
+    let facts = host_facts::look();
+    let (hub, hub_events) = AgentHub::new(HUB_CAPACITY);
+    let host = Host { lab: Arc::clone(&lab), places: Arc::clone(&places), facts, engine: handle.clone() };
+    let performer =
+        Performer { hub: hub.clone(), host, engine: handle.clone(), epoch, tasks: tasks.clone() };
+    tasks.spawn_essential("effects", performer.run(effects));
+    let seen = LastSeen::default();
+    tasks.spawn_essential(
+        "agents",
+        agents::listen(hub.clone(), hub_events, handle.clone(), Arc::clone(&seen), epoch, log_id),
+    );
+    tasks.spawn("ticks", agents::tick(handle.clone(), seen, cancel.clone()));
+    tasks.spawn("audit", agents::audit(audit_events, handle.clone()));
+
+    let api = OperatorApi {
+        lab: Arc::clone(&lab),
+        places: Arc::clone(&places),
+        engine: handle.clone(),
+        log: reader,
+        authority: Arc::clone(&authority),
+        audit: audit.clone(),
+        facts,
+        stop: cancel.clone(),
+    };
+    let parts = Parts { lab: &lab, places: &places, authority, audit, tasks: &tasks, hub, handle };
+    parts.listen(api)?;
+    DaemonRecord::write(&places)?;
+    tracing::info!(%epoch, lab = %lab.name, "serving");
+    tasks.spawn("signals", termination.cancel(cancel.clone()));
+    cancel.cancelled().await;
+    if !tasks.stop(GRACE).await {
+        tracing::warn!("some tasks did not end in time");
+    }
+    drop(parts);
+    // All handles are gone with the tasks; the engine then ends by itself, or said why it ended.
+    match tokio::time::timeout(Duration::from_secs(2), engine_end).await {
+        Ok(Ok(Err(error))) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+type EngineEnd = tokio::sync::oneshot::Receiver<Result<(), crate::engine::EngineError>>;
+
+/// Runs the engine on a thread of its own; its end cancels everything else.
+fn start_engine(engine: Engine, cancel: CancellationToken) -> std::io::Result<EngineEnd> {
+    let (ended, end) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new().name("engine".into()).spawn(move || {
+        let result = engine.run();
+        if let Err(error) = &result {
+            tracing::error!("{}", last_words(error));
+        }
+        cancel.cancel();
+        let _ = ended.send(result);
+    })?;
+    Ok(end)
+}
+
+/// What the listeners share.
+struct Parts<'a> {
+    lab: &'a Arc<Lab>,
+    places: &'a Arc<Places>,
+    authority: Arc<Authority>,
+    audit: AuditSink,
+    tasks: &'a Tasks,
+    hub: AgentHub,
+    handle: EngineHandle,
+}
+
+impl Parts<'_> {
+    /// Opens the three listeners and grants the local operator its identity.
+    fn listen(&self, api: OperatorApi) -> Result<(), Stop> {
+        let clock: Clock = Arc::new(clock::now);
+        let gateway = IpAddr::V4(self.lab.network.gateway);
+        let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let certificate = ListenerCertificate::new(Arc::clone(&self.authority), vec![gateway, local], clock::now())?;
+        let port = self.lab.network.coordinator_port;
+        let operator_address = SocketAddr::new(local, port.saturating_add(2));
+        let open: Gate = Arc::new(|| true);
+        let enrolling = Arc::clone(&self.authority);
+        let while_tokens: Gate = Arc::new(move || enrolling.enrolment_open(clock::now()));
+
+        let binaries = AgentBinaries::from([(AGENT_TARGET.to_owned(), agent_binary(self.places))]);
+        let enrol =
+            enrol_routes(Arc::clone(&self.authority), self.audit.clone(), Arc::clone(&clock), binaries);
+        let secrets =
+            StepSecretStore::new(Arc::clone(self.lab), Arc::clone(self.places), self.handle.clone());
+        let agent = agent_routes(AgentService {
+            hub: self.hub.clone(),
+            authority: Arc::clone(&self.authority),
+            secrets: Arc::new(secrets),
+            audit: self.audit.clone(),
+            clock: Arc::clone(&clock),
+            tasks: self.tasks.clone(),
+        });
+        let operator = Routes::new(OperatorServer::new(api).max_decoding_message_size(64 * 1024));
+
+        let listeners = [
+            (Listener::Enrol, SocketAddr::new(gateway, port), Limits::NODES, HttpLimits::ENROL, while_tokens, enrol),
+            (Listener::Agent, SocketAddr::new(gateway, port.saturating_add(1)), Limits::NODES, HttpLimits::AGENT, Arc::clone(&open), agent),
+            (Listener::Operator, operator_address, Limits::OPERATORS, HttpLimits::OPERATOR, open, operator),
+        ];
+        for (kind, address, limits, http, gate, routes) in listeners {
+            let listener = net::bind(address).map_err(|source| ListenError { address, source })?;
+            let acceptor = Acceptor {
+                listener,
+                config: certificate.config(kind)?,
+                lab: self.lab.name.clone(),
+                limits,
+                gate,
+                metrics: Arc::new(AcceptMetrics::default()),
+            };
+            let incoming = acceptor.start(self.tasks);
+            let authorise = Authorise::new(Arc::clone(&self.authority), self.audit.clone(), Arc::clone(&clock));
+            let serving = net::serve(routes, incoming, http, authorise, self.tasks.token().clone());
+            self.tasks.spawn_essential("listener", serving);
+        }
+
+        let name = local_operator();
+        grant_local_operator(&self.authority, &name, operator_address, clock::now())?;
+        let authority = Arc::clone(&self.authority);
+        let renewal = certificate.renew_forever(clock, self.tasks.token().clone(), move |now| {
+            if let Err(error) = grant_local_operator(&authority, &name, operator_address, now) {
+                tracing::error!(%error, "the local operator's certificate was not renewed");
+            }
+        });
+        self.tasks.spawn("certificates", renewal);
+        Ok(())
+    }
+}
+
+/// A port that cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}; is the port taken? (network.coordinatorPort in the lab document)")]
+struct ListenError {
+    address: SocketAddr,
+    #[source]
+    source: std::io::Error,
+}
+

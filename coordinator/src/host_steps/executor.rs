@@ -1,0 +1,152 @@
+//! Runs one host step to its end and says how it ended. A wait is over when what it waits for is observed.
+
+use super::helm::{Release, upgrade};
+use super::kube::Cluster;
+use super::readiness::{Seen, look};
+use super::values::{HostFacts, expand};
+use super::ensure_nodes;
+use crate::components::{Loaded, load, values};
+use crate::engine::EngineHandle;
+use crate::exit::chain;
+use crate::places::Places;
+use domain::event::Event;
+use domain::plan::{HostStep, PlannedStep};
+use model::ids::{Attempt, ClusterName, ComponentName};
+use model::lab::Lab;
+use model::step::StepOutcome;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Pause between two looks at a cluster.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// What every host step needs.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// The lab.
+    pub lab: Arc<Lab>,
+    /// Folders.
+    pub places: Arc<Places>,
+    /// What the host can do.
+    pub facts: HostFacts,
+    /// Where progress goes.
+    pub engine: EngineHandle,
+}
+
+/// A failure on the way; becomes `Failed` with its code.
+struct Stopped {
+    code: &'static str,
+    message: String,
+}
+
+impl Stopped {
+    fn because(code: &'static str, error: &(dyn std::error::Error + 'static)) -> Self {
+        Self { code, message: chain(error) }
+    }
+}
+
+impl Host {
+    /// Runs `step` and submits its outcome.
+    pub async fn run(self, step: PlannedStep, attempt: Attempt) {
+        let since = Instant::now();
+        let ended = match step.host_step() {
+            Some(HostStep::EnsureNodes { .. }) => self.ensure_nodes(&step, attempt).await,
+            Some(HostStep::InstallComponent { component, cluster, .. }) => self.install(component, cluster).await,
+            Some(HostStep::AwaitReady { component, cluster }) => {
+                let (component, cluster) = (component.clone(), cluster.clone());
+                self.await_ready(&step, attempt, &component, &cluster).await
+            }
+            Some(HostStep::AwaitAgent { .. }) | None => return,
+        };
+        let outcome = match ended {
+            Ok(()) => StepOutcome::Succeeded { run_ms: millis(since.elapsed()), cpu_ms: 0 },
+            Err(stopped) => {
+                StepOutcome::Failed { code: stopped.code.into(), message: stopped.message, output: String::new() }
+            }
+        };
+        self.engine.submit(Event::HostStepFinished { step: step.id, attempt, outcome });
+    }
+
+    async fn ensure_nodes(&self, step: &PlannedStep, attempt: Attempt) -> Result<(), Stopped> {
+        let (host, id) = (self.clone(), step.id);
+        let work = move || {
+            let mut progress =
+                |message: String| host.engine.submit(Event::HostProgress { step: id, attempt, message });
+            ensure_nodes::run(&host.lab, &host.places, format!("{id}-{attempt}-{}", crate::clock::now().0), &mut progress)
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Stopped::because("DY-0210", &error)),
+            Err(error) => Err(Stopped::because("DY-0100", &error)),
+        }
+    }
+
+    async fn install(&self, component: &ComponentName, cluster: &ClusterName) -> Result<(), Stopped> {
+        let loaded = self.component(component)?;
+        let Some(place) = self.lab.cluster(cluster.as_str()) else {
+            return Err(Stopped { code: "DY-0212", message: format!("the lab has no cluster {cluster}") });
+        };
+        let Some(chart) = &loaded.component.chart else {
+            return Err(Stopped { code: "DY-0213", message: format!("{component} has no chart") });
+        };
+        let texts = values(&loaded, &self.lab, place, &self.places, self.facts)
+            .map_err(|e| Stopped::because("DY-0211", &e))?;
+        let merged = super::values::merge(&texts).map_err(|e| Stopped::because("DY-0211", &e))?;
+        let release = Release {
+            helm: self.places.tool("helm"),
+            chart: self.places.cache.join("bundle/charts").join(&chart.name),
+            kubeconfig: self.places.kubeconfig(cluster.as_str()),
+            name: loaded.component.release_name(),
+            namespace: &loaded.component.namespace,
+            scratch: &self.places.home.join("helm"),
+        };
+        upgrade(&release, &merged).await.map_err(|e| Stopped::because("DY-0214", &e))
+    }
+
+    async fn await_ready(
+        &self,
+        step: &PlannedStep,
+        attempt: Attempt,
+        component: &ComponentName,
+        cluster: &ClusterName,
+    ) -> Result<(), Stopped> {
+        let loaded = self.component(component)?;
+        let Some(place) = self.lab.cluster(cluster.as_str()) else {
+            return Err(Stopped { code: "DY-0212", message: format!("the lab has no cluster {cluster}") });
+        };
+        let api = Cluster::open(cluster.as_str(), &self.places.kubeconfig(cluster.as_str()))
+            .await
+            .map_err(|e| Stopped::because("DY-0215", &e))?;
+        let limit = Duration::from_millis(step.budget_ms);
+        let since = Instant::now();
+        let mut said = String::new();
+        let fill = |text: &str| expand(text, &self.lab, place);
+        loop {
+            match look(&api, &loaded.component, place.nodes.len(), &fill).await {
+                Seen::Ready => return Ok(()),
+                Seen::Waiting(blocker) if since.elapsed() >= limit => {
+                    let message = format!("not ready after {} s: {blocker}", limit.as_secs());
+                    return Err(Stopped { code: "DY-0216", message });
+                }
+                Seen::Waiting(blocker) => {
+                    if blocker != said {
+                        said.clone_from(&blocker);
+                        self.engine.submit(Event::HostProgress { step: step.id, attempt, message: blocker });
+                    }
+                }
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn component(&self, name: &ComponentName) -> Result<Loaded, Stopped> {
+        let all = load(&self.lab, &self.places, self.facts).map_err(|e| Stopped::because("DY-0211", &e))?;
+        all.into_iter()
+            .find(|loaded| loaded.component.name == *name)
+            .ok_or_else(|| Stopped { code: "DY-0212", message: format!("no component {name}") })
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,9 @@
+//! Steps that run on the host: nodes by Terraform, components by Helm, readiness by looking.
+
+pub mod component_secrets;
+pub mod ensure_nodes;
+pub mod executor;
+pub mod helm;
+pub mod kube;
+pub mod readiness;
+pub mod values;

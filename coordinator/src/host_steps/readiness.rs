@@ -1,0 +1,155 @@
+//! Readiness of a component in one cluster, observed through its API; never assumed from what was installed.
+
+use super::kube::{Cluster, KubeError};
+use domain::component::{Component, Readiness, WorkloadKind};
+use kube::api::DynamicObject;
+use serde_json::Value;
+
+/// What was seen of one check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// It holds.
+    Ready,
+    /// It does not hold yet; the blocker for people.
+    Waiting(String),
+}
+
+/// Looks at every check in order and stops at the first that does not hold. `expected_nodes` is the cluster's size in the
+/// lab document; `expand` fills the templates in expected texts.
+pub async fn look(
+    cluster: &Cluster,
+    component: &Component,
+    expected_nodes: usize,
+    expand: &(dyn Fn(&str) -> String + Sync),
+) -> Seen {
+    for check in &component.readiness {
+        let seen = one(cluster, component, check, expected_nodes, expand).await;
+        match seen {
+            Ok(Seen::Ready) => {}
+            Ok(waiting) => return waiting,
+            Err(error) => return Seen::Waiting(crate::exit::chain(&error)),
+        }
+    }
+    Seen::Ready
+}
+
+async fn one(
+    cluster: &Cluster,
+    component: &Component,
+    check: &Readiness,
+    expected_nodes: usize,
+    expand: &(dyn Fn(&str) -> String + Sync),
+) -> Result<Seen, KubeError> {
+    match check {
+        Readiness::NodesReady {} => Ok(nodes_ready(&cluster.nodes().await?, expected_nodes)),
+        Readiness::WorkloadAvailable { kind, namespace, name } => {
+            let namespace = namespace.as_deref().unwrap_or(&component.namespace);
+            let object = cluster.workload(kind_name(*kind), namespace, name).await?;
+            Ok(object.map_or_else(|| Seen::Waiting(format!("{name} does not exist")), |o| available(*kind, name, &o)))
+        }
+        Readiness::ApiServed { api_version, kind } => {
+            let served = cluster.serves(api_version, kind).await?;
+            Ok(if served { Seen::Ready } else { Seen::Waiting(format!("{api_version} {kind} is not served")) })
+        }
+        Readiness::Exec { namespace, workload, container, command, expect, every_pod } => {
+            let namespace = namespace.as_deref().unwrap_or(&component.namespace);
+            let pods = pods_of(cluster, namespace, workload).await?;
+            let wanted: Vec<String> = expect.iter().map(|text| expand(text)).collect();
+            if pods.is_empty() {
+                return Ok(Seen::Waiting(format!("{workload} has no running pod")));
+            }
+            for pod in pods.iter().take(if *every_pod { pods.len() } else { 1 }) {
+                let container = container.as_deref().unwrap_or_default();
+                let text = cluster.exec(namespace, pod, container, command).await?;
+                if let Some(missing) = wanted.iter().find(|w| !text.contains(w.as_str())) {
+                    return Ok(Seen::Waiting(format!("{pod} does not say {missing:?}")));
+                }
+            }
+            Ok(Seen::Ready)
+        }
+    }
+}
+
+/// Names of the workload's running pods, found by its own selector.
+async fn pods_of(cluster: &Cluster, namespace: &str, workload: &str) -> Result<Vec<String>, KubeError> {
+    let (kind, name) = workload.split_once('/').unwrap_or(("deployment", workload));
+    let kind = match kind {
+        "daemonset" | "ds" => "DaemonSet",
+        "statefulset" | "sts" => "StatefulSet",
+        _ => "Deployment",
+    };
+    let Some(object) = cluster.workload(kind, namespace, name).await? else { return Ok(Vec::new()) };
+    let labels = object.data["spec"]["selector"]["matchLabels"].as_object().cloned().unwrap_or_default();
+    let selector: Vec<String> =
+        labels.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+    cluster.running_pods(namespace, &selector.join(",")).await
+}
+
+fn nodes_ready(nodes: &[DynamicObject], expected: usize) -> Seen {
+    let is_ready = |node: &DynamicObject| {
+        let conditions = node.data["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.iter().any(|c| c["type"] == "Ready" && c["status"] == "True")
+    };
+    let ready = nodes.iter().filter(|n| is_ready(n)).count();
+    if ready >= expected { Seen::Ready } else { Seen::Waiting(format!("{ready} of {expected} nodes are Ready")) }
+}
+
+fn kind_name(kind: WorkloadKind) -> &'static str {
+    match kind {
+        WorkloadKind::Deployment => "Deployment",
+        WorkloadKind::DaemonSet => "DaemonSet",
+        WorkloadKind::StatefulSet => "StatefulSet",
+    }
+}
+
+/// Whether all replicas of the present generation are available.
+fn available(kind: WorkloadKind, name: &str, object: &DynamicObject) -> Seen {
+    let number = |value: &Value| value.as_i64().unwrap_or(0);
+    let status = &object.data["status"];
+    let (wanted, there) = match kind {
+        WorkloadKind::DaemonSet => (number(&status["desiredNumberScheduled"]), number(&status["numberAvailable"])),
+        _ => (object.data["spec"]["replicas"].as_i64().unwrap_or(1), number(&status["availableReplicas"])),
+    };
+    let current = number(&status["observedGeneration"]) >= object.metadata.generation.unwrap_or(0);
+    if current && wanted > 0 && there >= wanted {
+        Seen::Ready
+    } else {
+        Seen::Waiting(format!("{name}: {there} of {wanted} available"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(json: Value) -> DynamicObject {
+        serde_json::from_value(json).expect("an object")
+    }
+
+    #[test]
+    fn a_daemon_set_without_nodes_is_not_available() {
+        let seen = |desired: i64, available_now: i64, observed: i64| {
+            available(
+                WorkloadKind::DaemonSet,
+                "cilium",
+                &object(serde_json::json!({
+                    "metadata": {"name": "cilium", "generation": 2},
+                    "status": {"desiredNumberScheduled": desired, "numberAvailable": available_now, "observedGeneration": observed}
+                })),
+            )
+        };
+        assert_eq!(seen(2, 2, 2), Seen::Ready);
+        for (desired, there, observed) in [(0, 0, 2), (2, 1, 2), (2, 2, 1)] {
+            assert!(matches!(seen(desired, there, observed), Seen::Waiting(_)));
+        }
+    }
+
+    #[test]
+    fn nodes_count_only_when_ready() {
+        let node = |status: &str| {
+            object(serde_json::json!({"metadata": {"name": "n"}, "status": {"conditions": [{"type": "Ready", "status": status}]}}))
+        };
+        assert_eq!(nodes_ready(&[node("True"), node("True")], 2), Seen::Ready);
+        assert_eq!(nodes_ready(&[node("True"), node("Unknown")], 2), Seen::Waiting("1 of 2 nodes are Ready".into()));
+    }
+}

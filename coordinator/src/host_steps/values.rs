@@ -1,0 +1,138 @@
+//! Helm values of one component for one cluster, rendered from the lab document.
+
+use super::component_secrets::CaSecret;
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior};
+use serde_json::json;
+use model::lab::{Cluster, Lab};
+use model::step::Role;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Why values cannot be rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum ValuesError {
+    /// The template is wrong, or names something that does not exist.
+    #[error("template {name} for cluster {cluster}")]
+    Render {
+        /// Template's file name.
+        name: String,
+        /// Cluster.
+        cluster: String,
+        /// First cause, with the line.
+        #[source]
+        source: minijinja::Error,
+    },
+}
+
+/// What the host can do; decides what charts may ask for.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct HostFacts {
+    /// Whether containers may have CAP_SYS_RESOURCE.
+    pub sys_resource: bool,
+}
+
+#[derive(Serialize)]
+struct Peer<'a> {
+    name: &'a str,
+    address: std::net::Ipv4Addr,
+    mesh_port: u16,
+}
+
+/// Renders `template` for `cluster`. In scope: `lab`, `cluster`, `control_plane`, `peers`, `host`, `secrets`; a name that
+/// does not exist is an error, not an empty string.
+pub fn render(
+    name: &str,
+    template: &str,
+    lab: &Lab,
+    cluster: &Cluster,
+    host: HostFacts,
+    secrets: &BTreeMap<String, CaSecret>,
+) -> Result<String, ValuesError> {
+    let peers = peers(lab, cluster);
+    let control_plane = cluster.nodes.iter().find(|n| n.role == Role::ControlPlane);
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let scope = json!({
+        "lab": lab, "cluster": cluster, "control_plane": control_plane, "peers": peers, "host": host, "secrets": secrets,
+    });
+    environment.render_str(template, Serde(&scope)).map_err(|source| ValuesError::Render {
+        name: name.to_owned(),
+        cluster: cluster.name.to_string(),
+        source,
+    })
+}
+
+/// Fills the few names that readiness texts may use: `lab`, `cluster`, `peers`. A text that cannot be filled stays as it is.
+pub fn expand(text: &str, lab: &Lab, cluster: &Cluster) -> String {
+    let peers = peers(lab, cluster);
+    let scope = json!({"lab": lab, "cluster": cluster, "peers": peers});
+    Environment::new().render_str(text, Serde(&scope)).unwrap_or_else(|_| text.to_owned())
+}
+
+/// One document out of several: later ones override earlier ones, mappings are merged key by key.
+pub fn merge(texts: &[String]) -> Result<String, serde_norway::Error> {
+    let mut merged = serde_json::Value::Object(serde_json::Map::new());
+    for text in texts {
+        overlay(&mut merged, serde_norway::from_str(text)?);
+    }
+    serde_norway::to_string(&merged)
+}
+
+fn overlay(base: &mut serde_json::Value, over: serde_json::Value) {
+    match (base, over) {
+        (serde_json::Value::Object(base), serde_json::Value::Object(over)) => {
+            for (key, value) in over {
+                overlay(base.entry(key).or_insert(serde_json::Value::Null), value);
+            }
+        }
+        (base, over) => *base = over,
+    }
+}
+
+fn peers<'a>(lab: &'a Lab, cluster: &Cluster) -> Vec<Peer<'a>> {
+    let others = lab.clusters.iter().filter(|other| other.name != cluster.name);
+    others
+        .filter_map(|other| {
+            let address = other.control_plane()?.address;
+            Some(Peer { name: other.name.as_str(), address, mesh_port: other.mesh_port })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(text: &str) -> Result<String, ValuesError> {
+        let lab = Lab::default();
+        render("t", text, &lab, &lab.clusters[1], HostFacts { sys_resource: false }, &BTreeMap::new())
+    }
+
+    #[test]
+    fn peers_are_the_other_clusters() {
+        let text = rendered("{% for p in peers %}{{ p.name }}:{{ p.mesh_port }} {% endfor %}").expect("renders");
+        assert_eq!(text, "mgmt:32379 app2:32381 ");
+    }
+
+    #[test]
+    fn an_unknown_name_is_an_error() {
+        assert!(rendered("{{ cluster.nmae }}").is_err());
+    }
+
+    #[test]
+    fn the_cilium_values_are_yaml_for_every_cluster() {
+        let template = include_str!("../../../values/components/cilium/values.yaml.j2");
+        let lab = Lab::default();
+        let ca = CaSecret { cert: "Y2VydA==".into(), key: "a2V5".into() };
+        let secrets = BTreeMap::from([("mesh_ca".to_owned(), ca)]);
+        for (cluster, sys_resource) in lab.clusters.iter().zip([true, false, true]) {
+            let text = render("values", template, &lab, cluster, HostFacts { sys_resource }, &secrets).expect("renders");
+            let yaml: serde_json::Value = serde_norway::from_str(&text).expect("valid YAML");
+            assert_eq!(yaml["tunnelProtocol"], "vxlan");
+            assert_eq!(yaml["cluster"]["name"], cluster.name.as_str());
+            assert_eq!(yaml["clustermesh"]["config"]["clusters"].as_array().map(Vec::len), Some(2));
+            assert_eq!(text.contains("SYS_RESOURCE"), sys_resource);
+        }
+    }
+}

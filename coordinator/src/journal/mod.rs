@@ -1,0 +1,101 @@
+//! The coordinator's durable log: entries with dense revisions, never changed once written.
+//!
+//! One writer (the engine) holds the [`Journal`]; any number of readers hold a [`JournalReader`], which is a cursor's
+//! view of the same store and never slows the writer. An entry that [`Journal::append`] returned for is on disk.
+
+mod lock;
+mod memory;
+mod reader;
+mod record;
+mod redb;
+
+pub use self::redb::{RedbJournal, quarantine};
+pub use lock::{HomeLock, LockError};
+pub use memory::MemoryJournal;
+pub use reader::JournalReader;
+
+use model::ids::{Epoch, LogId, Revision};
+use model::moment::Moment;
+use std::path::PathBuf;
+
+/// Largest entry in bytes; whatever is larger belongs in a file beside the log.
+pub const MAX_ENTRY: usize = 1024 * 1024;
+
+/// One entry: when it was decided, and what, as JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Wall time of the decision.
+    pub time: Moment,
+    /// One JSON object.
+    pub json: Vec<u8>,
+}
+
+/// Why the log refused.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The store cannot be opened, read or written; the host's fault.
+    #[error("the log at {path} cannot be used")]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// Cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The store is readable but not what was written. It must be put aside with [`quarantine`].
+    #[error("the log at {path} is damaged {place}: {reason}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// `at revision N`, or `as a whole`.
+        place: String,
+        /// What was found.
+        reason: String,
+    },
+    /// An entry is too large.
+    #[error("an entry of {size} bytes exceeds {MAX_ENTRY}")]
+    TooLarge {
+        /// Its size.
+        size: usize,
+    },
+    /// The wanted entries were dropped by retention.
+    #[error("entries up to revision {oldest} are no longer kept")]
+    Compacted {
+        /// The oldest revision that is still there.
+        oldest: Revision,
+    },
+    /// A write failed before; what is on disk is unknown until the log is opened anew.
+    #[error("an earlier write failed; the log must be opened anew")]
+    Poisoned,
+}
+
+/// A durable log with one writer.
+pub trait Journal: Send {
+    /// Random name of this log; another one means that the old log is gone.
+    fn log_id(&self) -> LogId;
+
+    /// The epoch of this opening; it was raised and synced before the open returned.
+    fn epoch(&self) -> Epoch;
+
+    /// Revision of the last entry; 0 when empty.
+    fn head(&self) -> Revision;
+
+    /// Revision of the oldest entry still kept; 1 for an empty log.
+    fn oldest(&self) -> Revision;
+
+    /// Appends all of `batch` or nothing and returns the new head. On return it is on disk, and readers see it.
+    /// After an error nothing more may be appended: what is on disk is then unknown.
+    fn append(&mut self, batch: &[Entry]) -> Result<Revision, JournalError>;
+
+    /// At most `max` entries with revisions above `after`, in order.
+    fn read(&self, after: Revision, max: usize) -> Result<Vec<(Revision, Entry)>, JournalError>;
+
+    /// Drops entries below `oldest`; the head always stays.
+    fn compact(&mut self, oldest: Revision) -> Result<(), JournalError>;
+
+    /// A view for subscribers.
+    fn reader(&self) -> JournalReader;
+}
+
+#[cfg(test)]
+mod conformance;

@@ -1,0 +1,305 @@
+//! The log in one redb file. A commit there is an fsync, and every page carries a checksum.
+//!
+//! The store is checked as a whole when it is opened, entries once more when they are read. redb may panic on bytes it
+//! never wrote; such a panic is damage, and is caught here.
+
+use super::reader::ReadLog;
+use super::{Entry, Journal, JournalError, JournalReader, MAX_ENTRY, record};
+use model::ids::{Epoch, LogId, Revision};
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use std::fs::{self, File};
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::watch;
+
+const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+const LOG_ID: &str = "log_id";
+const EPOCH: &str = "epoch";
+const OLDEST: &str = "oldest";
+const HEAD: &str = "head";
+
+/// redb's own default is 1 GiB; the whole daemon should stay below 64 MiB.
+const CACHE: usize = 8 * 1024 * 1024;
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+struct Store {
+    path: PathBuf,
+    database: Database,
+    oldest: AtomicU64,
+}
+
+/// A log in a file.
+pub struct RedbJournal {
+    store: Arc<Store>,
+    log_id: LogId,
+    epoch: Epoch,
+    head: watch::Sender<Revision>,
+    poisoned: bool,
+}
+
+impl std::fmt::Debug for RedbJournal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedbJournal").field("path", &self.store.path).field("epoch", &self.epoch).finish()
+    }
+}
+
+/// What the meta table holds.
+struct Meta {
+    log_id: LogId,
+    epoch: Epoch,
+    oldest: Revision,
+    head: Revision,
+}
+
+impl RedbJournal {
+    /// Opens or makes the log, checks all of it, and raises the epoch durably. `fresh_id` names the log if it is new.
+    pub fn open(path: &Path, fresh_id: LogId) -> Result<Self, JournalError> {
+        let existed = path.exists();
+        let database = guarded(path, || {
+            let database =
+                Database::builder().set_cache_size(CACHE).set_check_integrity_on_open(existed).create(path)?;
+            if !existed {
+                sync_parent(path)?;
+            }
+            Ok(database)
+        })?;
+        let store = Store { path: path.to_owned(), database, oldest: AtomicU64::new(1) };
+        let meta = guarded(path, || store.begin(fresh_id))?;
+        store.oldest.store(meta.oldest.0, Ordering::Release);
+        store.verify(meta.oldest, meta.head)?;
+        Ok(Self {
+            store: Arc::new(store),
+            log_id: meta.log_id,
+            epoch: meta.epoch,
+            head: watch::Sender::new(meta.head),
+            poisoned: false,
+        })
+    }
+}
+
+/// Puts a damaged log aside as `NAME.damaged-N` and returns where; the next open makes a new one with another log id. At
+/// most two are kept, the newest ones.
+pub fn quarantine(path: &Path) -> io::Result<PathBuf> {
+    let slot = |n: u32| {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".damaged-{n}"));
+        path.with_file_name(name)
+    };
+    if slot(1).exists() {
+        fs::rename(slot(1), slot(2))?;
+    }
+    fs::rename(path, slot(1))?;
+    sync_parent(path)?;
+    Ok(slot(1))
+}
+
+impl Store {
+    /// Reads the meta table, with defaults for a new store, and commits the next epoch.
+    fn begin(&self, fresh_id: LogId) -> Result<Meta, Cause> {
+        let write = self.durable()?;
+        let meta = {
+            let mut table = write.open_table(META)?;
+            let log_id = match bytes(&table, LOG_ID)? {
+                Some(found) => LogId(found.try_into().map_err(|_| "the log id has the wrong length")?),
+                None => fresh_id,
+            };
+            let epoch = Epoch(number(&table, EPOCH)?.unwrap_or(0)).next();
+            let oldest = Revision(number(&table, OLDEST)?.unwrap_or(1));
+            let head = Revision(number(&table, HEAD)?.unwrap_or(0));
+            table.insert(LOG_ID, log_id.0.as_slice())?;
+            table.insert(EPOCH, epoch.0.to_le_bytes().as_slice())?;
+            Meta { log_id, epoch, oldest, head }
+        };
+        write.open_table(ENTRIES)?;
+        write.commit()?;
+        Ok(meta)
+    }
+
+    /// Every entry from `oldest` to `head` is there once and intact, and nothing else is.
+    fn verify(&self, oldest: Revision, head: Revision) -> Result<(), JournalError> {
+        let mut after = Revision(oldest.0.saturating_sub(1));
+        loop {
+            let batch = self.read(after, 1024)?;
+            match batch.last() {
+                Some((last, _)) => after = *last,
+                None if after == head => return Ok(()),
+                None => return Err(self.damaged(after.next(), format!("it is missing, the head is {head}"))),
+            }
+        }
+    }
+
+    fn durable(&self) -> Result<WriteTransaction, Cause> {
+        let mut write = self.database.begin_write()?;
+        write.set_durability(Durability::Immediate)?;
+        Ok(write)
+    }
+
+    fn append(&self, head: Revision, batch: &[Entry]) -> Result<Revision, Cause> {
+        let write = self.durable()?;
+        let mut revision = head;
+        {
+            let mut table = write.open_table(ENTRIES)?;
+            for entry in batch {
+                revision = revision.next();
+                table.insert(revision.0, record::encode(revision, entry).as_slice())?;
+            }
+            write.open_table(META)?.insert(HEAD, revision.0.to_le_bytes().as_slice())?;
+        }
+        write.commit()?;
+        Ok(revision)
+    }
+
+    fn compact(&self, oldest: Revision) -> Result<(), Cause> {
+        let write = self.durable()?;
+        write.open_table(ENTRIES)?.retain_in(..oldest.0, |_, _| false)?;
+        write.open_table(META)?.insert(OLDEST, oldest.0.to_le_bytes().as_slice())?;
+        write.commit()?;
+        Ok(())
+    }
+
+    fn rows(&self, after: Revision, max: usize) -> Result<Vec<(u64, Vec<u8>)>, Cause> {
+        let table = self.database.begin_read()?.open_table(ENTRIES)?;
+        let mut rows = Vec::new();
+        for row in table.range(after.next().0..)?.take(max) {
+            let (revision, value) = row?;
+            rows.push((revision.value(), value.value().to_vec()));
+        }
+        Ok(rows)
+    }
+
+    fn damaged(&self, revision: Revision, reason: String) -> JournalError {
+        JournalError::Damaged { path: self.path.clone(), place: format!("at revision {revision}"), reason }
+    }
+}
+
+impl ReadLog for Store {
+    fn oldest(&self) -> Revision {
+        Revision(self.oldest.load(Ordering::Acquire))
+    }
+
+    fn read(&self, after: Revision, max: usize) -> Result<Vec<(Revision, Entry)>, JournalError> {
+        let rows = guarded(&self.path, || self.rows(after, max))?;
+        let mut entries = Vec::with_capacity(rows.len());
+        let mut expected = after.next();
+        for (found, bytes) in rows {
+            if found != expected.0 {
+                return Err(self.damaged(expected, format!("revision {found} follows")));
+            }
+            let entry = record::decode(expected, &bytes).map_err(|reason| self.damaged(expected, reason))?;
+            entries.push((expected, entry));
+            expected = expected.next();
+        }
+        Ok(entries)
+    }
+}
+
+impl Journal for RedbJournal {
+    fn log_id(&self) -> LogId {
+        self.log_id
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn head(&self) -> Revision {
+        *self.head.borrow()
+    }
+
+    fn oldest(&self) -> Revision {
+        self.store.oldest()
+    }
+
+    fn append(&mut self, batch: &[Entry]) -> Result<Revision, JournalError> {
+        if self.poisoned {
+            return Err(JournalError::Poisoned);
+        }
+        if let Some(entry) = batch.iter().find(|entry| entry.json.len() > MAX_ENTRY) {
+            return Err(JournalError::TooLarge { size: entry.json.len() });
+        }
+        if batch.is_empty() {
+            return Ok(self.head());
+        }
+        let head = self.head();
+        // A failed fsync may have dropped the dirty pages; trying again would report success for lost data.
+        let revision = guarded(&self.store.path, || self.store.append(head, batch))
+            .inspect_err(|_| self.poisoned = true)?;
+        self.head.send_replace(revision);
+        Ok(revision)
+    }
+
+    fn read(&self, after: Revision, max: usize) -> Result<Vec<(Revision, Entry)>, JournalError> {
+        self.reader().read(after, max)
+    }
+
+    fn compact(&mut self, oldest: Revision) -> Result<(), JournalError> {
+        let oldest = oldest.min(self.head());
+        if oldest <= self.oldest() {
+            return Ok(());
+        }
+        // Readers are told first: a reader in the middle then sees `Compacted`, never a hole.
+        self.store.oldest.store(oldest.0, Ordering::Release);
+        guarded(&self.store.path, || self.store.compact(oldest)).inspect_err(|_| self.poisoned = true)
+    }
+
+    fn reader(&self) -> JournalReader {
+        JournalReader::new(self.log_id, self.head.subscribe(), Arc::<Store>::clone(&self.store))
+    }
+}
+
+/// Runs a store operation; a panic inside redb and its own word for damage both become [`JournalError::Damaged`].
+fn guarded<T>(path: &Path, operation: impl FnOnce() -> Result<T, Cause>) -> Result<T, JournalError> {
+    let damaged = |reason: String| JournalError::Damaged {
+        path: path.to_owned(),
+        place: "as a whole".to_owned(),
+        reason,
+    };
+    match std::panic::catch_unwind(AssertUnwindSafe(operation)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(source)) if is_corruption(&*source) => Err(damaged(source.to_string())),
+        Ok(Err(source)) => Err(JournalError::Store { path: path.to_owned(), source }),
+        Err(_) => Err(damaged("the store gave up on its content".to_owned())),
+    }
+}
+
+fn is_corruption(error: &(dyn std::error::Error + 'static)) -> bool {
+    let storage = |error: &redb::StorageError| matches!(error, redb::StorageError::Corrupted(_));
+    let opening = |error: &redb::DatabaseError| match error {
+        redb::DatabaseError::Storage(inner) => {
+            storage(inner) || matches!(inner, redb::StorageError::Io(io) if io.kind() == io::ErrorKind::InvalidData)
+        }
+        redb::DatabaseError::UpgradeRequired(_) | redb::DatabaseError::RepairAborted => true,
+        _ => false,
+    };
+    error.downcast_ref().is_some_and(storage)
+        || error.downcast_ref().is_some_and(opening)
+        || matches!(error.downcast_ref(), Some(redb::TableError::Storage(inner)) if storage(inner))
+        || matches!(error.downcast_ref(), Some(redb::TransactionError::Storage(inner)) if storage(inner))
+        || matches!(error.downcast_ref(), Some(redb::CommitError::Storage(inner)) if storage(inner))
+        || matches!(error.downcast_ref(), Some(redb::TableError::TableTypeMismatch { .. }))
+}
+
+fn bytes(table: &impl ReadableTable<&'static str, &'static [u8]>, key: &str) -> Result<Option<Vec<u8>>, Cause> {
+    Ok(table.get(key)?.map(|value| value.value().to_vec()))
+}
+
+fn number(table: &impl ReadableTable<&'static str, &'static [u8]>, key: &str) -> Result<Option<u64>, Cause> {
+    match bytes(table, key)? {
+        Some(found) => Ok(Some(u64::from_le_bytes(
+            found.try_into().map_err(|_| format!("{key} has the wrong length"))?,
+        ))),
+        None => Ok(None),
+    }
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => File::open(parent)?.sync_all(),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,271 @@
+//! The operator's API: requests become events of the engine, the log becomes a stream.
+
+use crate::authority::{AuditSink, Authority};
+use crate::clock;
+use crate::components;
+use crate::engine::EngineHandle;
+use crate::exit::chain;
+use crate::host_steps::values::HostFacts;
+use crate::journal::{JournalError, JournalReader};
+use crate::places::Places;
+use crate::projection::Projection;
+use crate::{plan_store, user_data};
+use domain::event::Event;
+use domain::machine::Refused;
+use domain::plan::{Plan, plan};
+use model::ids::{NodeName, Revision, RunId};
+use model::lab::Lab;
+use proto::v1::operator_server::Operator;
+use proto::v1::subscribe_response::Item;
+use proto::v1::{self, SubscribeResponse};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+/// Entries that are read and sent at once.
+const BATCH: usize = 256;
+
+/// How often an idle subscriber is told that nothing was left out.
+const BOOKMARK_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a subscriber may take no byte before it is let go.
+const STALL_LIMIT: Duration = Duration::from_secs(30);
+
+/// What the API needs of the daemon.
+#[derive(Debug, Clone)]
+pub struct OperatorApi {
+    /// The lab.
+    pub lab: Arc<Lab>,
+    /// Folders.
+    pub places: Arc<Places>,
+    /// The loop.
+    pub engine: EngineHandle,
+    /// The log.
+    pub log: JournalReader,
+    /// The certificate authority.
+    pub authority: Arc<Authority>,
+    /// Where audit events go.
+    pub audit: AuditSink,
+    /// What the host can do.
+    pub facts: HostFacts,
+    /// Ends the daemon.
+    pub stop: CancellationToken,
+}
+
+#[tonic::async_trait]
+impl Operator for OperatorApi {
+    type SubscribeStream = ReceiverStream<Result<SubscribeResponse, Status>>;
+
+    async fn get_status(&self, _: Request<v1::GetStatusRequest>) -> Result<Response<v1::GetStatusResponse>, Status> {
+        let lab = Arc::clone(&self.lab);
+        let facts = self.facts;
+        let versions: Vec<(String, String)> = components::load(&lab, &self.places, facts)
+            .map(|all| all.iter().map(|c| (c.component.name.to_string(), c.component.version().to_owned())).collect())
+            .unwrap_or_default();
+        let document = self
+            .engine
+            .ask(move |state| crate::status::document(state, &lab, &versions, clock::now()))
+            .await
+            .ok_or_else(ended)?;
+        Ok(Response::new(v1::GetStatusResponse { status_json: document.to_string().into_bytes() }))
+    }
+
+    async fn subscribe(
+        &self,
+        request: Request<v1::SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let wanted = request.into_inner();
+        let (sender, receiver) = mpsc::channel(BATCH);
+        let (log, lab, stop) = (self.log.clone(), Lab::clone(&self.lab), self.stop.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = deliver(log, lab, wanted, sender) => {}
+                () = stop.cancelled() => {}
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn start_run(
+        &self,
+        request: Request<v1::StartRunRequest>,
+    ) -> Result<Response<v1::StartRunResponse>, Status> {
+        let wanted = request.into_inner();
+        let through = u8::try_from(wanted.through).map_err(|_| Status::invalid_argument("through must be 1 to 8"))?;
+        let plan = self.plan(through)?;
+        let plan_digest = plan.digest.0.to_vec();
+        if wanted.dry_run {
+            let document = serde_json::json!({"digest": plan.digest, "text": domain::render::plan(&plan), "plan": plan});
+            return Ok(Response::new(v1::StartRunResponse {
+                plan_digest,
+                plan_json: document.to_string().into_bytes(),
+                ..Default::default()
+            }));
+        }
+        plan_store::save(&self.places, &plan).map_err(|e| Status::internal(format!("the plan cannot be kept: {e}")))?;
+        let run = RunId(*uuid::Uuid::new_v4().as_bytes());
+        let digest = plan.digest;
+        let asked = Event::UpRequested { run, through, yes: wanted.yes, plan };
+        match self.engine.submit_and_wait(asked).await.ok_or_else(ended)? {
+            Ok(revision) => {
+                // The machine joins a request to an active run of the same plan.
+                let active = self.engine.ask(|state| state.run.as_ref().map(|r| r.id)).await.ok_or_else(ended)?;
+                let active = active.unwrap_or(run);
+                Ok(Response::new(v1::StartRunResponse {
+                    run_id: active.0.to_vec(),
+                    plan_digest: digest.0.to_vec(),
+                    plan_json: Vec::new(),
+                    revision: revision.0,
+                    already_running: active != run,
+                }))
+            }
+            Err(refused) => Err(refusal(&refused)),
+        }
+    }
+
+    async fn confirm_gate(
+        &self,
+        request: Request<v1::ConfirmGateRequest>,
+    ) -> Result<Response<v1::ConfirmGateResponse>, Status> {
+        let wanted = request.into_inner();
+        let run = proto::convert::run_id(&wanted.run_id).map_err(|e| Status::invalid_argument(e.to_string()))?;
+        let phase = u8::try_from(wanted.phase).map_err(|_| Status::invalid_argument("phase must be 1 to 8"))?;
+        let event = Event::GateConfirmed { run, phase, go_on: wanted.go_on };
+        self.request(event).await.map(|()| Response::new(v1::ConfirmGateResponse {}))
+    }
+
+    async fn cancel_run(
+        &self,
+        _: Request<v1::CancelRunRequest>,
+    ) -> Result<Response<v1::CancelRunResponse>, Status> {
+        self.request(Event::CancelRequested).await.map(|()| Response::new(v1::CancelRunResponse {}))
+    }
+
+    async fn mint_user_data(
+        &self,
+        request: Request<v1::MintUserDataRequest>,
+    ) -> Result<Response<v1::MintUserDataResponse>, Status> {
+        let node = request.into_inner().node;
+        let (user_data, audit) = user_data::mint(&self.lab, &self.places, &self.authority, &node, clock::now())
+            .map_err(|e| Status::failed_precondition(chain(&e)))?;
+        self.audit.record(audit);
+        Ok(Response::new(v1::MintUserDataResponse { user_data }))
+    }
+
+    async fn revoke_node(
+        &self,
+        request: Request<v1::RevokeNodeRequest>,
+    ) -> Result<Response<v1::RevokeNodeResponse>, Status> {
+        let node = NodeName::new(request.into_inner().node).map_err(|e| Status::invalid_argument(e.to_string()))?;
+        let (generation, audit) = self.authority.revoke(&node).map_err(|e| Status::internal(chain(&e)))?;
+        self.audit.record(audit);
+        Ok(Response::new(v1::RevokeNodeResponse { generation }))
+    }
+
+    async fn stop_daemon(
+        &self,
+        _: Request<v1::StopDaemonRequest>,
+    ) -> Result<Response<v1::StopDaemonResponse>, Status> {
+        self.stop.cancel();
+        Ok(Response::new(v1::StopDaemonResponse {}))
+    }
+}
+
+impl OperatorApi {
+    /// The plan of today's lab document and component folders.
+    fn plan(&self, through: u8) -> Result<Plan, Status> {
+        let loaded = components::load(&self.lab, &self.places, self.facts)
+            .map_err(|e| Status::invalid_argument(chain(&e)))?;
+        let components: Vec<_> = loaded.into_iter().map(|l| l.component).collect();
+        plan(&self.lab, &components, through).map_err(|e| Status::invalid_argument(chain(&e)))
+    }
+
+    async fn request(&self, event: Event) -> Result<(), Status> {
+        match self.engine.submit_and_wait(event).await.ok_or_else(ended)? {
+            Ok(_) => Ok(()),
+            Err(refused) => Err(refusal(&refused)),
+        }
+    }
+}
+
+fn ended() -> Status {
+    Status::unavailable("the coordinator is ending")
+}
+
+fn refusal(refused: &Refused) -> Status {
+    match refused {
+        Refused::RunActive(_) => Status::already_exists(refused.to_string()),
+        Refused::StaleEpoch { .. } => Status::aborted(refused.to_string()),
+        Refused::NoActiveRun | Refused::NotAtGate(_) => Status::failed_precondition(refused.to_string()),
+    }
+}
+
+/// Sends the log to one subscriber, as fast as it reads. It holds a cursor, not a queue: a slow one falls behind on disk.
+async fn deliver(
+    mut log: JournalReader,
+    lab: Lab,
+    wanted: v1::SubscribeRequest,
+    sender: mpsc::Sender<Result<SubscribeResponse, Status>>,
+) {
+    let log_id = log.log_id().0.to_vec();
+    if !wanted.log_id.is_empty() && wanted.log_id != log_id {
+        let _ = sender.send(Ok(item(Item::LogReset(v1::LogReset { log_id })))).await;
+        return;
+    }
+    let mut projection = Projection::new(lab);
+    // Names of steps stand in earlier entries: whoever starts in the middle needs them too.
+    let mut cursor = Revision(log.oldest().0.saturating_sub(1));
+    let mut bookmark_due = true;
+    loop {
+        let entries = match log.read(cursor, BATCH) {
+            Ok(entries) => entries,
+            Err(JournalError::Compacted { oldest }) => {
+                let _ = sender.send(Ok(item(Item::Compacted(v1::Compacted { oldest: oldest.0 })))).await;
+                return;
+            }
+            Err(error) => {
+                let _ = sender.send(Err(Status::internal(chain(&error)))).await;
+                return;
+            }
+        };
+        let caught_up = entries.is_empty();
+        for (revision, entry) in entries {
+            cursor = revision;
+            let json = projection.line(revision, &entry);
+            if revision.0 <= wanted.after {
+                continue;
+            }
+            let entry = item(Item::Entry(v1::LogEntry { revision: revision.0, json }));
+            match tokio::time::timeout(STALL_LIMIT, sender.send(Ok(entry))).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return,
+                Err(_) => {
+                    let last = item(Item::TooSlow(v1::TooSlow { last: revision.0.saturating_sub(1) }));
+                    let _ = sender.try_send(Ok(last));
+                    return;
+                }
+            }
+        }
+        if !caught_up {
+            continue;
+        }
+        if bookmark_due {
+            let bookmark = v1::Bookmark { revision: cursor.0, log_id: log_id.clone() };
+            if sender.send(Ok(item(Item::Bookmark(bookmark)))).await.is_err() || !wanted.follow {
+                return;
+            }
+        }
+        match tokio::time::timeout(BOOKMARK_EVERY, log.wait_beyond(cursor)).await {
+            Ok(false) => return,
+            Ok(true) => bookmark_due = false,
+            Err(_) => bookmark_due = true,
+        }
+    }
+}
+
+fn item(item: Item) -> SubscribeResponse {
+    SubscribeResponse { item: Some(item) }
+}

@@ -1,0 +1,95 @@
+//! A lab of the tests' own: other name, other subnet, other home, so that it runs beside a user's lab.
+
+use model::lab::Lab;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// The real `coordinator` in a lab of its own; removed again when dropped.
+#[derive(Debug)]
+pub struct TestLab {
+    program: PathBuf,
+    home: tempfile::TempDir,
+    document: PathBuf,
+    /// The lab's document.
+    pub lab: Lab,
+}
+
+impl TestLab {
+    /// Prepares home and document; nothing is started.
+    pub fn new(name: &str) -> std::io::Result<Self> {
+        let home = tempfile::Builder::new().prefix("drillyard-test-").tempdir()?;
+        let mut lab = Lab::with_subnet(name, [192, 168, 74]);
+        lab.network.coordinator_port = 17443;
+        let document = home.path().join("document.yaml");
+        std::fs::write(&document, lab.to_yaml())?;
+        Ok(Self { program: program()?, home, document, lab })
+    }
+
+    /// The lab's home.
+    pub fn home(&self) -> PathBuf {
+        self.home.path().join("home")
+    }
+
+    /// Kubeconfig of a cluster.
+    pub fn kubeconfig(&self, cluster: &str) -> PathBuf {
+        self.home().join("kubeconfig").join(cluster)
+    }
+
+    /// The program with these words, in this lab.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("--file").arg(&self.document).args(words).env("DRILLYARD_HOME", self.home()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs to the end; output goes to the test's own.
+    pub fn run(&self, words: &[&str]) -> std::io::Result<Output> {
+        self.command(words).stdout(Stdio::piped()).stderr(Stdio::inherit()).output()
+    }
+
+    /// `kubectl` of the bundle against a cluster.
+    pub fn kubectl(&self, cluster: &str, words: &[&str]) -> Result<String, String> {
+        let output = Command::new(cache().join("bundle/bin/kubectl"))
+            .arg("--kubeconfig")
+            .arg(self.kubeconfig(cluster))
+            .args(words)
+            .output()
+            .map_err(|e| e.to_string())?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+}
+
+impl Drop for TestLab {
+    fn drop(&mut self) {
+        let _ = self.command(&["down", "--purge"]).stdout(Stdio::null()).status();
+    }
+}
+
+/// The cache that the program uses too.
+pub fn cache() -> PathBuf {
+    let home = || std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    std::env::var_os("DRILLYARD_CACHE").map_or_else(|| home().join(".cache/drillyard"), PathBuf::from)
+}
+
+/// The release build of `coordinator`; made here, since a debug build would be measured otherwise.
+fn program() -> std::io::Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let built = Command::new("cargo")
+        .args(["build", "--locked", "--release", "--bin", "coordinator"])
+        .current_dir(root)
+        .status()?;
+    if !built.success() {
+        return Err(std::io::Error::other("cargo build --release --bin coordinator failed"));
+    }
+    Ok(root.join("target/release/coordinator"))
+}
+
+/// Why the real lab cannot run here; None when it can. With `DRILLYARD_REQUIRE_LAB` set, a reason is a failure.
+pub fn unfit() -> Option<String> {
+    if !cfg!(target_os = "linux") {
+        return Some("nodes are systemd-nspawn containers: Linux only".into());
+    }
+    let root = std::fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0);
+    (!root).then(|| "needs root".into())
+}
