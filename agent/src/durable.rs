@@ -13,6 +13,8 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let aside = folder.join(format!(".{name}.{}", std::process::id()));
     let _ = fs::remove_file(&aside);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&aside)?;
+    // The services run with a umask that takes what others may read away; here the mode is meant as it stands.
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(content)?;
     file.sync_data()?;
     fs::rename(&aside, path)?;

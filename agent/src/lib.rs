@@ -22,6 +22,7 @@ pub mod notify;
 pub mod paths;
 pub mod redact;
 pub mod exec;
+pub mod failpoint;
 pub mod front;
 pub mod install;
 pub mod secret;

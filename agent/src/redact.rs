@@ -19,7 +19,7 @@ pub fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut in_pem = false;
     for line in text.lines() {
-        let line: String = line.chars().map(|c| if c == '\t' { ' ' } else { c }).filter(|c| !c.is_control()).collect();
+        let line = printable(line);
         if line.contains("-----BEGIN ") {
             in_pem = true;
             out.push_str(GONE);
@@ -31,6 +31,23 @@ pub fn clean(text: &str) -> String {
         }
         if line.contains("-----END ") {
             in_pem = false;
+        }
+    }
+    out
+}
+
+/// The line without control characters; colour sequences go as a whole.
+fn printable(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '\u{1b}' && chars.next_if_eq(&'[').is_some() {
+            while chars.next_if(|c| matches!(c, '0'..='?')).is_some() {}
+            chars.next_if(|c| matches!(c, '@'..='~'));
+        } else if c == '\t' {
+            out.push(' ');
+        } else if !c.is_control() {
+            out.push(c);
         }
     }
     out
@@ -99,7 +116,7 @@ mod tests {
 
     #[test]
     fn terminal_escapes_do_not_pass() {
-        assert_eq!(clean("a\u{1b}[31mb\u{7}"), "a[31mb\n");
+        assert_eq!(clean("a\u{1b}[0;31mb\u{7}\u{1b}]c"), "ab]c\n");
     }
 
     #[test]

@@ -39,15 +39,6 @@ pub async fn listen(
             HubEvent::Connected { node, session, hello } => {
                 note(&seen, &node, clock::now());
                 let incarnation = hello.incarnation;
-                engine.submit(Event::AgentConnected {
-                    node: node.clone(),
-                    session,
-                    version: hello.version,
-                    boot: hello.boot,
-                    incarnation,
-                    first_unacked: hello.first_unacked,
-                    last_seq: hello.last_seq,
-                });
                 let name = node.clone();
                 let expected = engine.ask(move |state| state.expected_seq(&name, incarnation)).await;
                 let welcome = v1::Welcome {
@@ -57,7 +48,17 @@ pub async fn listen(
                     heartbeat_ms: HEARTBEAT_MS,
                     time_micros: clock::now().0,
                 };
+                // Before the machine hears of the session: the agent must know the epoch before any order can reach it.
                 drop(hub.send(&node, Message::Welcome(welcome)));
+                engine.submit(Event::AgentConnected {
+                    node,
+                    session,
+                    version: hello.version,
+                    boot: hello.boot,
+                    incarnation,
+                    first_unacked: hello.first_unacked,
+                    last_seq: hello.last_seq,
+                });
             }
             HubEvent::Disconnected { node, session, reason } => {
                 engine.submit(Event::AgentDisconnected { node, session, reason: reason.to_string() });

@@ -97,7 +97,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
         "agents",
         agents::listen(hub.clone(), hub_events, handle.clone(), Arc::clone(&seen), epoch, log_id),
     );
-    tasks.spawn("ticks", agents::tick(handle.clone(), seen, cancel.clone()));
+    tasks.spawn("ticks", agents::tick(handle.clone(), Arc::clone(&seen), cancel.clone()));
     tasks.spawn("audit", agents::audit(audit_events, handle.clone()));
 
     let api = OperatorApi {
@@ -105,6 +105,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
         places: Arc::clone(&places),
         engine: handle.clone(),
         log: reader,
+        seen,
         authority: Arc::clone(&authority),
         audit: audit.clone(),
         facts,

@@ -7,7 +7,7 @@ use crate::session_grpc::AgentHub;
 use domain::effect::Effect;
 use domain::event::Event;
 use model::ids::{Attempt, Epoch, NodeName, StepId};
-use model::step::{ProbeResult, StepOrder};
+use model::step::StepOrder;
 use proto::convert;
 use proto::v1::{self, coordinator_message::Message};
 use shell::tasks::Tasks;
@@ -59,9 +59,8 @@ impl Performer {
                     self.engine.submit(Event::HostStepFinished { step, attempt, outcome });
                 }
                 Effect::ProbeHost { step, attempt } => {
-                    // Terraform, Helm and looking converge: whatever is there, running the step again is right.
-                    let result = ProbeResult::NotStarted;
-                    self.engine.submit(Event::HostProbeAnswered { step: step.id, attempt, result });
+                    let host = self.host.clone();
+                    self.tasks.spawn("host probe", host.probe(step, attempt));
                 }
                 other => self.tell_agent(other),
             }

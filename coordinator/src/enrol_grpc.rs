@@ -1,6 +1,6 @@
 //! The enrolment listener: a token for a certificate, and the agent's binary to ask with.
 
-use crate::authority::{AuditEvent, AuditSink, Authority, Issued, IssueError, TokenRefusal, audit_text};
+use crate::authority::{AuditEvent, AuditSink, Authority, IssueError, Issued, TokenRefusal, audit_text};
 use crate::net::{Clock, peer};
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -37,9 +37,13 @@ pub fn enrol_routes(
     clock: Clock,
     binaries: AgentBinaries,
 ) -> Routes {
-    let service = EnrolmentServer::new(EnrolmentService { authority, audit, clock })
-        .max_decoding_message_size(MAX_REQUEST)
-        .max_encoding_message_size(MAX_REPLY);
+    let service = EnrolmentServer::new(EnrolmentService {
+        authority,
+        audit,
+        clock,
+    })
+    .max_decoding_message_size(MAX_REQUEST)
+    .max_encoding_message_size(MAX_REPLY);
     let download = axum::Router::new()
         .route("/agent/{target}", axum::routing::get(agent_binary))
         .with_state(Arc::new(binaries));
@@ -75,7 +79,11 @@ impl Enrolment for EnrolmentService {
             Err(error) => {
                 if let IssueError::Token(refusal) = &error {
                     let reason = refusal.to_string();
-                    self.audit.record([AuditEvent::TokenRefused { claimed, peer: from, reason }]);
+                    self.audit.record([AuditEvent::TokenRefused {
+                        claimed,
+                        peer: from,
+                        reason,
+                    }]);
                 }
                 Err(refusal_to_status(&error))
             }
@@ -87,7 +95,11 @@ impl Enrolment for EnrolmentService {
 pub(crate) fn issued_to_wire(issued: Issued) -> v1::EnrolResponse {
     v1::EnrolResponse {
         certificate_der: issued.certificate.to_vec(),
-        chain_der: issued.chain.iter().map(|certificate| certificate.to_vec()).collect(),
+        chain_der: issued
+            .chain
+            .iter()
+            .map(|certificate| certificate.to_vec())
+            .collect(),
         root_der: issued.root.to_vec(),
     }
 }
@@ -119,7 +131,11 @@ async fn agent_binary(State(binaries): State<Arc<AgentBinaries>>, Path(target): 
                 (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
                 (header::CONTENT_LENGTH, length.to_string()),
             ];
-            (headers, Body::from_stream(futures_util::stream::try_unfold(file, next_chunk))).into_response()
+            (
+                headers,
+                Body::from_stream(futures_util::stream::try_unfold(file, next_chunk)),
+            )
+                .into_response()
         }
         Err(error) => {
             tracing::error!(%error, path = %path.display(), "the agent's binary cannot be read");

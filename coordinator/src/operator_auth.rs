@@ -73,7 +73,10 @@ pub fn grant_local_operator(
     let identity = authority.operator_identity_pem(name, now)?;
     private_file::write(&dir.join(IDENTITY), identity.as_bytes())?;
     private_file::write(&dir.join(ROOT), authority.root_pem().as_bytes())?;
-    let endpoint = OperatorEndpoint { address, server_name: authority.server_name() };
+    let endpoint = OperatorEndpoint {
+        address,
+        server_name: authority.server_name(),
+    };
     let text = serde_json::to_vec(&endpoint).unwrap_or_default();
     Ok(private_file::write(&dir.join(ENDPOINT), &text)?)
 }
@@ -96,6 +99,8 @@ pub async fn connect_operator(home: &Path) -> Result<Channel, ConnectError> {
 
 /// The name under which this process's user is an operator.
 pub fn local_operator() -> OperatorName {
-    let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective()).ok().flatten();
+    let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective())
+        .ok()
+        .flatten();
     OperatorName::from_login(&user.map(|user| user.name).unwrap_or_default())
 }

@@ -1,5 +1,6 @@
 //! The operator's API: requests become events of the engine, the log becomes a stream.
 
+use crate::agents::LastSeen;
 use crate::authority::{AuditSink, Authority};
 use crate::clock;
 use crate::components;
@@ -45,6 +46,8 @@ pub struct OperatorApi {
     pub engine: EngineHandle,
     /// The log.
     pub log: JournalReader,
+    /// When agents were last heard.
+    pub seen: LastSeen,
     /// The certificate authority.
     pub authority: Arc<Authority>,
     /// Where audit events go.
@@ -60,17 +63,18 @@ impl Operator for OperatorApi {
     type SubscribeStream = ReceiverStream<Result<SubscribeResponse, Status>>;
 
     async fn get_status(&self, _: Request<v1::GetStatusRequest>) -> Result<Response<v1::GetStatusResponse>, Status> {
-        let lab = Arc::clone(&self.lab);
-        let facts = self.facts;
-        let versions: Vec<(String, String)> = components::load(&lab, &self.places, facts)
-            .map(|all| all.iter().map(|c| (c.component.name.to_string(), c.component.version().to_owned())).collect())
+        let observed = crate::status::observe(&self.lab, &self.places, &self.seen).await;
+        let components: Vec<_> = components::load(&self.lab, &self.places, self.facts)
+            .map(|all| all.into_iter().map(|loaded| loaded.component).collect())
             .unwrap_or_default();
+        let lab = Arc::clone(&self.lab);
         let document = self
             .engine
-            .ask(move |state| crate::status::document(state, &lab, &versions, clock::now()))
+            .ask(move |state| domain::status::status(state, &lab, &components, &observed, clock::now()))
             .await
             .ok_or_else(ended)?;
-        Ok(Response::new(v1::GetStatusResponse { status_json: document.to_string().into_bytes() }))
+        let status_json = serde_json::to_vec(&document).map_err(|e| Status::internal(e.to_string()))?;
+        Ok(Response::new(v1::GetStatusResponse { status_json }))
     }
 
     async fn subscribe(

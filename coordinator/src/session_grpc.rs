@@ -16,8 +16,8 @@ use crate::authority::{AuditSink, Authority, Identity, NodeIdentity};
 use crate::enrol_grpc::{issued_to_wire, refusal_to_status};
 use crate::net::{Clock, peer};
 use model::ids::Attempt;
-use proto::{convert, v1};
 use proto::v1::agent_link_server::{AgentLink, AgentLinkServer};
+use proto::{convert, v1};
 use secrecy::ExposeSecret;
 use shell::tasks::Tasks;
 use std::sync::Arc;
@@ -50,7 +50,9 @@ pub struct AgentService {
 
 impl std::fmt::Debug for AgentService {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AgentService").field("hub", &self.hub).finish_non_exhaustive()
+        f.debug_struct("AgentService")
+            .field("hub", &self.hub)
+            .finish_non_exhaustive()
     }
 }
 
@@ -73,7 +75,12 @@ impl AgentLink for AgentService {
         let peer = peer(&request)?.clone();
         let node = node_of(&request)?.clone();
         let (outbound, receiver) = session::outbound();
-        let session = session::Session { service: self.clone(), node, peer, outbound };
+        let session = session::Session {
+            service: self.clone(),
+            node,
+            peer,
+            outbound,
+        };
         self.tasks.spawn("session", session.run(request.into_inner()));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
@@ -119,10 +126,15 @@ impl AgentLink for AgentService {
         let message = request.into_inner();
         let (step, name) = address(&message.step_id, &message.name)?;
         let value = SecretBytes::from(message.value);
-        if self.secrets.put(&node, step, Attempt(message.attempt), name, value) {
+        if self
+            .secrets
+            .put(&node, step, Attempt(message.attempt), name, value)
+        {
             Ok(Response::new(v1::PutStepSecretResponse {}))
         } else {
-            Err(Status::permission_denied("no step that yields this secret runs on this node"))
+            Err(Status::permission_denied(
+                "no step that yields this secret runs on this node",
+            ))
         }
     }
 }
@@ -136,7 +148,10 @@ fn node_of<T>(request: &Request<T>) -> Result<&NodeIdentity, Status> {
 
 fn address(step: &[u8], name: &str) -> Result<(model::ids::StepId, model::step::SecretName), Status> {
     let invalid = |error: model::Invalid| Status::invalid_argument(error.to_string());
-    Ok((convert::step_id(step).map_err(invalid)?, convert::secret_name(name).map_err(invalid)?))
+    Ok((
+        convert::step_id(step).map_err(invalid)?,
+        convert::secret_name(name).map_err(invalid)?,
+    ))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::attempts::{Attempts, Known};
 use super::protocol::{self, Push, Reply, Request};
 use super::publish::Subscribers;
 use super::{peer, units};
+use crate::failpoint::{Arrow, reach};
 use crate::paths::Paths;
 use crate::secret::Secret;
 use crate::step::{StepFile, StepResult};
@@ -103,6 +104,7 @@ impl Server {
         durable::remove(&file)?;
         durable::create_private(&file, input.expose().as_bytes())?;
         let unit = attempts.mark(step, attempt, lane)?;
+        reach(Arrow::Marked);
         if let Err(error) = units::start(step, attempt, &label, &file, ceiling) {
             // Whether PID 1 took it is not known: the unit itself says so by its result, or its absence does.
             if !units::is_alive(&unit) {

@@ -43,7 +43,9 @@ pub(super) async fn enrol(files: &Files, seed: &Seed, token: String) -> Result<M
     let mut client = EnrolmentClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
     let request = EnrolRequest { token, csr_der, node: seed.node.to_string() };
     let response = answer(client.enrol(request)).await?;
-    Ok(files.store(&key, &response.certificate_der, &response.chain_der)?)
+    let not_after = files.store(&key, &response.certificate_der, &response.chain_der)?;
+    files.used_up()?;
+    Ok(not_after)
 }
 
 /// Trades the present certificate for a new one with a new key.

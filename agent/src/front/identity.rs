@@ -112,7 +112,15 @@ impl Files {
         Ok((now < not_after).then_some(Identity { key, chain, not_before, not_after }))
     }
 
-    /// Takes over an issued certificate; the token and the key it was asked with are used up then.
+    /// Token and pending key are of no more use.
+    pub(super) fn used_up(&self) -> Result<(), IdentityError> {
+        for used in ["token", "pending.key"] {
+            durable::remove(&self.path(used)).map_err(at(&self.path(used)))?;
+        }
+        Ok(())
+    }
+
+    /// Takes over an issued certificate.
     pub(super) fn store(&self, key: &KeyPair, leaf: &[u8], chain: &[Vec<u8>]) -> Result<Moment, IdentityError> {
         let (_, parsed) = X509Certificate::from_der(leaf).map_err(|_| IdentityError::Certificate("cannot be read"))?;
         if parsed.public_key().raw != key.subject_public_key_info() {
@@ -125,9 +133,6 @@ impl Files {
         }
         let path = self.path("identity.pem");
         durable::replace(&path, pem.as_bytes(), 0o600).map_err(at(&path))?;
-        for used in ["token", "pending.key"] {
-            durable::remove(&self.path(used)).map_err(at(&self.path(used)))?;
-        }
         Ok(not_after)
     }
 
@@ -218,6 +223,7 @@ mod tests {
         assert_eq!(files.pending_key().expect("read").serialize_der(), key.serialize_der());
         let (leaf, ca) = issue(&key);
         files.store(&key, &leaf, &[ca]).expect("stored");
+        files.used_up().expect("removed");
         assert_eq!(files.token().expect("gone"), None);
         let now = crate::clock::now();
         assert_eq!(files.identity(now).expect("read").expect("there").chain.len(), 2);
@@ -231,7 +237,7 @@ mod tests {
         let files = Files::new(dir.path().to_owned());
         let (key, other) = (new_key().expect("key"), new_key().expect("key"));
         let (leaf, ca) = issue(&other);
-        assert!(matches!(files.store(&key, &leaf, &[ca.clone()]), Err(IdentityError::Certificate(_))));
+        assert!(matches!(files.store(&key, &leaf, std::slice::from_ref(&ca)), Err(IdentityError::Certificate(_))));
         files.store(&other, &leaf, &[ca]).expect("stored");
         let path = dir.path().join("identity.pem");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("opened");

@@ -71,7 +71,9 @@ fn readyz(client: &Arc<ClientConfig>, server: SocketAddrV4) -> io::Result<()> {
     let name = ServerName::IpAddress((*server.ip()).into());
     let connection = ClientConnection::new(client.clone(), name).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(connection, tcp);
-    write!(stream, "GET /readyz HTTP/1.0\r\nHost: {server}\r\nUser-Agent: drillyard-agent\r\n\r\n")?;
+    // In one piece: a server may answer and close after the first record.
+    let request = format!("GET /readyz HTTP/1.0\r\nHost: {server}\r\nUser-Agent: drillyard-agent\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     // The server may cut the connection without a TLS goodbye; what came before it counts.
     let ended = stream.take(4096).read_to_end(&mut answer);

@@ -1,9 +1,14 @@
 //! `kubeadm join` of a worker, one phase at a time. Discovery reads a file, so nothing depends on `cluster-info`.
 
 use super::kubeadm::{self, JoinSecret, Private};
-use super::{Context, StepError, kubeadm_config};
-use model::step::{ClusterParams, JoinPhase};
+use super::{Context, StepError, kubeadm_config, pki_probe};
+use crate::durable;
+use model::step::{ClusterParams, JoinPhase, ProbeResult};
 use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+const LOOK: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 pub(crate) fn run(
     context: &Context,
@@ -12,6 +17,9 @@ pub(crate) fn run(
     address: Ipv4Addr,
     secret: Option<&str>,
 ) -> Result<(), StepError> {
+    if phase == JoinPhase::KubeletWaitBootstrap {
+        return await_bootstrap(context);
+    }
     let secret = JoinSecret::parse(secret)?;
     if !secret.ca_pem.contains("-----BEGIN CERTIFICATE-----") {
         return Err(StepError::Secret("holds no certificate authority"));
@@ -20,17 +28,37 @@ pub(crate) fn run(
     let discovery = Private::create(context, "discovery.yaml", &discovery)?;
     let config = kubeadm::with_input(context, params, address, |i| kubeadm_config::join(i, &discovery.text()));
     let config = Private::create(context, "join.yaml", &config)?;
-    if phase == JoinPhase::KubeletWaitBootstrap {
-        context.say("waiting for kubelet's own certificate");
-    }
     kubeadm::call(words(phase), &config)?;
     Ok(())
+}
+
+/// Waits as kubeadm's phase does, which run by itself asks for the control plane's admin file. Then the bootstrap
+/// credential goes from the disk.
+fn await_bootstrap(context: &Context) -> Result<(), StepError> {
+    let kubernetes = context.paths.kubernetes();
+    let began = Instant::now();
+    context.say("waiting for kubelet's own certificate");
+    loop {
+        let last = match pki_probe::rotated(&kubernetes.join("kubelet.conf"), &context.paths.kubelet()) {
+            ProbeResult::Done => break,
+            ProbeResult::NotStarted => "no kubelet.conf yet".to_owned(),
+            ProbeResult::Partial { detail } | ProbeResult::Broken { detail } => detail,
+        };
+        if began.elapsed() > PATIENCE {
+            let seconds = PATIENCE.as_secs();
+            return Err(StepError::TimedOut { what: "kubelet gets its certificate", seconds, last });
+        }
+        std::thread::sleep(LOOK);
+    }
+    let bootstrap = kubernetes.join("bootstrap-kubelet.conf");
+    durable::remove(&bootstrap).map_err(StepError::io("remove", bootstrap))
 }
 
 fn words(phase: JoinPhase) -> &'static [&'static str] {
     match phase {
         JoinPhase::Preflight => &["join", "phase", "preflight"],
         JoinPhase::KubeletStart => &["join", "phase", "kubelet-start"],
+        // Not called: see `await_bootstrap`.
         JoinPhase::KubeletWaitBootstrap => &["join", "phase", "kubelet-wait-bootstrap"],
     }
 }

@@ -4,18 +4,18 @@ use std::path::Path;
 
 /// Facts that change what is rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NodeKind {
+pub(crate) struct NodeKind {
     /// Control groups of version 1, or the hybrid of both.
-    pub cgroup_v1: bool,
+    pub(crate) cgroup_v1: bool,
     /// Without CAP_SYS_RESOURCE a negative `oom_score_adj` is refused, and with it every pod sandbox.
-    pub sys_resource: bool,
+    pub(crate) sys_resource: bool,
     /// A bundle with image archives is there, so nothing needs to be pulled.
-    pub has_bundle: bool,
+    pub(crate) has_bundle: bool,
 }
 
 impl NodeKind {
     /// Looks at this node.
-    pub fn detect(bundle: &Path) -> Self {
+    pub(crate) fn detect(bundle: &Path) -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         Self {
             cgroup_v1: Path::new("/sys/fs/cgroup/memory").is_dir(),
@@ -25,7 +25,7 @@ impl NodeKind {
     }
 
     /// The driver that kubelet and containerd must agree on.
-    pub fn cgroup_driver(self) -> &'static str {
+    pub(crate) fn cgroup_driver(self) -> &'static str {
         if self.cgroup_v1 { "cgroupfs" } else { "systemd" }
     }
 }

@@ -83,7 +83,12 @@ fn join(context: &Context, phase: JoinPhase) -> ProbeResult {
         JoinPhase::Preflight if kubelet_conf.exists() => ProbeResult::Done,
         JoinPhase::Preflight => ProbeResult::NotStarted,
         JoinPhase::KubeletStart => kube_probe::kubelet_started(paths),
-        JoinPhase::KubeletWaitBootstrap => pki_probe::rotated(&kubelet_conf, &paths.kubelet()),
+        JoinPhase::KubeletWaitBootstrap => match pki_probe::rotated(&kubelet_conf, &paths.kubelet()) {
+            ProbeResult::Done if paths.kubernetes().join("bootstrap-kubelet.conf").exists() => {
+                ProbeResult::Partial { detail: "the bootstrap credential is still on the disk".into() }
+            }
+            other => other,
+        },
     }
 }
 

@@ -1,6 +1,7 @@
 //! One attempt from its file to its result.
 
 use super::{Context, StepError, StepFile, StepResult, images, init, join, kubeadm, prepare, probe};
+use crate::failpoint::{Arrow, reach};
 use crate::paths::Paths;
 use crate::{clock, durable, redact};
 use model::step::{NodeStep, ProbeResult, StepOutcome};
@@ -28,7 +29,9 @@ pub fn run_file(paths: &Paths, file: &Path) -> io::Result<StepResult> {
     };
     let boot = clock::boot_id(&paths.boot())?;
     let result = StepResult { step: order.step, attempt: order.attempt, boot, outcome };
+    reach(Arrow::Performed);
     result.write(paths)?;
+    reach(Arrow::Resulted);
     if let Some(progress) = &context.progress {
         durable::remove(progress)?;
     }

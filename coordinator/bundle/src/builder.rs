@@ -58,6 +58,13 @@ impl Builder {
         let spec = Spec::load(&self.project)?;
         let _lock = lock::take(&self.cache)?;
         let Work { steps, recipes, why } = self.work(&spec)?;
+        for (step, _) in steps
+            .iter()
+            .zip(&why)
+            .filter(|(step, why)| step.kept && why.is_none())
+        {
+            state::refresh(&self.cache, &step.id, &self.cache.join(&step.output))?;
+        }
         room(&plan(&spec, &steps, &why, &self.cache), &self.cache)?;
         not_in_use(&steps, &why, &self.cache)?;
         if why.iter().any(Option::is_some) {

@@ -1,10 +1,13 @@
 //! Files that are whole or absent: written beside, synced, renamed, folder synced. An interrupt costs one artefact.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::{At, BuildError};
+
+const DYING: Duration = Duration::from_millis(100);
 
 /// A name beside `path` for what is not finished yet. Leftovers are overwritten by the next try.
 pub(crate) fn beside(path: &Path) -> PathBuf {
@@ -57,13 +60,16 @@ pub(crate) fn publish_dir(new: &Path, path: &Path) -> Result<(), BuildError> {
 
 /// Removes a folder with everything in it, also where files or folders are read-only; absent is fine.
 pub(crate) fn remove_dir(path: &Path) -> Result<(), BuildError> {
-    match fs::remove_dir_all(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
-            make_writable(path);
-            fs::remove_dir_all(path).at("remove", path)
+    let mut tries = 0;
+    loop {
+        match fs::remove_dir_all(path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(e) if e.kind() == ErrorKind::PermissionDenied && tries == 0 => make_writable(path),
+            // The last children of a killed builder may still be writing for a moment.
+            Err(e) if e.kind() == ErrorKind::DirectoryNotEmpty && tries < 50 => std::thread::sleep(DYING),
+            other => return other.at("remove", path),
         }
-        other => other.at("remove", path),
+        tries += 1;
     }
 }
 

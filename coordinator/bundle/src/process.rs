@@ -15,9 +15,10 @@ const TAIL_LINES: usize = 20;
 pub(crate) type Tick<'a> = &'a mut dyn FnMut(Duration);
 
 /// A command that ends with us: a killed builder must not leave a compiler behind that writes into its folders.
+/// At once, because `unshare` ignores a request to end while it waits for its child.
 pub(crate) fn tied(program: &str) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "TERM", "--", program]);
+    command.args(["--pdeathsig", "KILL", "--", program]);
     command
 }
 

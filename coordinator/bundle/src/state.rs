@@ -69,6 +69,19 @@ pub(crate) fn load(cache: &Path, id: &Id) -> Option<Record> {
     serde_json::from_slice(&fs::read(file(cache, id)).ok()?).ok()
 }
 
+/// Notes how an artefact looks now, after it was read and found to be what was written.
+pub(crate) fn refresh(cache: &Path, id: &Id, output: &Path) -> Result<(), BuildError> {
+    let Some(mut record) = load(cache, id) else {
+        return Ok(());
+    };
+    let stamp = Stamp::of(output).at("inspect", output)?;
+    if record.stamp != stamp {
+        record.stamp = stamp;
+        save(cache, id, &record)?;
+    }
+    Ok(())
+}
+
 /// Writes a record durably.
 pub(crate) fn save(cache: &Path, id: &Id, record: &Record) -> Result<(), BuildError> {
     let path = file(cache, id);

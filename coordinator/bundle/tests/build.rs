@@ -1,5 +1,5 @@
 //! The builder on a small project: what is made, what is made again, what an interrupt leaves, and reproducibility.
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
+#![expect(clippy::unwrap_used, reason = "a step of a test that fails is a failed test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

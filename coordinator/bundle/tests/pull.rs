@@ -1,5 +1,5 @@
 //! The pull path against a registry of our own on loopback: tags, indexes, tokens, and contents that lie.
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
+#![expect(clippy::unwrap_used, reason = "a step of a test that fails is a failed test")]
 
 use std::collections::HashMap;
 use std::fs;

@@ -1,6 +1,6 @@
 //! A seeded folder under the root file system's real containerd: the images are there, a new snapshot on top of a
 //! linked one works, and the store is not written. Needs root and a built cache (`DRILLYARD_CACHE`).
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
+#![expect(clippy::unwrap_used, reason = "a step of a test that fails is a failed test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -85,10 +85,16 @@ impl TryFrom<ClustersText> for Clusters {
     fn try_from(text: ClustersText) -> Result<Self, Invalid> {
         match text {
             ClustersText::Word(word) if word == "all" => Ok(Clusters::All),
-            ClustersText::Word(word) => Err(Invalid::new("clusters", word, "must be the word all, or a list of clusters")),
-            ClustersText::List(list) => {
-                list.into_iter().map(ClusterName::new).collect::<Result<_, _>>().map(Clusters::Listed)
-            }
+            ClustersText::Word(word) => Err(Invalid::new(
+                "clusters",
+                word,
+                "must be the word all, or a list of clusters",
+            )),
+            ClustersText::List(list) => list
+                .into_iter()
+                .map(ClusterName::new)
+                .collect::<Result<_, _>>()
+                .map(Clusters::Listed),
         }
     }
 }
@@ -224,10 +230,19 @@ pub enum ComponentError {
 impl Component {
     /// Reads and checks a component file; `file` is named in errors, `folder` is the name that it must carry.
     pub fn from_yaml(file: &str, folder: &str, text: &str) -> Result<Self, ComponentError> {
-        let component: Component =
-            serde_norway::from_str(text).map_err(|source| ComponentError::Parse { file: file.into(), source })?;
+        let component: Component = serde_norway::from_str(text).map_err(|source| ComponentError::Parse {
+            file: file.into(),
+            source,
+        })?;
         let broken = rules::check(&component, folder);
-        if broken.is_empty() { Ok(component) } else { Err(ComponentError::Rules { file: file.into(), broken }) }
+        if broken.is_empty() {
+            Ok(component)
+        } else {
+            Err(ComponentError::Rules {
+                file: file.into(),
+                broken,
+            })
+        }
     }
 
     /// The same component with the digest of what would be installed in `cluster`.
@@ -252,6 +267,8 @@ impl Component {
 
     /// The chart's version, or `manifests`.
     pub fn version(&self) -> &str {
-        self.chart.as_ref().map_or("manifests", |chart| chart.version.as_str())
+        self.chart
+            .as_ref()
+            .map_or("manifests", |chart| chart.version.as_str())
     }
 }

@@ -60,12 +60,24 @@ pub fn account<'a>(records: impl IntoIterator<Item = (Moment, &'a Record)>, plan
     }
     let (run, began) = clock.run?;
     let wall_ms = clock.end.unwrap_or(clock.last).millis_since(began);
-    let mut steps: Vec<StepTime> = plan.steps.iter().filter_map(|step| clock.time_of(step, began)).collect();
+    let mut steps: Vec<StepTime> = plan
+        .steps
+        .iter()
+        .filter_map(|step| clock.time_of(step, began))
+        .collect();
     steps.sort_by_key(|step| (step.to_ms, step.from_ms));
     let critical_path = path(&steps, plan);
-    let sum = |waits: bool| critical_path.iter().filter(|s| s.waits == waits).map(|s| s.run_ms).sum::<u64>();
+    let sum = |waits: bool| {
+        critical_path
+            .iter()
+            .filter(|s| s.waits == waits)
+            .map(|s| s.run_ms)
+            .sum::<u64>()
+    };
     let (critical_run_ms, critical_wait_ms) = (sum(false), sum(true));
-    let overhead_ms = wall_ms.saturating_sub(critical_run_ms).saturating_sub(critical_wait_ms);
+    let overhead_ms = wall_ms
+        .saturating_sub(critical_run_ms)
+        .saturating_sub(critical_wait_ms);
     let cpu_ms = steps.iter().map(|step| step.cpu_ms).sum();
     Some(Account {
         run,
@@ -93,14 +105,22 @@ impl Clock {
     fn read(&mut self, at: Moment, record: &Record) {
         self.last = self.last.max(at);
         match record {
-            Record::RunStarted { run, .. } => *self = Clock { run: Some((*run, at)), last: at, ..Clock::default() },
+            Record::RunStarted { run, .. } => {
+                *self = Clock {
+                    run: Some((*run, at)),
+                    last: at,
+                    ..Clock::default()
+                }
+            }
             Record::RunFinished { .. } => self.end = Some(at),
             Record::StepIntended { step, .. } => {
                 let attempts = self.begun.get(step).map_or(0, |(_, attempts)| *attempts);
                 self.begun.insert(*step, (at, attempts + 1));
                 self.ended.remove(step);
             }
-            Record::StepSucceeded { step, run_ms, cpu_ms, .. } => {
+            Record::StepSucceeded {
+                step, run_ms, cpu_ms, ..
+            } => {
                 self.ended.insert(*step, (at, *run_ms, *cpu_ms));
             }
             _ => {}
@@ -126,8 +146,14 @@ impl Clock {
 /// Steps whose run time is somebody else's work: they only wait for it.
 fn is_wait(step: &PlannedStep) -> bool {
     match &step.body {
-        StepBody::Node(NodeStep::KubeadmInit { phase: InitPhase::WaitControlPlane, .. })
-        | StepBody::Node(NodeStep::KubeadmJoin { phase: JoinPhase::KubeletWaitBootstrap, .. }) => true,
+        StepBody::Node(NodeStep::KubeadmInit {
+            phase: InitPhase::WaitControlPlane,
+            ..
+        })
+        | StepBody::Node(NodeStep::KubeadmJoin {
+            phase: JoinPhase::KubeletWaitBootstrap,
+            ..
+        }) => true,
         _ => step.is_wait(),
     }
 }
@@ -138,12 +164,16 @@ fn path(steps: &[StepTime], plan: &Plan) -> Vec<StepTime> {
     let mut at = steps.last();
     while let Some(current) = at {
         out.push(current.clone());
-        let Some(planned) = plan.step(current.step) else { break };
+        let Some(planned) = plan.step(current.step) else {
+            break;
+        };
         let lets_start = |other: &&StepTime| {
             other.to_ms <= current.from_ms
                 && other.step != current.step
                 && !out.iter().any(|seen| seen.step == other.step)
-                && plan.step(other.step).is_some_and(|other| precedes(other, planned))
+                && plan
+                    .step(other.step)
+                    .is_some_and(|other| precedes(other, planned))
         };
         at = steps.iter().filter(lets_start).max_by_key(|other| other.to_ms);
     }
@@ -152,7 +182,11 @@ fn path(steps: &[StepTime], plan: &Plan) -> Vec<StepTime> {
 }
 
 fn precedes(earlier: &PlannedStep, later: &PlannedStep) -> bool {
-    let provides = earlier.provides.iter().any(|capability| later.needs.contains(capability));
-    let same_lane = earlier.lane().is_some() && earlier.lane() == later.lane() && earlier.target == later.target;
+    let provides = earlier
+        .provides
+        .iter()
+        .any(|capability| later.needs.contains(capability));
+    let same_lane =
+        earlier.lane().is_some() && earlier.lane() == later.lane() && earlier.target == later.target;
     provides || same_lane
 }

@@ -62,8 +62,13 @@ pub struct ParseError {
 
 /// Reads JSON lines of [`Line`].
 pub fn parse(text: &str) -> Result<Vec<Line>, ParseError> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines.map(|(i, line)| serde_json::from_str(line).map_err(|source| ParseError { line: i + 1, source })).collect()
+    let lines = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(i, line)| serde_json::from_str(line).map_err(|source| ParseError { line: i + 1, source }))
+        .collect()
 }
 
 /// Checks a history from its first record on.
@@ -72,7 +77,11 @@ pub fn check(lines: &[Line]) -> Result<Summary, Vec<Violation>> {
     for line in lines {
         checker.read(line);
     }
-    if checker.violations.is_empty() { Ok(checker.summary()) } else { Err(checker.violations) }
+    if checker.violations.is_empty() {
+        Ok(checker.summary())
+    } else {
+        Err(checker.violations)
+    }
 }
 
 #[derive(Default)]
@@ -88,16 +97,21 @@ struct Checker {
 impl Checker {
     fn read(&mut self, line: &Line) {
         if line.revision != self.at.next() && self.at != Revision(0) {
-            self.violations.push(Violation { revision: line.revision, what: format!("follows revision {}", self.at) });
+            self.violations.push(Violation {
+                revision: line.revision,
+                what: format!("follows revision {}", self.at),
+            });
         }
         self.at = line.revision;
         self.figures.records += 1;
         let mut broken = Vec::new();
         self.runs.read(&line.record, &self.steps, &mut broken);
         self.streams.read(&line.record, &mut broken);
-        self.steps.read(&line.record, self.runs.epoch, &self.streams, &mut broken);
+        self.steps
+            .read(&line.record, self.runs.epoch, &self.streams, &mut broken);
         let revision = line.revision;
-        self.violations.extend(broken.into_iter().map(|what| Violation { revision, what }));
+        self.violations
+            .extend(broken.into_iter().map(|what| Violation { revision, what }));
     }
 
     fn summary(&self) -> Summary {

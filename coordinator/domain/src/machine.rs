@@ -60,26 +60,79 @@ pub fn step(state: &State, event: Event, now: Moment) -> Decision {
     let mut draft = Draft::new(state, now);
     match event {
         Event::Started { epoch } => draft.started(epoch),
-        Event::UpRequested { run, through, yes, plan } => draft.up_requested(run, through, yes, plan),
+        Event::UpRequested {
+            run,
+            through,
+            yes,
+            plan,
+        } => draft.up_requested(run, through, yes, plan),
         Event::GateConfirmed { run, phase, go_on } => draft.gate_confirmed(run, phase, go_on),
         Event::CancelRequested => draft.cancel_requested(),
         Event::NodesRemoved => draft.nodes_removed(),
-        Event::AgentConnected { node, session, version, boot, incarnation, first_unacked: _, last_seq } => {
-            draft.connected(Hello { node, session, version, boot, incarnation, last_seq });
+        Event::AgentConnected {
+            node,
+            session,
+            version,
+            boot,
+            incarnation,
+            first_unacked: _,
+            last_seq,
+        } => {
+            draft.connected(Hello {
+                node,
+                session,
+                version,
+                boot,
+                incarnation,
+                last_seq,
+            });
         }
-        Event::AgentDisconnected { node, session, reason } => draft.disconnected(node, session, reason),
-        Event::NodeEvents { node, session, events } => draft.node_events(&node, session, events),
-        Event::StepStates { node, session, states } => draft.reconcile(&node, session, &states),
-        Event::ProbeAnswered { node, session, step, attempt, result } => {
+        Event::AgentDisconnected {
+            node,
+            session,
+            reason,
+        } => draft.disconnected(node, session, reason),
+        Event::NodeEvents {
+            node,
+            session,
+            events,
+        } => draft.node_events(&node, session, events),
+        Event::StepStates {
+            node,
+            session,
+            states,
+        } => draft.reconcile(&node, session, &states),
+        Event::ProbeAnswered {
+            node,
+            session,
+            step,
+            attempt,
+            result,
+        } => {
             if draft.is_session(&node, session) {
                 draft.probed(step, attempt, result);
             }
         }
-        Event::HostStepFinished { step, attempt, outcome } => draft.host_finished(step, attempt, outcome),
-        Event::HostProbeAnswered { step, attempt, result } => draft.probed(step, attempt, result),
-        Event::HostProgress { step, attempt, message } => draft.host_progress(step, attempt, message),
+        Event::HostStepFinished {
+            step,
+            attempt,
+            outcome,
+        } => draft.host_finished(step, attempt, outcome),
+        Event::HostProbeAnswered {
+            step,
+            attempt,
+            result,
+        } => draft.probed(step, attempt, result),
+        Event::HostProgress {
+            step,
+            attempt,
+            message,
+        } => draft.host_progress(step, attempt, message),
         Event::Logged(record) => draft.record(record),
-        Event::Tick { last_seen, heartbeat_ms } => draft.tick(&last_seen, heartbeat_ms),
+        Event::Tick {
+            last_seen,
+            heartbeat_ms,
+        } => draft.tick(&last_seen, heartbeat_ms),
     }
     draft.schedule();
     draft.decision

@@ -13,8 +13,16 @@ pub struct Phase {
 
 /// All phases in order.
 pub const PHASES: [Phase; 8] = [
-    Phase { number: 1, title: "host and nodes", promises: &["nodes", "agent", "registry"] },
-    Phase { number: 2, title: "kubeadm", promises: &["apiserver", "kubeconfig", "joined"] },
+    Phase {
+        number: 1,
+        title: "host and nodes",
+        promises: &["nodes", "agent", "registry"],
+    },
+    Phase {
+        number: 2,
+        title: "kubeadm",
+        promises: &["apiserver", "kubeconfig", "joined"],
+    },
     Phase {
         number: 3,
         title: "network",
@@ -25,27 +33,58 @@ pub const PHASES: [Phase; 8] = [
         title: "PKI and secrets",
         promises: &["self-signed-ca", "vault", "vault-issuer", "external-secrets"],
     },
-    Phase { number: 5, title: "policy", promises: &["pod-security", "kyverno", "falco"] },
+    Phase {
+        number: 5,
+        title: "policy",
+        promises: &["pod-security", "kyverno", "falco"],
+    },
     Phase {
         number: 6,
         title: "observability",
-        promises: &["remote-write", "metrics-agent", "long-term-metrics", "logs", "dashboards", "alerts"],
+        promises: &[
+            "remote-write",
+            "metrics-agent",
+            "long-term-metrics",
+            "logs",
+            "dashboards",
+            "alerts",
+        ],
     },
     Phase {
         number: 7,
         title: "delivery and backup",
-        promises: &["gitops", "object-store", "backup", "etcd-snapshots", "storage-classes"],
+        promises: &[
+            "gitops",
+            "object-store",
+            "backup",
+            "etcd-snapshots",
+            "storage-classes",
+        ],
     },
-    Phase { number: 8, title: "verification and drills", promises: &["verified", "drills"] },
+    Phase {
+        number: 8,
+        title: "verification and drills",
+        promises: &["verified", "drills"],
+    },
 ];
 
 /// The title of a phase; empty for a number outside 1 to 8.
 pub fn title(number: u8) -> &'static str {
-    PHASES.iter().find(|phase| phase.number == number).map_or("", |phase| phase.title)
+    PHASES
+        .iter()
+        .find(|phase| phase.number == number)
+        .map_or("", |phase| phase.title)
 }
 
 /// What `number` promises and `provided` (last parts of capabilities) lacks, in the table's order.
 pub fn missing<'a>(number: u8, provided: impl Fn(&str) -> bool + 'a) -> Vec<String> {
-    let promises = PHASES.iter().find(|phase| phase.number == number).map_or(&[][..], |phase| phase.promises);
-    promises.iter().filter(|what| !provided(what)).map(|what| (*what).to_owned()).collect()
+    let promises = PHASES
+        .iter()
+        .find(|phase| phase.number == number)
+        .map_or(&[][..], |phase| phase.promises);
+    promises
+        .iter()
+        .filter(|what| !provided(what))
+        .map(|what| (*what).to_owned())
+        .collect()
 }

@@ -146,7 +146,10 @@ impl PlannedStep {
 
     /// Whether nothing is done but waiting until something is observed.
     pub fn is_wait(&self) -> bool {
-        matches!(self.body, StepBody::Host(HostStep::AwaitAgent { .. } | HostStep::AwaitReady { .. }))
+        matches!(
+            self.body,
+            StepBody::Host(HostStep::AwaitAgent { .. } | HostStep::AwaitReady { .. })
+        )
     }
 }
 
@@ -158,13 +161,17 @@ impl Plan {
 
     /// The steps that contribute to `capability`.
     pub fn providers<'a>(&'a self, capability: &'a Capability) -> impl Iterator<Item = &'a PlannedStep> {
-        self.steps.iter().filter(move |step| step.provides.contains(capability))
+        self.steps
+            .iter()
+            .filter(move |step| step.provides.contains(capability))
     }
 
     /// What phase `number` promises and this plan does not provide.
     pub fn missing(&self, number: u8) -> Vec<String> {
         crate::phases::missing(number, |what| {
-            self.steps.iter().any(|step| step.provides.iter().any(|capability| capability.what() == what))
+            self.steps
+                .iter()
+                .any(|step| step.provides.iter().any(|capability| capability.what() == what))
         })
     }
 
@@ -173,7 +180,11 @@ impl Plan {
         hash.update(b"drillyard/plan/v1");
         hash.update([through]);
         hash.update(serde_json::to_vec(&steps).unwrap_or_default());
-        Self { steps, digest: Digest(hash.finalize().into()), through }
+        Self {
+            steps,
+            digest: Digest(hash.finalize().into()),
+            through,
+        }
     }
 }
 

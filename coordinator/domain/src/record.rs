@@ -10,8 +10,8 @@ use model::moment::Moment;
 use model::step::{Lane, ProbeResult};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use describe::probe as found;
 pub use describe::Severity;
+pub(crate) use describe::probe as found;
 
 /// One entry of the coordinator's log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,11 @@ pub enum Record {
         yes: bool,
         /// The plan, stored beside the log under this digest.
         plan_digest: Digest,
+    },
+    /// From now on the active run asks at no gate: another `up --yes` joined it.
+    GatesOpened {
+        /// Run.
+        run: RunId,
     },
     /// The active run is being cancelled.
     RunCancelling {

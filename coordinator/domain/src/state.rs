@@ -9,7 +9,9 @@ use crate::event::SessionId;
 use crate::plan::{Plan, Target};
 use crate::record::RunOutcome;
 use model::fact::{Condition, NodeFacts};
-use model::ids::{Attempt, BootId, ClusterName, Digest, Epoch, Incarnation, NodeName, Revision, RunId, Seq, StepId};
+use model::ids::{
+    Attempt, BootId, ClusterName, Digest, Epoch, Incarnation, NodeName, Revision, RunId, Seq, StepId,
+};
 use model::moment::Moment;
 use model::step::Lane;
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,7 +106,9 @@ pub struct NodeState {
 }
 
 /// State of the line to an agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Link {
     /// Heard within three heartbeats.
@@ -217,7 +221,10 @@ pub struct StepError {
 impl StepPhase {
     /// Handed out or about to be: no other attempt may start.
     pub fn in_flight(&self) -> bool {
-        matches!(self, StepPhase::Intended | StepPhase::Dispatched | StepPhase::Running { .. })
+        matches!(
+            self,
+            StepPhase::Intended | StepPhase::Dispatched | StepPhase::Running { .. }
+        )
     }
 
     /// Done.

@@ -141,12 +141,22 @@ pub struct ContractStatus {
 }
 
 /// Makes the document.
-pub fn status(state: &State, lab: &Lab, components: &[Component], observed: &Observed, now: Moment) -> Status {
+pub fn status(
+    state: &State,
+    lab: &Lab,
+    components: &[Component],
+    observed: &Observed,
+    now: Moment,
+) -> Status {
     Status {
         lab: lab.name.to_string(),
         epoch: state.epoch,
         phase: phase(state),
-        clusters: lab.clusters.iter().map(|c| cluster(state, c, components, observed, now)).collect(),
+        clusters: lab
+            .clusters
+            .iter()
+            .map(|c| cluster(state, c, components, observed, now))
+            .collect(),
         contracts: contracts(state, components),
         run: run(state),
         waits: wait::active(state, now),
@@ -155,7 +165,9 @@ pub fn status(state: &State, lab: &Lab, components: &[Component], observed: &Obs
 
 fn phase(state: &State) -> u8 {
     let Some(run) = &state.run else { return 0 };
-    (1..=run.through).find(|phase| !run.gates_reached.contains_key(phase)).unwrap_or(run.through)
+    (1..=run.through)
+        .find(|phase| !run.gates_reached.contains_key(phase))
+        .unwrap_or(run.through)
 }
 
 fn run(state: &State) -> Option<RunStatus> {
@@ -173,29 +185,56 @@ fn run(state: &State) -> Option<RunStatus> {
         started: run.started.to_string(),
         done: steps.iter().filter(|step| state.is_done(step.id)).count(),
         steps: steps.len(),
-        message: run.finished.as_ref().map(|end| end.message.clone()).unwrap_or_default(),
+        message: run
+            .finished
+            .as_ref()
+            .map(|end| end.message.clone())
+            .unwrap_or_default(),
     })
 }
 
-fn cluster(state: &State, cluster: &Cluster, all: &[Component], observed: &Observed, now: Moment) -> ClusterStatus {
-    let seen = observed.conditions.get(&cluster.name).map_or(&[][..], Vec::as_slice);
+fn cluster(
+    state: &State,
+    cluster: &Cluster,
+    all: &[Component],
+    observed: &Observed,
+    now: Moment,
+) -> ClusterStatus {
+    let seen = observed
+        .conditions
+        .get(&cluster.name)
+        .map_or(&[][..], Vec::as_slice);
     let here = all.iter().filter(|component| component.runs_in(&cluster.name));
     ClusterStatus {
         name: cluster.name.clone(),
-        nodes: cluster.nodes.iter().map(|n| node(state, cluster, n, observed, now)).collect(),
+        nodes: cluster
+            .nodes
+            .iter()
+            .map(|n| node(state, cluster, n, observed, now))
+            .collect(),
         conditions: seen.iter().map(view).collect(),
-        components: here.map(|component| component_in(state, cluster, component)).collect(),
+        components: here
+            .map(|component| component_in(state, cluster, component))
+            .collect(),
     }
 }
 
 fn node(state: &State, cluster: &Cluster, node: &Node, observed: &Observed, now: Moment) -> NodeStatus {
     let unseen = NodeState::default();
     let known = state.nodes.get(&node.name).unwrap_or(&unseen);
-    let heard = observed.last_seen.get(&node.name).copied().unwrap_or(known.since.max(known.last_record));
+    let heard = observed
+        .last_seen
+        .get(&node.name)
+        .copied()
+        .unwrap_or(known.since.max(known.last_record));
     NodeStatus {
         name: node.name.clone(),
         role: node.role,
-        ready: observed.ready.get(&node.name).copied().unwrap_or_else(|| presumed_ready(state, cluster, known)),
+        ready: observed
+            .ready
+            .get(&node.name)
+            .copied()
+            .unwrap_or_else(|| presumed_ready(state, cluster, known)),
         agent: AgentStatus {
             state: known.link,
             version: known.version.clone(),
@@ -208,7 +247,10 @@ fn node(state: &State, cluster: &Cluster, node: &Node, observed: &Observed, now:
 /// Without Kubernetes' own word: joined, on a working network, and its agent says nothing to the contrary.
 fn presumed_ready(state: &State, cluster: &Cluster, known: &NodeState) -> bool {
     let holds = |what| state.holds(&crate::capability::Capability::cluster(&cluster.name, what));
-    let kubelet = known.conditions.get("KubeletRunning").is_none_or(|c| c.status == ConditionStatus::True);
+    let kubelet = known
+        .conditions
+        .get("KubeletRunning")
+        .is_none_or(|c| c.status == ConditionStatus::True);
     known.link == Link::Connected && kubelet && holds("joined") && holds("cni")
 }
 
@@ -234,22 +276,32 @@ fn steps_of<'a>(
 ) -> impl Iterator<Item = &'a PlannedStep> {
     let steps = state.plan().map_or(&[][..], |plan| &plan.steps);
     steps.iter().filter(move |step| match &step.body {
-        StepBody::Host(HostStep::InstallComponent { component: name, cluster: at, .. })
-        | StepBody::Host(HostStep::AwaitReady { component: name, cluster: at }) => {
-            *name == component.name && *at == cluster.name
-        }
+        StepBody::Host(HostStep::InstallComponent {
+            component: name,
+            cluster: at,
+            ..
+        })
+        | StepBody::Host(HostStep::AwaitReady {
+            component: name,
+            cluster: at,
+        }) => *name == component.name && *at == cluster.name,
         _ => false,
     })
 }
 
 /// A contract that components serve passes while all of these were observed ready; the others are not covered yet.
 fn contracts(state: &State, components: &[Component]) -> Vec<ContractStatus> {
-    ["C1", "C2", "C3", "C4", "C5", "C6"].iter().map(|id| contract(state, components, id)).collect()
+    ["C1", "C2", "C3", "C4", "C5", "C6"]
+        .iter()
+        .map(|id| contract(state, components, id))
+        .collect()
 }
 
 fn contract(state: &State, components: &[Component], id: &str) -> ContractStatus {
     let serving = |name: &model::ids::ComponentName| {
-        components.iter().any(|c| c.name == *name && c.contracts.iter().any(|contract| contract == id))
+        components
+            .iter()
+            .any(|c| c.name == *name && c.contracts.iter().any(|contract| contract == id))
     };
     let steps = state.plan().map_or(&[][..], |plan| &plan.steps);
     let checks: Vec<&PlannedStep> = steps
@@ -266,8 +318,16 @@ fn contract(state: &State, components: &[Component], id: &str) -> ContractStatus
         (true, true) => "pass",
         (true, false) => "fail",
     };
-    let at = checks.iter().filter_map(|step| state.step(step.id)).map(|known| known.since).max();
-    ContractStatus { id: id.to_owned(), state: word.to_owned(), checked_at: at.filter(|_| begun).map(|at| at.to_string()) }
+    let at = checks
+        .iter()
+        .filter_map(|step| state.step(step.id))
+        .map(|known| known.since)
+        .max();
+    ContractStatus {
+        id: id.to_owned(),
+        state: word.to_owned(),
+        checked_at: at.filter(|_| begun).map(|at| at.to_string()),
+    }
 }
 
 fn view(condition: &Condition) -> ConditionView {

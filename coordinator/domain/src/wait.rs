@@ -88,10 +88,18 @@ impl std::fmt::Display for Blocker {
         match self {
             Blocker::Running { detail } => f.write_str(detail),
             Blocker::Probing { reason } => write!(f, "looking at what is there ({reason})"),
-            Blocker::Pause { error: Some(error), .. } => write!(f, "pause before the next attempt after: {error}"),
+            Blocker::Pause {
+                error: Some(error), ..
+            } => write!(f, "pause before the next attempt after: {error}"),
             Blocker::Pause { error: None, .. } => f.write_str("pause before the next look"),
-            Blocker::Needs { capability, provider: Some(provider) } => write!(f, "needs {capability} from {provider}"),
-            Blocker::Needs { capability, provider: None } => write!(f, "needs {capability}"),
+            Blocker::Needs {
+                capability,
+                provider: Some(provider),
+            } => write!(f, "needs {capability} from {provider}"),
+            Blocker::Needs {
+                capability,
+                provider: None,
+            } => write!(f, "needs {capability}"),
             Blocker::Agent { node } => write!(f, "agent of {node} is not connected"),
             Blocker::Lane { by } => write!(f, "after {by}"),
             Blocker::Gate { phase } => write!(f, "the gate of phase {phase} waits for confirmation"),
@@ -103,7 +111,9 @@ impl std::fmt::Display for Blocker {
 
 /// Every unfinished step of the active run's plan, in plan order.
 pub fn waits(state: &State, _now: Moment) -> Vec<Wait> {
-    let (Some(plan), Some(run)) = (state.plan(), state.active_run()) else { return vec![] };
+    let (Some(plan), Some(run)) = (state.plan(), state.active_run()) else {
+        return vec![];
+    };
     let unfinished = plan.steps.iter().filter(|step| !state.is_done(step.id));
     unfinished.map(|step| of_step(state, step, run.started)).collect()
 }
@@ -111,7 +121,10 @@ pub fn waits(state: &State, _now: Moment) -> Vec<Wait> {
 /// The waits that hold up others, for a live display: steps that run, are probed, pause or need a person.
 pub fn active(state: &State, now: Moment) -> Vec<Wait> {
     let busy = |wait: &Wait| {
-        !matches!(wait.blocker, Blocker::Needs { .. } | Blocker::Lane { .. } | Blocker::Gate { .. } | Blocker::Nothing)
+        !matches!(
+            wait.blocker,
+            Blocker::Needs { .. } | Blocker::Lane { .. } | Blocker::Gate { .. } | Blocker::Nothing
+        )
     };
     waits(state, now).into_iter().filter(busy).collect()
 }
@@ -139,29 +152,42 @@ fn of_step(state: &State, step: &PlannedStep, began: Moment) -> Wait {
 fn of_phase(state: &State, step: &PlannedStep, known: &StepState) -> Blocker {
     let reachable = step.target.node().is_none_or(|node| state.may_order(node));
     match (&known.phase, &step.target) {
-        (StepPhase::Intended | StepPhase::Dispatched | StepPhase::Running { .. }, Target::Node(node)) if !reachable => {
+        (StepPhase::Intended | StepPhase::Dispatched | StepPhase::Running { .. }, Target::Node(node))
+            if !reachable =>
+        {
             Blocker::Agent { node: node.clone() }
         }
         (StepPhase::Unknown { .. } | StepPhase::Failed, Target::Node(node)) if !reachable => {
             Blocker::Agent { node: node.clone() }
         }
-        (StepPhase::Running { unit }, _) => {
-            Blocker::Running { detail: known.progress.clone().unwrap_or_else(|| format!("running as {unit}")) }
-        }
-        (StepPhase::Intended | StepPhase::Dispatched, _) => {
-            Blocker::Running { detail: known.progress.clone().unwrap_or_else(|| "handed out".into()) }
-        }
-        (StepPhase::Unknown { reason }, _) => Blocker::Probing { reason: reason.clone() },
+        (StepPhase::Running { unit }, _) => Blocker::Running {
+            detail: known
+                .progress
+                .clone()
+                .unwrap_or_else(|| format!("running as {unit}")),
+        },
+        (StepPhase::Intended | StepPhase::Dispatched, _) => Blocker::Running {
+            detail: known.progress.clone().unwrap_or_else(|| "handed out".into()),
+        },
+        (StepPhase::Unknown { reason }, _) => Blocker::Probing {
+            reason: reason.clone(),
+        },
         (StepPhase::Failed, _) => {
             let error = known.last_error.as_ref().map(|error| error.message.clone());
-            Blocker::Probing { reason: error.unwrap_or_default() }
+            Blocker::Probing {
+                reason: error.unwrap_or_default(),
+            }
         }
         (StepPhase::Backoff { until }, _) => {
             let error = known.first_error.as_ref().map(|error| error.message.clone());
             Blocker::Pause { until: *until, error }
         }
-        (StepPhase::NeedsDecision { reason }, _) => Blocker::Decision { reason: reason.clone() },
-        (StepPhase::Cancelled, _) => Blocker::Decision { reason: "stopped on request".into() },
+        (StepPhase::NeedsDecision { reason }, _) => Blocker::Decision {
+            reason: reason.clone(),
+        },
+        (StepPhase::Cancelled, _) => Blocker::Decision {
+            reason: "stopped on request".into(),
+        },
         (StepPhase::Succeeded { .. }, _) => Blocker::Nothing,
     }
 }
@@ -170,20 +196,31 @@ fn not_begun(state: &State, step: &PlannedStep) -> Blocker {
     if let Some(capability) = step.needs.iter().find(|need| !state.holds(need)) {
         let plan = state.plan();
         let provider = plan.and_then(|plan| plan.providers(capability).find(|step| !state.is_done(step.id)));
-        return Blocker::Needs { capability: capability.clone(), provider: provider.map(|step| step.name.clone()) };
+        return Blocker::Needs {
+            capability: capability.clone(),
+            provider: provider.map(|step| step.name.clone()),
+        };
     }
-    let passed = |phase| state.active_run().is_some_and(|run| run.gates_passed.contains(&phase));
+    let passed = |phase| {
+        state
+            .active_run()
+            .is_some_and(|run| run.gates_passed.contains(&phase))
+    };
     if !state.gate_open(step.phase)
         && let Some(phase) = (1..step.phase).find(|phase| !passed(*phase))
     {
         return Blocker::Gate { phase };
     }
-    let (Some(node), Some(lane)) = (step.target.node(), step.lane()) else { return Blocker::Nothing };
+    let (Some(node), Some(lane)) = (step.target.node(), step.lane()) else {
+        return Blocker::Nothing;
+    };
     if !state.may_order(node) {
         return Blocker::Agent { node: node.clone() };
     }
     match state.lane_holder(node, lane) {
-        Some((_, holder)) => Blocker::Lane { by: holder.name.clone() },
+        Some((_, holder)) => Blocker::Lane {
+            by: holder.name.clone(),
+        },
         None => Blocker::Nothing,
     }
 }

@@ -44,10 +44,13 @@ impl Identity {
         let refuse = |found: &str, rule: &str| Invalid::new("certificate", found, rule);
         let (_, certificate) = X509Certificate::from_der(leaf).map_err(|_| refuse("", "cannot be parsed"))?;
         let names = certificate.subject_alternative_name().ok().flatten();
-        let mut uris = names.iter().flat_map(|names| &names.value.general_names).filter_map(|name| match name {
-            GeneralName::URI(uri) => Some(*uri),
-            _ => None,
-        });
+        let mut uris = names
+            .iter()
+            .flat_map(|names| &names.value.general_names)
+            .filter_map(|name| match name {
+                GeneralName::URI(uri) => Some(*uri),
+                _ => None,
+            });
         let (Some(uri), None) = (uris.next(), uris.next()) else {
             return Err(refuse("", "must carry exactly one URI"));
         };
@@ -56,7 +59,11 @@ impl Identity {
     }
 
     fn parse(lab: &LabName, uri: &str, serial: Option<Serial>) -> Option<Self> {
-        let parts: Vec<&str> = uri.strip_prefix("spiffe://")?.strip_prefix(lab.as_str())?.split('/').collect();
+        let parts: Vec<&str> = uri
+            .strip_prefix("spiffe://")?
+            .strip_prefix(lab.as_str())?
+            .split('/')
+            .collect();
         match parts[..] {
             ["", cluster, "node", name, "gen", generation] => {
                 let number: u64 = generation.parse().ok()?;
@@ -87,7 +94,10 @@ impl std::fmt::Display for Identity {
 impl NodeIdentity {
     /// `spiffe://LAB/CLUSTER/node/NAME/gen/N`
     pub fn uri(&self, lab: &LabName) -> String {
-        format!("spiffe://{lab}/{}/node/{}/gen/{}", self.cluster, self.name, self.generation)
+        format!(
+            "spiffe://{lab}/{}/node/{}/gen/{}",
+            self.cluster, self.name, self.generation
+        )
     }
 }
 
@@ -102,8 +112,11 @@ impl OperatorName {
     /// The nearest valid name for a login name such as `Jane.Doe`; `operator` when nothing is left of it.
     pub fn from_login(login: &str) -> Self {
         let lower = login.to_lowercase();
-        let mapped: String =
-            lower.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(32).collect();
+        let mapped: String = lower
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .take(32)
+            .collect();
         Self::new(mapped.trim_matches('-')).unwrap_or_else(|_| Self("operator".to_owned()))
     }
 
@@ -170,8 +183,14 @@ mod tests {
 
     #[test]
     fn exactly_two_forms_of_this_lab_are_identities() {
-        assert_eq!(parse("spiffe://yard/app1/node/app1-cp/gen/3").as_deref(), Some("node/app1-cp/gen/3"));
-        assert_eq!(parse("spiffe://yard/operator/jane").as_deref(), Some("operator/jane"));
+        assert_eq!(
+            parse("spiffe://yard/app1/node/app1-cp/gen/3").as_deref(),
+            Some("node/app1-cp/gen/3")
+        );
+        assert_eq!(
+            parse("spiffe://yard/operator/jane").as_deref(),
+            Some("operator/jane")
+        );
         for bad in [
             "spiffe://yard2/operator/jane",
             "spiffe://yar/operator/jane",

@@ -3,8 +3,8 @@
 use super::identity::Serial;
 use model::moment::Moment;
 use rcgen::{
-    CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PublicKey, PublicKeyData, SanType, SerialNumber, date_time_ymd,
+    CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKey, PublicKeyData, SanType, SerialNumber, date_time_ymd,
 };
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer};
 use sha2::{Digest, Sha256};
@@ -71,7 +71,10 @@ pub(super) fn check_csr(der: &[u8]) -> Result<RequestKey, CsrError> {
         return Err(CsrError::Malformed);
     }
     let algorithm = &request.certification_request_info.subject_pki.algorithm;
-    let curve = algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
+    let curve = algorithm
+        .parameters
+        .as_ref()
+        .and_then(|parameters| parameters.as_oid().ok());
     if algorithm.algorithm != OID_KEY_TYPE_EC_PUBLIC_KEY || curve != Some(OID_EC_P256) {
         return Err(CsrError::NotP256);
     }
@@ -106,7 +109,11 @@ pub(super) fn sign_leaf(
     params.extended_key_usages = vec![kind.usage];
     params.use_authority_key_identifier_extension = true;
     let signed = params.signed_by(key, issuer)?;
-    Ok(Leaf { certificate: signed.der().clone(), pem: signed.pem(), not_after })
+    Ok(Leaf {
+        certificate: signed.der().clone(),
+        pem: signed.pem(),
+        not_after,
+    })
 }
 
 /// Parameters with nothing but a validity; the library's default would last until the year 4096.

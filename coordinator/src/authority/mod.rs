@@ -154,7 +154,8 @@ impl Authority {
     }
 
     /// Makes a single-use token for `node`, 15 minutes valid; an earlier unused one of that node dies. For a node that
-    /// holds a live certificate `replaces` must be set: its generation rises and its certificates die now.
+    /// holds a live certificate `replaces` must be set: its generation rises and its certificates die now. For one that
+    /// holds none `replaces` changes nothing.
     pub fn mint(
         &self,
         node: &NodeSpec,
@@ -186,9 +187,14 @@ impl Authority {
         let key = check_csr(csr_der)?;
         let mut registry = self.registry();
         match registry.redeem(token, claimed_node, &key.spki_sha256(), now)? {
-            Redemption::Again { identity, certificate, not_after } => {
-                Ok((self.issued(identity, CertificateDer::from(certificate), not_after), Vec::new()))
-            }
+            Redemption::Again {
+                identity,
+                certificate,
+                not_after,
+            } => Ok((
+                self.issued(identity, CertificateDer::from(certificate), not_after),
+                Vec::new(),
+            )),
             Redemption::First(grant) => {
                 let identity = grant.identity(Serial::random());
                 let leaf = self.pki.sign_node(&self.lab, &identity, &key, now)?;
@@ -209,7 +215,10 @@ impl Authority {
         let key = check_csr(csr_der)?;
         let mut registry = self.registry();
         registry.check_renewal(caller, expired)?;
-        let identity = NodeIdentity { serial: Serial::random(), ..caller.clone() };
+        let identity = NodeIdentity {
+            serial: Serial::random(),
+            ..caller.clone()
+        };
         let leaf = self.pki.sign_node(&self.lab, &identity, &key, now)?;
         let audit = registry.add_serial(&identity, expired, leaf.not_after)?;
         Ok((self.issued(identity, leaf.certificate, leaf.not_after), audit))
@@ -236,7 +245,11 @@ impl Authority {
     pub fn server_identity(&self, addresses: &[IpAddr], now: Moment) -> Result<ServerIdentity, SignError> {
         let (leaf, key) = self.pki.sign_server(&self.server_name(), addresses, now)?;
         let chain = vec![leaf.certificate, self.pki.operator_issuer().clone()];
-        Ok(ServerIdentity { chain, key, not_after: leaf.not_after })
+        Ok(ServerIdentity {
+            chain,
+            key,
+            not_after: leaf.not_after,
+        })
     }
 
     /// Makes a fresh client certificate for an operator and returns chain and key as one PEM text.
@@ -249,13 +262,25 @@ impl Authority {
         self.home.join("pki/operator")
     }
 
-    fn issued(&self, identity: NodeIdentity, certificate: CertificateDer<'static>, not_after: Moment) -> Issued {
+    fn issued(
+        &self,
+        identity: NodeIdentity,
+        certificate: CertificateDer<'static>,
+        not_after: Moment,
+    ) -> Issued {
         let chain = vec![self.pki.node_issuer().clone()];
-        Issued { identity, certificate, chain, root: self.pki.root().clone(), not_after }
+        Issued {
+            identity,
+            certificate,
+            chain,
+            root: self.pki.root().clone(),
+            not_after,
+        }
     }
 
     fn announce_revocation(&self) {
-        self.revocations.send_modify(|count| *count = count.wrapping_add(1));
+        self.revocations
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// A panic while it was held cannot have left it half changed: it changes by replacing the whole.

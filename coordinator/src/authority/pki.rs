@@ -74,7 +74,12 @@ impl Pki {
         private_file::ensure_dir(dir)?;
         let root_pem = text(dir, "root.pem")?;
         let root = certificate("root.pem", &root_pem)?;
-        Ok(Self { root, root_pem, node: Signer::load(dir, "node")?, operator: Signer::load(dir, "operator")? })
+        Ok(Self {
+            root,
+            root_pem,
+            node: Signer::load(dir, "node")?,
+            operator: Signer::load(dir, "operator")?,
+        })
     }
 
     pub(super) fn root_pem(&self) -> &str {
@@ -151,17 +156,27 @@ impl Signer {
         let (pem_name, key_name) = (format!("{name}.pem"), format!("{name}.key"));
         let pem = text(dir, &pem_name)?;
         let certificate = certificate(&pem_name, &pem)?;
-        let content = |source: rcgen::Error| PkiError::Content { name: key_name.clone(), source: source.into() };
+        let content = |source: rcgen::Error| PkiError::Content {
+            name: key_name.clone(),
+            source: source.into(),
+        };
         let key = KeyPair::from_pem(&text(dir, &key_name)?).map_err(content)?;
         let issuer = Issuer::from_ca_cert_der(&certificate, key).map_err(content)?;
-        Ok(Self { pem, certificate, issuer })
+        Ok(Self {
+            pem,
+            certificate,
+            issuer,
+        })
     }
 }
 
 /// Makes all keys. `root.key` is not read again; whoever wants it offline may move it away.
 fn create(dir: &Path, lab: &LabName, now: Moment) -> Result<(), PkiError> {
     let fresh = dir.with_extension("new");
-    let renaming = |source| PkiError::Rename { path: dir.to_owned(), source };
+    let renaming = |source| PkiError::Rename {
+        path: dir.to_owned(),
+        source,
+    };
     if fresh.exists() {
         // Left by a crash before the rename below; nothing was signed with it.
         fs::remove_dir_all(&fresh).map_err(renaming)?;
@@ -181,7 +196,9 @@ fn create(dir: &Path, lab: &LabName, now: Moment) -> Result<(), PkiError> {
     }
     fs::rename(&fresh, dir).map_err(renaming)?;
     match dir.parent() {
-        Some(parent) => fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(renaming),
+        Some(parent) => fs::File::open(parent)
+            .and_then(|parent| parent.sync_all())
+            .map_err(renaming),
         None => Ok(()),
     }
 }
@@ -198,10 +215,15 @@ fn ca_params(lab: &LabName, name: &str, below: u8, now: Moment) -> CertificatePa
 
 fn text(dir: &Path, name: &str) -> Result<String, PkiError> {
     let bytes = private_file::read(&dir.join(name))?;
-    String::from_utf8(bytes).map_err(|source| PkiError::Content { name: name.to_owned(), source: source.into() })
+    String::from_utf8(bytes).map_err(|source| PkiError::Content {
+        name: name.to_owned(),
+        source: source.into(),
+    })
 }
 
 fn certificate(name: &str, pem: &str) -> Result<CertificateDer<'static>, PkiError> {
-    CertificateDer::from_pem_slice(pem.as_bytes())
-        .map_err(|source| PkiError::Content { name: name.to_owned(), source: Box::new(source) })
+    CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|source| PkiError::Content {
+        name: name.to_owned(),
+        source: Box::new(source),
+    })
 }

@@ -2,10 +2,10 @@
 //!
 //! The file is the truth: a change is written first and taken over in memory only when it is on disk.
 
+use super::NodeSpec;
 use super::audit::AuditEvent;
 use super::identity::{NodeIdentity, Serial};
 use super::token::{self, TOKEN_LIFE_MS, Token};
-use super::NodeSpec;
 use model::ids::{ClusterName, NodeName};
 use model::moment::Moment;
 use model::step::Role;
@@ -85,7 +85,11 @@ pub enum MintError {
 /// The outcome of presenting a token.
 pub(super) enum Redemption {
     First(Grant),
-    Again { identity: NodeIdentity, certificate: Vec<u8>, not_after: Moment },
+    Again {
+        identity: NodeIdentity,
+        certificate: Vec<u8>,
+        not_after: Moment,
+    },
 }
 
 /// A token that may be used now.
@@ -148,7 +152,12 @@ struct TokenEntry {
 enum TokenState {
     Minted,
     Superseded,
-    Used { spki_sha256: String, serial: Serial, certificate: String, not_after: Moment },
+    Used {
+        spki_sha256: String,
+        serial: Serial,
+        certificate: String,
+        not_after: Moment,
+    },
 }
 
 #[derive(Debug)]
@@ -164,7 +173,10 @@ impl Registry {
             Err(error) if error.is_absent() => Content::default(),
             Err(error) => return Err(error.into()),
         };
-        Ok(Self { path: path.to_owned(), content })
+        Ok(Self {
+            path: path.to_owned(),
+            content,
+        })
     }
 
     pub(super) fn mint(
@@ -175,7 +187,8 @@ impl Registry {
         now: Moment,
     ) -> Result<Vec<AuditEvent>, MintError> {
         let mut next = self.content.clone();
-        next.tokens.retain(|_, token| token.expires.plus_millis(REMEMBER_MS) > now);
+        next.tokens
+            .retain(|_, token| token.expires.plus_millis(REMEMBER_MS) > now);
         let mut audit = Vec::new();
         let node = next.nodes.entry(spec.name.clone()).or_insert_with(|| NodeEntry {
             cluster: spec.cluster.clone(),
@@ -186,16 +199,21 @@ impl Registry {
         if node.live.iter().any(|live| live.not_after > now) && !replaces {
             return Err(MintError::Enrolled(spec.name.clone()));
         }
-        if replaces {
+        // A generation that no certificate was ever issued for needs no successor.
+        if replaces && !node.live.is_empty() {
             node.generation += 1;
             node.live.clear();
-            audit.push(AuditEvent::NodeRevoked { node: spec.name.clone(), generation: node.generation });
+            audit.push(AuditEvent::NodeRevoked {
+                node: spec.name.clone(),
+                generation: node.generation,
+            });
         }
         node.cluster = spec.cluster.clone();
         let generation = node.generation;
         next.end_tokens(&spec.name);
-        let (id, secret_sha256) =
-            token::parse(token.expose()).map(|(id, hash)| (id.to_owned(), hash)).unwrap_or_default();
+        let (id, secret_sha256) = token::parse(token.expose())
+            .map(|(id, hash)| (id.to_owned(), hash))
+            .unwrap_or_default();
         let expires = now.plus_millis(TOKEN_LIFE_MS);
         let entry = TokenEntry {
             secret_sha256,
@@ -208,7 +226,12 @@ impl Registry {
         };
         next.tokens.insert(id.clone(), entry);
         self.replace(next)?;
-        audit.push(AuditEvent::TokenMinted { node: spec.name.clone(), token: id, generation, expires });
+        audit.push(AuditEvent::TokenMinted {
+            node: spec.name.clone(),
+            token: id,
+            generation,
+            expires,
+        });
         Ok(audit)
     }
 
@@ -248,7 +271,12 @@ impl Registry {
             TokenState::Superseded => Err(TokenRefusal::Superseded),
             TokenState::Minted => Ok(Redemption::First(grant)),
             TokenState::Used { spki_sha256, .. } if spki_sha256 != spki => Err(TokenRefusal::UsedByAnother),
-            TokenState::Used { serial, certificate, not_after, .. } => Ok(Redemption::Again {
+            TokenState::Used {
+                serial,
+                certificate,
+                not_after,
+                ..
+            } => Ok(Redemption::Again {
                 identity: grant.identity(*serial),
                 certificate: hex::decode(certificate).unwrap_or_default(),
                 not_after: *not_after,
@@ -277,15 +305,27 @@ impl Registry {
         }
         let issued = next.add_live(identity, not_after);
         self.replace(next)?;
-        let used = AuditEvent::TokenUsed { node: grant.node, token: grant.id, spki: grant.spki };
+        let used = AuditEvent::TokenUsed {
+            node: grant.node,
+            token: grant.id,
+            spki: grant.spki,
+        };
         Ok(vec![used, issued])
     }
 
     /// Whether a node may renew; with a certificate that ran out it may do so a few times only.
     pub(super) fn check_renewal(&self, identity: &NodeIdentity, expired: bool) -> Result<(), Denied> {
         self.check(identity)?;
-        let used = self.content.nodes.get(&identity.name).map_or(0, |node| node.recoveries);
-        if expired && used >= MAX_RECOVERIES { Err(Denied::RecoveriesUsedUp) } else { Ok(()) }
+        let used = self
+            .content
+            .nodes
+            .get(&identity.name)
+            .map_or(0, |node| node.recoveries);
+        if expired && used >= MAX_RECOVERIES {
+            Err(Denied::RecoveriesUsedUp)
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) fn add_serial(
@@ -313,11 +353,21 @@ impl Registry {
         let generation = entry.generation;
         next.end_tokens(node);
         self.replace(next)?;
-        Ok((generation, vec![AuditEvent::NodeRevoked { node: node.clone(), generation }]))
+        Ok((
+            generation,
+            vec![AuditEvent::NodeRevoked {
+                node: node.clone(),
+                generation,
+            }],
+        ))
     }
 
     pub(super) fn check(&self, identity: &NodeIdentity) -> Result<(), Denied> {
-        let node = self.content.nodes.get(&identity.name).ok_or(Denied::UnknownNode)?;
+        let node = self
+            .content
+            .nodes
+            .get(&identity.name)
+            .ok_or(Denied::UnknownNode)?;
         if node.cluster != identity.cluster {
             return Err(Denied::UnknownNode);
         }
@@ -348,7 +398,10 @@ impl Content {
     fn add_live(&mut self, identity: &NodeIdentity, not_after: Moment) -> AuditEvent {
         if let Some(node) = self.nodes.get_mut(&identity.name) {
             // One that ran out stays until it is pushed out: its node may come back and never have got this reply.
-            node.live.push(Live { serial: identity.serial, not_after });
+            node.live.push(Live {
+                serial: identity.serial,
+                not_after,
+            });
             let excess = node.live.len().saturating_sub(MAX_LIVE);
             node.live.drain(..excess);
         }

@@ -45,7 +45,10 @@ impl std::fmt::Debug for Token {
 pub(super) fn parse(text: &str) -> Option<(&str, String)> {
     let (id, secret) = text.trim().split_once('.')?;
     let hex = |part: &str, length: usize| {
-        part.len() == length && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        part.len() == length
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     };
     (hex(id, 16) && hex(secret, 64)).then(|| (id, hex::encode(Sha256::digest(secret))))
 }
@@ -60,7 +63,13 @@ mod tests {
         let (id, _) = parse(token.expose()).expect("our own");
         assert_eq!(id, token.id());
         assert!(!format!("{token:?}").contains(&token.expose()[17..]));
-        for bad in ["", ".", "a.b", &token.expose()[1..], &format!("{}0", token.expose())] {
+        for bad in [
+            "",
+            ".",
+            "a.b",
+            &token.expose()[1..],
+            &format!("{}0", token.expose()),
+        ] {
             assert!(parse(bad).is_none(), "{bad:?}");
         }
     }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[command(name = "coordinator", version, propagate_version = true, after_help = EXAMPLES)]
 pub struct Args {
     /// Lab document; without it the compiled-in three clusters.
-    #[arg(id = "document", long = "file", short = 'f', global = true, value_name = "FILE")]
+    #[arg(id = "document", long = "file", global = true, value_name = "FILE")]
     pub document: Option<PathBuf>,
     /// Machine-readable output: one object, or one per line for streams.
     #[arg(long, global = true)]

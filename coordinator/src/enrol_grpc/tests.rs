@@ -25,7 +25,11 @@ async fn a_token_buys_one_certificate_with_our_own_parameters() {
     let (_, csr) = request(CertificateParams::default());
     let mut client = yard.enrolment().await;
     let before = yard.now();
-    let reply = client.enrol(enrol_request(&token, "app1-worker", &csr)).await.expect("enrolled").into_inner();
+    let reply = client
+        .enrol(enrol_request(&token, "app1-worker", &csr))
+        .await
+        .expect("enrolled")
+        .into_inner();
     assert_eq!(reply.root_der, yard.authority.root().as_ref());
     assert_eq!(reply.chain_der, vec![yard.authority.node_issuer().to_vec()]);
 
@@ -33,7 +37,10 @@ async fn a_token_buys_one_certificate_with_our_own_parameters() {
     let identity = Identity::from_certificate(yard.authority.lab(), &leaf).expect("ours");
     assert_eq!(identity.to_string(), "node/app1-worker/gen/1");
     let other = LabName::new("other").expect("valid");
-    assert!(Identity::from_certificate(&other, &leaf).is_err(), "another lab took it for its own");
+    assert!(
+        Identity::from_certificate(&other, &leaf).is_err(),
+        "another lab took it for its own"
+    );
 
     let (_, parsed) = X509Certificate::from_der(&leaf).expect("parses");
     assert!(!parsed.is_ca());
@@ -43,11 +50,21 @@ async fn a_token_buys_one_certificate_with_our_own_parameters() {
     assert!((72 * 3600 - 60..=72 * 3600 + 60).contains(&life), "{life} s");
     let lead = before.0 / 1_000_000 - parsed.validity().not_before.timestamp();
     assert!((540..=660).contains(&lead), "starts {lead} s in the past");
-    assert!(matches!(yard.audit.recv().await, Some(AuditEvent::TokenUsed { .. })));
-    assert!(matches!(yard.audit.recv().await, Some(AuditEvent::CertificateIssued { generation: 1, .. })));
+    assert!(matches!(
+        yard.audit.recv().await,
+        Some(AuditEvent::TokenUsed { .. })
+    ));
+    assert!(matches!(
+        yard.audit.recv().await,
+        Some(AuditEvent::CertificateIssued { generation: 1, .. })
+    ));
 
     // The reply got lost: same key, same certificate.
-    let again = client.enrol(enrol_request(&token, "app1-worker", &csr)).await.expect("again").into_inner();
+    let again = client
+        .enrol(enrol_request(&token, "app1-worker", &csr))
+        .await
+        .expect("again")
+        .into_inner();
     assert_eq!(again.certificate_der, reply.certificate_der);
 }
 
@@ -57,7 +74,10 @@ async fn a_used_token_with_another_key_is_refused_and_recorded() {
     let token = yard.mint("app1-worker");
     let mut client = yard.enrolment().await;
     let (_, first) = request(CertificateParams::default());
-    client.enrol(enrol_request(&token, "app1-worker", &first)).await.expect("enrolled");
+    client
+        .enrol(enrol_request(&token, "app1-worker", &first))
+        .await
+        .expect("enrolled");
     let (_, second) = request(CertificateParams::default());
     let (code, text) = refused(client.enrol(enrol_request(&token, "app1-worker", &second)).await);
     assert_eq!(code, Code::PermissionDenied);
@@ -82,23 +102,42 @@ async fn expired_foreign_superseded_and_invented_tokens_are_refused() {
     // Somebody else still has one, so the listener is open.
     let foreign = yard.mint("app1-cp");
     let (code, text) = refused(client.enrol(enrol_request(&expired, "app1-worker", &csr)).await);
-    assert_eq!((code, text.contains("15 minutes")), (Code::PermissionDenied, true), "{text}");
+    assert_eq!(
+        (code, text.contains("15 minutes")),
+        (Code::PermissionDenied, true),
+        "{text}"
+    );
 
     let (code, text) = refused(client.enrol(enrol_request(&foreign, "app1-worker", &csr)).await);
-    assert_eq!((code, text.contains("another node")), (Code::PermissionDenied, true), "{text}");
+    assert_eq!(
+        (code, text.contains("another node")),
+        (Code::PermissionDenied, true),
+        "{text}"
+    );
 
     let fresh = yard.mint("app1-cp");
     let (code, text) = refused(client.enrol(enrol_request(&foreign, "app1-cp", &csr)).await);
-    assert_eq!((code, text.contains("replaced")), (Code::PermissionDenied, true), "{text}");
+    assert_eq!(
+        (code, text.contains("replaced")),
+        (Code::PermissionDenied, true),
+        "{text}"
+    );
 
     let mut guess = fresh.clone().into_bytes();
     guess[20] = if guess[20] == b'0' { b'1' } else { b'0' };
     let guess = String::from_utf8(guess).expect("ascii");
     for bad in ["", "x", &guess, &fresh[..40], "../../x.y"] {
         let (code, text) = refused(client.enrol(enrol_request(bad, "app1-cp", &csr)).await);
-        assert_eq!((code, text.contains("no such token")), (Code::Unauthenticated, true), "{bad:?}: {text}");
+        assert_eq!(
+            (code, text.contains("no such token")),
+            (Code::Unauthenticated, true),
+            "{bad:?}: {text}"
+        );
     }
-    client.enrol(enrol_request(&fresh, "app1-cp", &csr)).await.expect("the true one still works");
+    client
+        .enrol(enrol_request(&fresh, "app1-cp", &csr))
+        .await
+        .expect("the true one still works");
 }
 
 #[tokio::test]
@@ -111,7 +150,11 @@ async fn a_request_for_more_than_a_node_may_be_gets_a_node() {
     let uri = "spiffe://yard/operator/evil".to_owned().try_into().expect("uri");
     greedy.subject_alt_names.push(SanType::URI(uri));
     let (_, csr) = request(greedy);
-    let reply = yard.enrolment().await.enrol(enrol_request(&token, "app1-worker", &csr)).await;
+    let reply = yard
+        .enrolment()
+        .await
+        .enrol(enrol_request(&token, "app1-worker", &csr))
+        .await;
     let leaf = CertificateDer::from(reply.expect("enrolled").into_inner().certificate_der);
     let (_, parsed) = X509Certificate::from_der(&leaf).expect("parses");
     assert!(!parsed.is_ca());
@@ -128,7 +171,11 @@ async fn bad_requests_leave_the_token_unspent() {
     let token = yard.mint("app1-worker");
     let mut client = yard.enrolment().await;
     let ed25519 = KeyPair::generate_for(&PKCS_ED25519).expect("key");
-    let other = CertificateParams::default().serialize_request(&ed25519).expect("request").der().to_vec();
+    let other = CertificateParams::default()
+        .serialize_request(&ed25519)
+        .expect("request")
+        .der()
+        .to_vec();
     let (_, good) = request(CertificateParams::default());
     let mut forged = good.clone();
     *forged.last_mut().expect("not empty") ^= 1;
@@ -143,9 +190,16 @@ async fn bad_requests_leave_the_token_unspent() {
         (vec![0x30; 100], "malformed"),
     ] {
         let (code, text) = refused(client.enrol(enrol_request(&token, "app1-worker", &csr)).await);
-        assert_eq!((code, text.contains(word)), (Code::InvalidArgument, true), "{word}: {text}");
+        assert_eq!(
+            (code, text.contains(word)),
+            (Code::InvalidArgument, true),
+            "{word}: {text}"
+        );
     }
-    client.enrol(enrol_request(&token, "app1-worker", &good)).await.expect("the token still works");
+    client
+        .enrol(enrol_request(&token, "app1-worker", &good))
+        .await
+        .expect("the token still works");
 }
 
 #[tokio::test]
@@ -157,17 +211,26 @@ async fn an_oversized_message_is_refused_and_the_listener_lives() {
     let (code, _) = refused(client.enrol(enrol_request(&token, "app1-worker", &huge)).await);
     assert_eq!(code, Code::OutOfRange);
     let (_, csr) = request(CertificateParams::default());
-    client.enrol(enrol_request(&token, "app1-worker", &csr)).await.expect("enrolled");
+    client
+        .enrol(enrol_request(&token, "app1-worker", &csr))
+        .await
+        .expect("enrolled");
 }
 
 #[tokio::test]
 async fn nobody_gets_in_while_no_token_is_waiting() {
     let yard = Yard::start();
-    assert!(yard.channel(&yard.enrol, None).await.is_err(), "open without a token");
+    assert!(
+        yard.channel(&yard.enrol, None).await.is_err(),
+        "open without a token"
+    );
     yard.mint("app1-worker");
     yard.channel(&yard.enrol, None).await.expect("open with one");
     yard.advance(Duration::from_secs(15 * 60));
-    assert!(yard.channel(&yard.enrol, None).await.is_err(), "open after the token's end");
+    assert!(
+        yard.channel(&yard.enrol, None).await.is_err(),
+        "open after the token's end"
+    );
 }
 
 #[tokio::test]
@@ -179,15 +242,25 @@ async fn a_client_that_pins_another_root_or_name_does_not_talk_to_us() {
     let wrong_root = shell::channel::connect(server.clone(), other.config(None)).await;
     assert!(wrong_root.is_err(), "another lab's root was enough");
     let server_name = "coordinator.other.drillyard".try_into().expect("valid");
-    let wrong_name = shell::channel::ServerAddress { server_name, ..server };
-    assert!(shell::channel::connect(wrong_name, yard.config(None)).await.is_err(), "any name was enough");
+    let wrong_name = shell::channel::ServerAddress {
+        server_name,
+        ..server
+    };
+    assert!(
+        shell::channel::connect(wrong_name, yard.config(None))
+            .await
+            .is_err(),
+        "any name was enough"
+    );
 }
 
 #[tokio::test]
 async fn the_agents_binary_is_served_to_curl_and_to_nobody_without_a_token_about() {
     let folder = tempfile::tempdir().expect("temp dir");
     let path = folder.path().join("agent");
-    let binary: Vec<u8> = (0..300_000_u32).map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1]).collect();
+    let binary: Vec<u8> = (0..300_000_u32)
+        .map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1])
+        .collect();
     std::fs::write(&path, &binary).expect("written");
     let target = "x86_64-unknown-linux-gnu";
     let secrets = std::sync::Arc::new(crate::session_grpc::NoSecrets);
@@ -198,9 +271,18 @@ async fn the_agents_binary_is_served_to_curl_and_to_nobody_without_a_token_about
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     assert!(head.to_lowercase().contains("content-length: 300000"), "{head}");
     assert!(body == binary, "{} bytes", body.len());
-    for path in ["/agent/other", "/agent/", "/agent/../pki/root.key", "/", "/agent/%2e%2e/x"] {
+    for path in [
+        "/agent/other",
+        "/agent/",
+        "/agent/../pki/root.key",
+        "/",
+        "/agent/%2e%2e/x",
+    ] {
         let (head, body) = get(&yard, path).await;
-        assert!(head.starts_with("HTTP/1.1 40") && body.len() < 100, "{path}: {head}");
+        assert!(
+            head.starts_with("HTTP/1.1 40") && body.len() < 100,
+            "{path}: {head}"
+        );
     }
 }
 
@@ -210,7 +292,9 @@ async fn get(yard: &Yard, path: &str) -> (String, Vec<u8>) {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let server = yard.server(&yard.enrol);
     let exchange = async {
-        let mut tls = shell::channel::dial(&server, config.into()).await.expect("connected");
+        let mut tls = shell::channel::dial(&server, config.into())
+            .await
+            .expect("connected");
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         tls.write_all(request.as_bytes()).await.expect("sent");
         let mut reply = Vec::new();
@@ -219,8 +303,14 @@ async fn get(yard: &Yard, path: &str) -> (String, Vec<u8>) {
         reply
     };
     let reply = tokio::time::timeout(PATIENCE, exchange).await.expect("in time");
-    let end = reply.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
-    (String::from_utf8_lossy(&reply[..end]).into_owned(), reply[end + 4..].to_vec())
+    let end = reply
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .expect("a head");
+    (
+        String::from_utf8_lossy(&reply[..end]).into_owned(),
+        reply[end + 4..].to_vec(),
+    )
 }
 
 #[test]
@@ -231,15 +321,22 @@ fn a_wiped_node_needs_a_replacing_token_and_its_old_identity_dies() {
     let authority = Authority::open(home.path(), &lab, now).expect("opens");
     let (token, _) = authority.mint(&spec("app1-worker"), false, now).expect("minted");
     let (_, csr) = request(CertificateParams::default());
-    let (old, _) = authority.enrol(token.expose(), "app1-worker", &csr, now).expect("enrolled");
+    let (old, _) = authority
+        .enrol(token.expose(), "app1-worker", &csr, now)
+        .expect("enrolled");
     authority.check(&old.identity).expect("alive");
-    assert!(authority.mint(&spec("app1-worker"), false, now).is_err(), "a living node was replaced unasked");
+    assert!(
+        authority.mint(&spec("app1-worker"), false, now).is_err(),
+        "a living node was replaced unasked"
+    );
     let (token, _) = authority.mint(&spec("app1-worker"), true, now).expect("replaced");
     assert!(authority.check(&old.identity).is_err(), "the old identity lives");
     // All of it is on disk: a restart knows the same.
     drop(authority);
     let authority = Authority::open(home.path(), &lab, now).expect("opens again");
-    let (new, _) = authority.enrol(token.expose(), "app1-worker", &csr, now).expect("enrolled");
+    let (new, _) = authority
+        .enrol(token.expose(), "app1-worker", &csr, now)
+        .expect("enrolled");
     assert_eq!((old.identity.generation, new.identity.generation), (1, 2));
     assert!(authority.check(&old.identity).is_err() && authority.check(&new.identity).is_ok());
 }
@@ -252,19 +349,40 @@ fn recoveries_are_counted_and_a_token_clears_the_count() {
     let authority = Authority::open(home.path(), &lab, now).expect("opens");
     let (_, csr) = request(CertificateParams::default());
     let enrol = |replaces| {
-        let (token, _) = authority.mint(&spec("app1-worker"), replaces, now).expect("minted");
-        authority.enrol(token.expose(), "app1-worker", &csr, now).expect("enrolled").0.identity
+        let (token, _) = authority
+            .mint(&spec("app1-worker"), replaces, now)
+            .expect("minted");
+        authority
+            .enrol(token.expose(), "app1-worker", &csr, now)
+            .expect("enrolled")
+            .0
+            .identity
     };
     let mut identity = enrol(false);
     for _ in 0..5 {
-        identity = authority.renew(&identity, false, &csr, now).expect("ordinary").0.identity;
+        identity = authority
+            .renew(&identity, false, &csr, now)
+            .expect("ordinary")
+            .0
+            .identity;
     }
     for _ in 0..3 {
-        identity = authority.renew(&identity, true, &csr, now).expect("recovered").0.identity;
+        identity = authority
+            .renew(&identity, true, &csr, now)
+            .expect("recovered")
+            .0
+            .identity;
     }
     let fourth = authority.renew(&identity, true, &csr, now);
-    assert!(matches!(fourth, Err(IssueError::Denied(Denied::RecoveriesUsedUp))), "{fourth:?}");
-    authority.renew(&identity, false, &csr, now).expect("with a live one it goes on");
+    assert!(
+        matches!(fourth, Err(IssueError::Denied(Denied::RecoveriesUsedUp))),
+        "{fourth:?}"
+    );
+    authority
+        .renew(&identity, false, &csr, now)
+        .expect("with a live one it goes on");
     let identity = enrol(true);
-    authority.renew(&identity, true, &csr, now).expect("counted from nothing");
+    authority
+        .renew(&identity, true, &csr, now)
+        .expect("counted from nothing");
 }

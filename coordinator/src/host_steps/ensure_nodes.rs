@@ -1,6 +1,7 @@
 //! All nodes of the lab by Terraform; adopted when they are there.
 
 use crate::places::Places;
+use launcher::{LabHandle, Multipass, NodeProvider, Nspawn, Power};
 use launcher::terraform::{Inputs, NodeInput, Terraform, TerraformError, TerraformEvent};
 use model::lab::{Lab, Provider};
 use model::step::Role;
@@ -44,6 +45,17 @@ pub fn run(
             progress(line);
         }
     })
+}
+
+/// Names of the nodes that do not run, or of which nobody can say that they do. Blocks.
+pub fn not_running(lab: &Lab, places: &Places) -> Vec<String> {
+    let handle = LabHandle { lab: lab.name.to_string(), home: places.home.clone(), cache: places.cache.clone() };
+    let provider: Box<dyn NodeProvider> = match lab.provider {
+        Provider::Nspawn => Box::new(Nspawn::new(handle)),
+        Provider::Multipass => Box::new(Multipass::new(handle)),
+    };
+    let runs = |name: &str| matches!(provider.state(name), Ok(Some(state)) if state.power == Power::Running);
+    lab.nodes().map(|(_, node)| node.name.to_string()).filter(|name| !runs(name)).collect()
 }
 
 fn input(node: &model::lab::Node) -> NodeInput {

@@ -13,7 +13,7 @@ use domain::event::Event;
 use domain::plan::{HostStep, PlannedStep};
 use model::ids::{Attempt, ClusterName, ComponentName};
 use model::lab::Lab;
-use model::step::StepOutcome;
+use model::step::{ProbeResult, StepOutcome};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -65,6 +65,41 @@ impl Host {
             }
         };
         self.engine.submit(Event::HostStepFinished { step: step.id, attempt, outcome });
+    }
+
+    /// Looks at what `step` is about, runs nothing, and submits what was found.
+    pub async fn probe(self, step: PlannedStep, attempt: Attempt) {
+        let result = match step.host_step() {
+            Some(HostStep::EnsureNodes { .. }) => self.probe_nodes().await,
+            Some(HostStep::AwaitReady { component, cluster }) => self.probe_ready(component, cluster).await,
+            // Helm converges: whatever is there, running it again is right.
+            Some(HostStep::InstallComponent { .. } | HostStep::AwaitAgent { .. }) | None => ProbeResult::NotStarted,
+        };
+        self.engine.submit(Event::HostProbeAnswered { step: step.id, attempt, result });
+    }
+
+    /// Done when every node of the lab document runs.
+    async fn probe_nodes(&self) -> ProbeResult {
+        let (lab, places) = (Arc::clone(&self.lab), Arc::clone(&self.places));
+        let looked = tokio::task::spawn_blocking(move || ensure_nodes::not_running(&lab, &places)).await;
+        match looked {
+            Ok(missing) if missing.is_empty() => ProbeResult::Done,
+            Ok(missing) => ProbeResult::Partial { detail: format!("not running: {}", missing.join(", ")) },
+            Err(error) => ProbeResult::Partial { detail: error.to_string() },
+        }
+    }
+
+    async fn probe_ready(&self, component: &ComponentName, cluster: &ClusterName) -> ProbeResult {
+        let (Ok(loaded), Some(place)) = (self.component(component), self.lab.cluster(cluster.as_str())) else {
+            return ProbeResult::NotStarted;
+        };
+        let opened = Cluster::open(cluster.as_str(), &self.places.kubeconfig(cluster.as_str())).await;
+        let Ok(api) = opened else { return ProbeResult::NotStarted };
+        let fill = |text: &str| expand(text, &self.lab, place);
+        match look(&api, &loaded.component, place.nodes.len(), &fill).await {
+            Seen::Ready => ProbeResult::Done,
+            Seen::Waiting(detail) => ProbeResult::Partial { detail },
+        }
     }
 
     async fn ensure_nodes(&self, step: &PlannedStep, attempt: Attempt) -> Result<(), Stopped> {

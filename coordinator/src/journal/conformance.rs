@@ -8,7 +8,10 @@ use std::time::Duration;
 const ID: LogId = LogId([7; 16]);
 
 fn entry(n: u64) -> Entry {
-    Entry { time: Moment(i64::try_from(n).expect("small")), json: format!("{{\"n\":{n}}}").into_bytes() }
+    Entry {
+        time: Moment(i64::try_from(n).expect("small")),
+        json: format!("{{\"n\":{n}}}").into_bytes(),
+    }
 }
 
 fn entries(numbers: std::ops::RangeInclusive<u64>) -> Vec<Entry> {
@@ -40,7 +43,10 @@ fn each_store(test: impl Fn(&mut dyn FnMut() -> Box<dyn Journal>)) {
 fn revisions_are_dense_and_reads_are_windows() {
     each_store(|open| {
         let mut log = open();
-        assert_eq!((log.log_id(), log.head(), log.oldest(), log.epoch()), (ID, Revision(0), Revision(1), Epoch(1)));
+        assert_eq!(
+            (log.log_id(), log.head(), log.oldest(), log.epoch()),
+            (ID, Revision(0), Revision(1), Epoch(1))
+        );
         assert_eq!(log.read(Revision(0), 10).expect("empty"), vec![]);
         assert_eq!(log.append(&entries(1..=3)).expect("appended"), Revision(3));
         assert_eq!(log.append(&[]).expect("nothing"), Revision(3));
@@ -60,7 +66,10 @@ fn a_restart_keeps_entries_and_name_and_raises_the_epoch() {
         drop(log);
         for epoch in 2..=4 {
             let log = open();
-            assert_eq!((log.epoch(), log.log_id(), log.head()), (Epoch(epoch), ID, Revision(5)));
+            assert_eq!(
+                (log.epoch(), log.log_id(), log.head()),
+                (Epoch(epoch), ID, Revision(5))
+            );
             assert_eq!(log.read(Revision(0), 9).expect("all"), numbered(1..=5));
         }
     });
@@ -77,7 +86,10 @@ fn what_retention_took_is_said_and_the_rest_stays() {
         assert_eq!(log.read(Revision(4), 99).expect("the rest"), numbered(5..=10));
         for after in 0..4 {
             let refused = log.read(Revision(after), 99);
-            assert!(matches!(refused, Err(JournalError::Compacted { oldest: Revision(5) })), "{refused:?}");
+            assert!(
+                matches!(refused, Err(JournalError::Compacted { oldest: Revision(5) })),
+                "{refused:?}"
+            );
         }
         log.compact(Revision(999)).expect("compacted");
         assert_eq!((log.oldest(), log.head()), (Revision(10), Revision(10)));
@@ -92,8 +104,14 @@ fn what_retention_took_is_said_and_the_rest_stays() {
 fn an_oversized_entry_is_refused_whole_and_harms_nothing() {
     each_store(|open| {
         let mut log = open();
-        let huge = Entry { time: Moment(0), json: vec![b' '; MAX_ENTRY + 1] };
-        assert!(matches!(log.append(&[entry(1), huge]), Err(JournalError::TooLarge { .. })));
+        let huge = Entry {
+            time: Moment(0),
+            json: vec![b' '; MAX_ENTRY + 1],
+        };
+        assert!(matches!(
+            log.append(&[entry(1), huge]),
+            Err(JournalError::TooLarge { .. })
+        ));
         assert_eq!(log.head(), Revision(0));
         assert_eq!(log.append(&[entry(1)]).expect("goes on"), Revision(1));
     });
@@ -101,7 +119,10 @@ fn an_oversized_entry_is_refused_whole_and_harms_nothing() {
 
 #[test]
 fn readers_are_woken_and_see_only_what_is_durable() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("runtime");
     each_store(|open| {
         runtime.block_on(async {
             let mut log = open();
@@ -110,7 +131,11 @@ fn readers_are_woken_and_see_only_what_is_durable() {
             let second = reader.clone();
             let follower = tokio::spawn(async move {
                 let (mut reader, mut seen) = (second, Vec::new());
-                while seen.len() < 50 && reader.wait_beyond(Revision(seen.len().try_into().expect("small"))).await {
+                while seen.len() < 50
+                    && reader
+                        .wait_beyond(Revision(seen.len().try_into().expect("small")))
+                        .await
+                {
                     let after = Revision(seen.len().try_into().expect("small"));
                     seen.extend(reader.read(after, 7).expect("read"));
                 }
@@ -120,7 +145,9 @@ fn readers_are_woken_and_see_only_what_is_durable() {
                 log.append(&[entry(n)]).expect("appended");
                 tokio::task::yield_now().await;
             }
-            let seen = tokio::time::timeout(Duration::from_secs(10), follower).await.expect("in time");
+            let seen = tokio::time::timeout(Duration::from_secs(10), follower)
+                .await
+                .expect("in time");
             assert_eq!(seen.expect("joined"), numbered(1..=50));
             drop(log);
             assert!(!reader.wait_beyond(Revision(50)).await, "the writer is gone");
@@ -133,7 +160,10 @@ fn a_second_writer_is_refused() {
     let home = tempfile::tempdir().expect("temp dir");
     let path = home.path().join("log.redb");
     let _first = RedbJournal::open(&path, ID).expect("opens");
-    assert!(matches!(RedbJournal::open(&path, ID), Err(JournalError::Store { .. })));
+    assert!(matches!(
+        RedbJournal::open(&path, ID),
+        Err(JournalError::Store { .. })
+    ));
 }
 
 /// 200 places, each with a flip or a cut: the log opens with exactly what was written, or says that it is damaged; it
@@ -153,7 +183,11 @@ fn damage_is_declared_and_never_invents_or_hides_entries() {
         let path = home.path().join("damaged.redb");
         fs::copy(&sound, &path).expect("copied");
         let place = round * 7919 % 200 * (length / 200) + round % 61;
-        let mut file = fs::OpenOptions::new().read(true).write(true).open(&path).expect("opens");
+        let mut file = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .expect("opens");
         if round % 10 == 9 {
             file.set_len(place).expect("cut");
         } else {
@@ -168,8 +202,16 @@ fn damage_is_declared_and_never_invents_or_hides_entries() {
         match RedbJournal::open(&path, LogId([8; 16])) {
             Ok(log) => {
                 // A cut to nothing is a new log, and its name says so.
-                let expected = if log.log_id() == ID { numbered(1..=200) } else { vec![] };
-                assert_eq!(log.read(Revision(0), 999).expect("read"), expected, "round {round} at {place}");
+                let expected = if log.log_id() == ID {
+                    numbered(1..=200)
+                } else {
+                    vec![]
+                };
+                assert_eq!(
+                    log.read(Revision(0), 999).expect("read"),
+                    expected,
+                    "round {round} at {place}"
+                );
                 harmless += 1;
             }
             Err(JournalError::Damaged { .. }) => declared += 1,
@@ -187,12 +229,97 @@ fn quarantine_keeps_the_two_newest_and_frees_the_name() {
     let path = home.path().join("log.redb");
     for n in 1..=3_u8 {
         fs::write(&path, [n; 5000]).expect("rubbish");
-        assert!(matches!(RedbJournal::open(&path, ID), Err(JournalError::Damaged { .. })), "rubbish {n}");
+        assert!(
+            matches!(RedbJournal::open(&path, ID), Err(JournalError::Damaged { .. })),
+            "rubbish {n}"
+        );
         quarantine(&path).expect("put aside");
         assert!(!path.exists());
     }
-    assert_eq!(fs::read(home.path().join("log.redb.damaged-1")).expect("kept")[0], 3);
-    assert_eq!(fs::read(home.path().join("log.redb.damaged-2")).expect("kept")[0], 2);
+    assert_eq!(
+        fs::read(home.path().join("log.redb.damaged-1")).expect("kept")[0],
+        3
+    );
+    assert_eq!(
+        fs::read(home.path().join("log.redb.damaged-2")).expect("kept")[0],
+        2
+    );
     let fresh = RedbJournal::open(&path, LogId([9; 16])).expect("a new one");
     assert_eq!((fresh.log_id(), fresh.epoch()), (LogId([9; 16]), Epoch(1)));
+}
+
+const CHILD: &str = "DRILLYARD_TEST_LOG_TO_KILL";
+
+/// A process that appends for all it is worth is killed 25 times; whatever it said was appended is there, in order, and
+/// each life has its own epoch.
+#[test]
+fn a_killed_writer_loses_nothing_that_it_acknowledged() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let home = tempfile::tempdir().expect("temp dir");
+    let path = home.path().join("log.redb");
+    let mut acknowledged = 0;
+    for round in 1..=25_u64 {
+        let mut child = Command::new(std::env::current_exe().expect("this test"))
+            .args([
+                "journal::conformance::child_that_appends",
+                "--exact",
+                "--ignored",
+                "--nocapture",
+            ])
+            .env(CHILD, &path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("started");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let wanted = acknowledged + 1 + round * 7 % 40;
+        let mut said = 0;
+        while said < wanted {
+            let line = lines.next().expect("the child writes").expect("text");
+            said = line
+                .strip_prefix("acknowledged ")
+                .map_or(said, |n| n.parse().expect("a number"));
+        }
+        child.kill().expect("killed");
+        // What it still said before the kill reached it counts too.
+        for line in lines.map_while(Result::ok) {
+            said = line
+                .strip_prefix("acknowledged ")
+                .and_then(|n| n.parse().ok())
+                .unwrap_or(said);
+        }
+        child.wait().expect("gone");
+        acknowledged = said;
+        let log = RedbJournal::open(&path, ID).expect("opens after a kill");
+        assert!(
+            log.head().0 >= acknowledged,
+            "{} of {acknowledged} acknowledged",
+            log.head()
+        );
+        assert_eq!(
+            log.epoch(),
+            Epoch(round * 2),
+            "a life without an epoch of its own"
+        );
+        let all = log.read(Revision(0), usize::MAX).expect("read");
+        assert_eq!(all, numbered(1..=log.head().0));
+        acknowledged = log.head().0;
+    }
+}
+
+#[test]
+#[ignore = "run by a_killed_writer_loses_nothing_that_it_acknowledged in a process of its own"]
+fn child_that_appends() {
+    let Some(path) = std::env::var_os(CHILD) else {
+        return;
+    };
+    let mut log = RedbJournal::open(std::path::Path::new(&path), ID).expect("opens");
+    loop {
+        let head = log.head().0;
+        let head = log
+            .append(&entries(head + 1..=head + 1 + head % 3))
+            .expect("appended");
+        println!("acknowledged {head}");
+    }
 }

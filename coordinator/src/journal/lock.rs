@@ -37,8 +37,15 @@ impl HomeLock {
     /// Locks `home/lock` without waiting and writes our process id into it.
     pub fn acquire(home: &Path) -> Result<Self, LockError> {
         let path = home.join("lock");
-        let failed = |source| LockError::Io { path: path.clone(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(home).map_err(failed)?;
+        let failed = |source| LockError::Io {
+            path: path.clone(),
+            source,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(home)
+            .map_err(failed)?;
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -51,7 +58,10 @@ impl HomeLock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
-                let holder = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+                let holder = file
+                    .read_to_string(&mut text)
+                    .ok()
+                    .and_then(|_| text.trim().parse().ok());
                 return Err(LockError::Held { path, holder });
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),

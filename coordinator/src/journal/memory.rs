@@ -28,7 +28,12 @@ pub struct MemoryJournal {
 impl MemoryJournal {
     /// An empty log at epoch 1.
     pub fn new(log_id: LogId) -> Self {
-        Self { log_id, epoch: Epoch(1), shared: Arc::default(), head: watch::Sender::new(Revision(0)) }
+        Self {
+            log_id,
+            epoch: Epoch(1),
+            shared: Arc::default(),
+            head: watch::Sender::new(Revision(0)),
+        }
     }
 
     /// The same log as after a restart: next epoch, all entries.
@@ -37,7 +42,11 @@ impl MemoryJournal {
         let kept = self.shared.0.read().unwrap_or_else(PoisonError::into_inner);
         let head = kept.dropped + u64::try_from(kept.entries.len()).unwrap_or(u64::MAX);
         drop(kept);
-        Self { epoch: self.epoch.next(), head: watch::Sender::new(Revision(head)), ..self }
+        Self {
+            epoch: self.epoch.next(),
+            head: watch::Sender::new(Revision(head)),
+            ..self
+        }
     }
 }
 
@@ -46,7 +55,12 @@ impl MemoryJournal {
     /// Another handle on the same entries, as a disk is to a process that is gone.
     pub(super) fn twin(&self) -> Self {
         let head = watch::Sender::new(Revision(0));
-        Self { log_id: self.log_id, epoch: self.epoch, shared: Arc::clone(&self.shared), head }
+        Self {
+            log_id: self.log_id,
+            epoch: self.epoch,
+            shared: Arc::clone(&self.shared),
+            head,
+        }
     }
 }
 
@@ -57,8 +71,13 @@ impl ReadLog for Shared {
 
     fn read(&self, after: Revision, max: usize) -> Result<Vec<(Revision, Entry)>, JournalError> {
         let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let numbered = (kept.dropped + 1..).map(Revision).zip(kept.entries.iter().cloned());
-        Ok(numbered.skip_while(|(revision, _)| *revision <= after).take(max).collect())
+        let numbered = (kept.dropped + 1..)
+            .map(Revision)
+            .zip(kept.entries.iter().cloned());
+        Ok(numbered
+            .skip_while(|(revision, _)| *revision <= after)
+            .take(max)
+            .collect())
     }
 }
 
@@ -81,7 +100,9 @@ impl Journal for MemoryJournal {
 
     fn append(&mut self, batch: &[Entry]) -> Result<Revision, JournalError> {
         if let Some(entry) = batch.iter().find(|entry| entry.json.len() > MAX_ENTRY) {
-            return Err(JournalError::TooLarge { size: entry.json.len() });
+            return Err(JournalError::TooLarge {
+                size: entry.json.len(),
+            });
         }
         let mut kept = self.shared.0.write().unwrap_or_else(PoisonError::into_inner);
         kept.entries.extend(batch.iter().cloned());
@@ -106,6 +127,10 @@ impl Journal for MemoryJournal {
     }
 
     fn reader(&self) -> JournalReader {
-        JournalReader::new(self.log_id, self.head.subscribe(), Arc::<Shared>::clone(&self.shared))
+        JournalReader::new(
+            self.log_id,
+            self.head.subscribe(),
+            Arc::<Shared>::clone(&self.shared),
+        )
     }
 }

@@ -21,7 +21,10 @@ pub struct JournalReader {
 
 impl std::fmt::Debug for JournalReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("JournalReader").field("log_id", &self.log_id).field("head", &self.head()).finish()
+        f.debug_struct("JournalReader")
+            .field("log_id", &self.log_id)
+            .field("head", &self.head())
+            .finish()
     }
 }
 
@@ -56,6 +59,10 @@ impl JournalReader {
         let result = self.source.read(after, max);
         // Asked after the read: retention may have moved while it was under way.
         let oldest = self.oldest();
-        if after.next() < oldest { Err(JournalError::Compacted { oldest }) } else { result }
+        if after.next() < oldest {
+            Err(JournalError::Compacted { oldest })
+        } else {
+            result
+        }
     }
 }

@@ -31,7 +31,10 @@ pub(super) fn decode(revision: Revision, bytes: &[u8]) -> Result<Entry, String> 
     if u32::from_le_bytes(sum) != checksum(revision, bytes) {
         return Err("the checksum does not match".to_owned());
     }
-    Ok(Entry { time: Moment(i64::from_le_bytes(time)), json: bytes[HEADER..].to_vec() })
+    Ok(Entry {
+        time: Moment(i64::from_le_bytes(time)),
+        json: bytes[HEADER..].to_vec(),
+    })
 }
 
 fn checksum(revision: Revision, bytes: &[u8]) -> u32 {
@@ -50,7 +53,10 @@ mod tests {
 
     #[test]
     fn any_flipped_bit_and_any_other_revision_is_noticed() {
-        let entry = Entry { time: Moment(7), json: b"{\"kind\":\"x\"}".to_vec() };
+        let entry = Entry {
+            time: Moment(7),
+            json: b"{\"kind\":\"x\"}".to_vec(),
+        };
         let bytes = encode(Revision(3), &entry);
         assert_eq!(decode(Revision(3), &bytes), Ok(entry));
         assert!(decode(Revision(4), &bytes).is_err());
@@ -60,7 +66,10 @@ mod tests {
             assert!(decode(Revision(3), &bad).is_err(), "bit {at} went unnoticed");
         }
         for cut in 0..bytes.len() {
-            assert!(decode(Revision(3), &bytes[..cut]).is_err(), "cut at {cut} went unnoticed");
+            assert!(
+                decode(Revision(3), &bytes[..cut]).is_err(),
+                "cut at {cut} went unnoticed"
+            );
         }
     }
 }

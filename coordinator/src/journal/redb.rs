@@ -44,7 +44,10 @@ pub struct RedbJournal {
 
 impl std::fmt::Debug for RedbJournal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RedbJournal").field("path", &self.store.path).field("epoch", &self.epoch).finish()
+        f.debug_struct("RedbJournal")
+            .field("path", &self.store.path)
+            .field("epoch", &self.epoch)
+            .finish()
     }
 }
 
@@ -61,14 +64,20 @@ impl RedbJournal {
     pub fn open(path: &Path, fresh_id: LogId) -> Result<Self, JournalError> {
         let existed = path.exists();
         let database = guarded(path, || {
-            let database =
-                Database::builder().set_cache_size(CACHE).set_check_integrity_on_open(existed).create(path)?;
+            let database = Database::builder()
+                .set_cache_size(CACHE)
+                .set_check_integrity_on_open(existed)
+                .create(path)?;
             if !existed {
                 sync_parent(path)?;
             }
             Ok(database)
         })?;
-        let store = Store { path: path.to_owned(), database, oldest: AtomicU64::new(1) };
+        let store = Store {
+            path: path.to_owned(),
+            database,
+            oldest: AtomicU64::new(1),
+        };
         let meta = guarded(path, || store.begin(fresh_id))?;
         store.oldest.store(meta.oldest.0, Ordering::Release);
         store.verify(meta.oldest, meta.head)?;
@@ -113,7 +122,12 @@ impl Store {
             let head = Revision(number(&table, HEAD)?.unwrap_or(0));
             table.insert(LOG_ID, log_id.0.as_slice())?;
             table.insert(EPOCH, epoch.0.to_le_bytes().as_slice())?;
-            Meta { log_id, epoch, oldest, head }
+            Meta {
+                log_id,
+                epoch,
+                oldest,
+                head,
+            }
         };
         write.open_table(ENTRIES)?;
         write.commit()?;
@@ -148,7 +162,9 @@ impl Store {
                 revision = revision.next();
                 table.insert(revision.0, record::encode(revision, entry).as_slice())?;
             }
-            write.open_table(META)?.insert(HEAD, revision.0.to_le_bytes().as_slice())?;
+            write
+                .open_table(META)?
+                .insert(HEAD, revision.0.to_le_bytes().as_slice())?;
         }
         write.commit()?;
         Ok(revision)
@@ -157,7 +173,9 @@ impl Store {
     fn compact(&self, oldest: Revision) -> Result<(), Cause> {
         let write = self.durable()?;
         write.open_table(ENTRIES)?.retain_in(..oldest.0, |_, _| false)?;
-        write.open_table(META)?.insert(OLDEST, oldest.0.to_le_bytes().as_slice())?;
+        write
+            .open_table(META)?
+            .insert(OLDEST, oldest.0.to_le_bytes().as_slice())?;
         write.commit()?;
         Ok(())
     }
@@ -173,7 +191,11 @@ impl Store {
     }
 
     fn damaged(&self, revision: Revision, reason: String) -> JournalError {
-        JournalError::Damaged { path: self.path.clone(), place: format!("at revision {revision}"), reason }
+        JournalError::Damaged {
+            path: self.path.clone(),
+            place: format!("at revision {revision}"),
+            reason,
+        }
     }
 }
 
@@ -220,7 +242,9 @@ impl Journal for RedbJournal {
             return Err(JournalError::Poisoned);
         }
         if let Some(entry) = batch.iter().find(|entry| entry.json.len() > MAX_ENTRY) {
-            return Err(JournalError::TooLarge { size: entry.json.len() });
+            return Err(JournalError::TooLarge {
+                size: entry.json.len(),
+            });
         }
         if batch.is_empty() {
             return Ok(self.head());
@@ -248,7 +272,11 @@ impl Journal for RedbJournal {
     }
 
     fn reader(&self) -> JournalReader {
-        JournalReader::new(self.log_id, self.head.subscribe(), Arc::<Store>::clone(&self.store))
+        JournalReader::new(
+            self.log_id,
+            self.head.subscribe(),
+            Arc::<Store>::clone(&self.store),
+        )
     }
 }
 
@@ -262,7 +290,10 @@ fn guarded<T>(path: &Path, operation: impl FnOnce() -> Result<T, Cause>) -> Resu
     match std::panic::catch_unwind(AssertUnwindSafe(operation)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(source)) if is_corruption(&*source) => Err(damaged(source.to_string())),
-        Ok(Err(source)) => Err(JournalError::Store { path: path.to_owned(), source }),
+        Ok(Err(source)) => Err(JournalError::Store {
+            path: path.to_owned(),
+            source,
+        }),
         Err(_) => Err(damaged("the store gave up on its content".to_owned())),
     }
 }
@@ -271,7 +302,8 @@ fn is_corruption(error: &(dyn std::error::Error + 'static)) -> bool {
     let storage = |error: &redb::StorageError| matches!(error, redb::StorageError::Corrupted(_));
     let opening = |error: &redb::DatabaseError| match error {
         redb::DatabaseError::Storage(inner) => {
-            storage(inner) || matches!(inner, redb::StorageError::Io(io) if io.kind() == io::ErrorKind::InvalidData)
+            storage(inner)
+                || matches!(inner, redb::StorageError::Io(io) if io.kind() == io::ErrorKind::InvalidData)
         }
         redb::DatabaseError::UpgradeRequired(_) | redb::DatabaseError::RepairAborted => true,
         _ => false,
@@ -281,17 +313,25 @@ fn is_corruption(error: &(dyn std::error::Error + 'static)) -> bool {
         || matches!(error.downcast_ref(), Some(redb::TableError::Storage(inner)) if storage(inner))
         || matches!(error.downcast_ref(), Some(redb::TransactionError::Storage(inner)) if storage(inner))
         || matches!(error.downcast_ref(), Some(redb::CommitError::Storage(inner)) if storage(inner))
-        || matches!(error.downcast_ref(), Some(redb::TableError::TableTypeMismatch { .. }))
+        || matches!(
+            error.downcast_ref(),
+            Some(redb::TableError::TableTypeMismatch { .. })
+        )
 }
 
-fn bytes(table: &impl ReadableTable<&'static str, &'static [u8]>, key: &str) -> Result<Option<Vec<u8>>, Cause> {
+fn bytes(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    key: &str,
+) -> Result<Option<Vec<u8>>, Cause> {
     Ok(table.get(key)?.map(|value| value.value().to_vec()))
 }
 
 fn number(table: &impl ReadableTable<&'static str, &'static [u8]>, key: &str) -> Result<Option<u64>, Cause> {
     match bytes(table, key)? {
         Some(found) => Ok(Some(u64::from_le_bytes(
-            found.try_into().map_err(|_| format!("{key} has the wrong length"))?,
+            found
+                .try_into()
+                .map_err(|_| format!("{key} has the wrong length"))?,
         ))),
         None => Ok(None),
     }

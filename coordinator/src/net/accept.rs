@@ -68,7 +68,9 @@ pub struct Acceptor {
 
 impl std::fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Acceptor").field("listener", &self.listener).finish_non_exhaustive()
+        f.debug_struct("Acceptor")
+            .field("listener", &self.listener)
+            .finish_non_exhaustive()
     }
 }
 
@@ -77,9 +79,16 @@ impl Acceptor {
     pub fn start(self, tasks: &Tasks) -> Incoming {
         let (sender, receiver) = mpsc::channel(16);
         let cut_all = CancellationToken::new();
-        let door = Door { acceptor: self, ready: sender, cut_all: cut_all.clone() };
+        let door = Door {
+            acceptor: self,
+            ready: sender,
+            cut_all: cut_all.clone(),
+        };
         tasks.spawn_essential("accept", Arc::new(door).run(tasks.clone(), Spare::new()));
-        Incoming { connections: ReceiverStream::new(receiver), cut_all }
+        Incoming {
+            connections: ReceiverStream::new(receiver),
+            cut_all,
+        }
     }
 }
 
@@ -92,13 +101,23 @@ struct Door {
 
 impl Door {
     async fn run(self: Arc<Self>, tasks: Tasks, mut spare: Spare) {
-        let Acceptor { listener, limits, gate, metrics, .. } = &self.acceptor;
+        let Acceptor {
+            listener,
+            limits,
+            gate,
+            metrics,
+            ..
+        } = &self.acceptor;
         let admission = Admission::new(*limits);
         let token = tasks.token().clone();
         while let Some(accepted) = token.run_until_cancelled(listener.accept()).await {
             match accepted {
                 Ok((tcp, remote)) => {
-                    let place = if gate() { admission.begin(remote.ip()) } else { None };
+                    let place = if gate() {
+                        admission.begin(remote.ip())
+                    } else {
+                        None
+                    };
                     let Some(place) = place else {
                         metrics.refused.fetch_add(1, Ordering::Relaxed);
                         continue;
@@ -145,18 +164,23 @@ impl Door {
         }
     }
 
-    async fn shake(
-        &self,
-        tcp: TcpStream,
-        remote: SocketAddr,
-        place: PendingPlace,
-    ) -> io::Result<Connection> {
+    async fn shake(&self, tcp: TcpStream, remote: SocketAddr, place: PendingPlace) -> io::Result<Connection> {
         tcp.set_nodelay(true)?;
-        let tls = TlsAcceptor::from(Arc::clone(&self.acceptor.config)).accept(tcp).await?;
-        let leaf = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-        let identity = leaf.map(|leaf| Identity::from_certificate(&self.acceptor.lab, leaf)).transpose();
+        let tls = TlsAcceptor::from(Arc::clone(&self.acceptor.config))
+            .accept(tcp)
+            .await?;
+        let leaf = tls
+            .get_ref()
+            .1
+            .peer_certificates()
+            .and_then(|chain| chain.first());
+        let identity = leaf
+            .map(|leaf| Identity::from_certificate(&self.acceptor.lab, leaf))
+            .transpose();
         let identity = identity.map_err(|error| io::Error::new(io::ErrorKind::PermissionDenied, error))?;
-        let expires = leaf.and_then(end_of_validity).and_then(|end| i64::try_from(end).ok());
+        let expires = leaf
+            .and_then(end_of_validity)
+            .and_then(|end| i64::try_from(end).ok());
         let node = match &identity {
             Some(Identity::Node(node)) => Some(&node.name),
             _ => None,
@@ -193,6 +217,9 @@ impl Spare {
 fn is_exhaustion(error: &io::Error) -> bool {
     use nix::errno::Errno;
     error.raw_os_error().map(Errno::from_raw).is_some_and(|errno| {
-        matches!(errno, Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM)
+        matches!(
+            errno,
+            Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM
+        )
     })
 }

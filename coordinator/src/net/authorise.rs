@@ -21,14 +21,20 @@ pub struct Authorise {
 
 impl std::fmt::Debug for Authorise {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Authorise").field("lab", self.authority.lab()).finish_non_exhaustive()
+        f.debug_struct("Authorise")
+            .field("lab", self.authority.lab())
+            .finish_non_exhaustive()
     }
 }
 
 impl Authorise {
     /// Checks against `authority`; refusals go to `audit`.
     pub fn new(authority: Arc<Authority>, audit: AuditSink, clock: Clock) -> Self {
-        Self { authority, audit, clock }
+        Self {
+            authority,
+            audit,
+            clock,
+        }
     }
 
     /// Whether the caller may go on, and if not, what it is told.
@@ -36,12 +42,15 @@ impl Authorise {
         let peer = peer.ok_or_else(|| Status::unauthenticated("no peer is known"))?;
         let role = self.role(peer);
         if !role_for(path).contains(&role) {
-            return Err(Status::permission_denied(format!("{role:?} may not call this method")));
+            return Err(Status::permission_denied(format!(
+                "{role:?} may not call this method"
+            )));
         }
         match &peer.identity {
-            Some(Identity::Node(node)) => {
-                self.authority.check(node).map_err(|denied| Status::unauthenticated(denied.to_string()))
-            }
+            Some(Identity::Node(node)) => self
+                .authority
+                .check(node)
+                .map_err(|denied| Status::unauthenticated(denied.to_string())),
             _ => Ok(()),
         }
     }
@@ -60,7 +69,10 @@ impl<S> Layer<S> for Authorise {
     type Service = Authorised<S>;
 
     fn layer(&self, inner: S) -> Authorised<S> {
-        Authorised { inner, rule: self.clone() }
+        Authorised {
+            inner,
+            rule: self.clone(),
+        }
     }
 }
 
@@ -131,7 +143,10 @@ mod tests {
             Ok::<_, std::convert::Infallible>(Response::new("through"))
         }));
         let (mut passed, mut refused) = (0, 0);
-        let paths = TABLE.iter().map(|(path, _)| *path).chain(["/drillyard.v1.Operator/Unknown", "/agent/x"]);
+        let paths = TABLE
+            .iter()
+            .map(|(path, _)| *path)
+            .chain(["/drillyard.v1.Operator/Unknown", "/agent/x"]);
         for path in paths {
             for role in Role::ALL {
                 let (identity, expires) = match role {
@@ -141,19 +156,35 @@ mod tests {
                     Role::Operator => (Some(operator.clone()), None),
                 };
                 let remote = ([127, 0, 0, 1], 1).into();
-                let peer = Peer { remote, identity, expires, cut: Default::default() };
-                let request = Request::builder().uri(path).extension(peer).body(()).expect("request");
+                let peer = Peer {
+                    remote,
+                    identity,
+                    expires,
+                    cut: Default::default(),
+                };
+                let request = Request::builder()
+                    .uri(path)
+                    .extension(peer)
+                    .body(())
+                    .expect("request");
                 let reply = service.clone().oneshot(request).await.expect("infallible");
                 let through = *reply.body() == "through";
                 assert_eq!(through, role_for(path).contains(&role), "{role:?} on {path}");
                 *(if through { &mut passed } else { &mut refused }) += 1;
             }
         }
-        assert_eq!((passed, refused), (15, 45), "the matrix changed; check it and these figures");
+        assert_eq!(
+            (passed, refused),
+            (15, 45),
+            "the matrix changed; check it and these figures"
+        );
         for _ in 0..refused {
             assert!(audit.try_recv().is_ok(), "a refusal left no trace");
         }
-        let request = Request::builder().uri("/drillyard.v1.Enrolment/Enrol").body(()).expect("request");
+        let request = Request::builder()
+            .uri("/drillyard.v1.Enrolment/Enrol")
+            .body(())
+            .expect("request");
         let reply = service.oneshot(request).await.expect("infallible");
         assert_ne!(*reply.body(), "through", "somebody without a peer got through");
         yard.events.close();

@@ -61,12 +61,17 @@ impl ListenerCertificate {
         now: Moment,
     ) -> Result<Arc<Self>, CertificateError> {
         let current = ArcSwap::from_pointee(Current::make(&authority, &addresses, now)?);
-        Ok(Arc::new(Self { authority, addresses, current }))
+        Ok(Arc::new(Self {
+            authority,
+            addresses,
+            current,
+        }))
     }
 
     /// Exchanges the certificate; connections that are open stay open.
     pub fn renew(&self, now: Moment) -> Result<(), CertificateError> {
-        self.current.store(Arc::new(Current::make(&self.authority, &self.addresses, now)?));
+        self.current
+            .store(Arc::new(Current::make(&self.authority, &self.addresses, now)?));
         Ok(())
     }
 
@@ -83,7 +88,11 @@ impl ListenerCertificate {
         cancel: CancellationToken,
         mut also: impl FnMut(Moment) + Send,
     ) {
-        while cancel.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
+        while cancel
+            .run_until_cancelled(tokio::time::sleep(LOOK))
+            .await
+            .is_some()
+        {
             let now = clock();
             if now.plus_millis(LEAF_LIFE_MS / 2) >= self.not_after() {
                 match self.renew(now) {
@@ -131,7 +140,10 @@ impl Current {
         let identity = authority.server_identity(addresses, now)?;
         let key = CertifiedKey::from_der(identity.chain, identity.key, &tls::provider())
             .map_err(CertificateError::Load)?;
-        Ok(Self { key: Arc::new(key), not_after: identity.not_after })
+        Ok(Self {
+            key: Arc::new(key),
+            not_after: identity.not_after,
+        })
     }
 }
 
@@ -139,5 +151,7 @@ fn client_verifier(
     issuer: &CertificateDer<'static>,
 ) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsError> {
     let anchors = tls::anchors(std::slice::from_ref(issuer))?;
-    WebPkiClientVerifier::builder_with_provider(anchors, tls::provider()).build().map_err(TlsError::Anchor)
+    WebPkiClientVerifier::builder_with_provider(anchors, tls::provider())
+        .build()
+        .map_err(TlsError::Anchor)
 }

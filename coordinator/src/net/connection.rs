@@ -34,13 +34,18 @@ impl Peer {
 
     /// For logs and audit: the identity, or the address of somebody without one.
     pub fn label(&self) -> String {
-        self.identity.as_ref().map_or_else(|| self.remote.to_string(), ToString::to_string)
+        self.identity
+            .as_ref()
+            .map_or_else(|| self.remote.to_string(), ToString::to_string)
     }
 }
 
 /// The peer of a request; every listener of ours sets it.
 pub fn peer<T>(request: &tonic::Request<T>) -> Result<&Peer, tonic::Status> {
-    request.extensions().get::<Peer>().ok_or_else(|| tonic::Status::unauthenticated("no peer is known"))
+    request
+        .extensions()
+        .get::<Peer>()
+        .ok_or_else(|| tonic::Status::unauthenticated("no peer is known"))
 }
 
 /// A TLS stream that counts against the listener's caps until it is dropped.
@@ -53,14 +58,21 @@ pub struct Connection {
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("peer", &self.peer).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
     }
 }
 
 impl Connection {
     pub(super) fn new(tls: TlsStream<TcpStream>, peer: Peer, place: OpenPlace) -> Self {
         let cut = Box::pin(peer.cut.clone().cancelled_owned());
-        Self { tls, peer, cut, _place: place }
+        Self {
+            tls,
+            peer,
+            cut,
+            _place: place,
+        }
     }
 }
 

@@ -51,7 +51,10 @@ pub(crate) struct Credentials {
 impl Credentials {
     pub(crate) fn identity(&self) -> ClientIdentity {
         let key = PrivatePkcs8KeyDer::from(self.key.serialize_der()).into();
-        ClientIdentity { chain: self.chain.clone(), key }
+        ClientIdentity {
+            chain: self.chain.clone(),
+            key,
+        }
     }
 }
 
@@ -83,15 +86,40 @@ impl Yard {
             tasks: tasks.clone(),
         };
         let enrol = enrol_routes(Arc::clone(&authority), sink.clone(), Arc::clone(&clock), binaries);
-        let service =
-            AgentService { hub: hub.clone(), authority: Arc::clone(&authority), secrets, audit: sink, clock, tasks };
+        let service = AgentService {
+            hub: hub.clone(),
+            authority: Arc::clone(&authority),
+            secrets,
+            audit: sink,
+            clock,
+            tasks,
+        };
         // Every client of a test comes from one address.
-        let limits = Limits { pending_per_ip: 32, open_per_ip: 64, ..Limits::NODES };
-        let listen = |kind, routes| network.listen_with(kind, local, routes, limits).expect("listening");
+        let limits = Limits {
+            pending_per_ip: 32,
+            open_per_ip: 64,
+            ..Limits::NODES
+        };
+        let listen = |kind, routes| {
+            network
+                .listen_with(kind, local, routes, limits)
+                .expect("listening")
+        };
         let enrol = listen(Listener::Enrol, enrol);
         let agent = listen(Listener::Agent, agent_routes(service));
         let operator = listen(Listener::Operator, Routes::new(OperatorServer::new(FakeOperator)));
-        Self { authority, hub, events, audit, network, enrol, agent, operator, home, shift }
+        Self {
+            authority,
+            hub,
+            events,
+            audit,
+            network,
+            enrol,
+            agent,
+            operator,
+            home,
+            shift,
+        }
     }
 
     pub(crate) fn now(&self) -> Moment {
@@ -110,7 +138,10 @@ impl Yard {
 
     pub(crate) fn server(&self, at: &Listening) -> ServerAddress {
         let server_name = ServerName::try_from(self.authority.server_name()).expect("valid");
-        ServerAddress { address: at.address, server_name }
+        ServerAddress {
+            address: at.address,
+            server_name,
+        }
     }
 
     pub(crate) async fn channel(
@@ -137,7 +168,10 @@ impl Yard {
     }
 
     pub(crate) fn mint(&self, name: &str) -> String {
-        let (token, _) = self.authority.mint(&spec(name), false, self.now()).expect("minted");
+        let (token, _) = self
+            .authority
+            .mint(&spec(name), false, self.now())
+            .expect("minted");
         token.expose().to_owned()
     }
 
@@ -149,20 +183,31 @@ impl Yard {
     pub(crate) fn credentials_at(&self, name: &str, at: Moment) -> Credentials {
         let (token, _) = self.authority.mint(&spec(name), false, at).expect("minted");
         let (key, csr) = request(CertificateParams::default());
-        let (issued, _) = self.authority.enrol(token.expose(), name, &csr, at).expect("enrolled");
-        Credentials { chain: [vec![issued.certificate], issued.chain].concat(), key }
+        let (issued, _) = self
+            .authority
+            .enrol(token.expose(), name, &csr, at)
+            .expect("enrolled");
+        Credentials {
+            chain: [vec![issued.certificate], issued.chain].concat(),
+            key,
+        }
     }
 
     pub(crate) fn operator_identity(&self) -> ClientIdentity {
         let name = OperatorName::new("jane").expect("valid");
-        let pem = self.authority.operator_identity_pem(&name, self.now()).expect("signed");
+        let pem = self
+            .authority
+            .operator_identity_pem(&name, self.now())
+            .expect("signed");
         ClientIdentity::from_pem(pem.as_bytes(), pem.as_bytes()).expect("parses")
     }
 
     /// The next event that is not a heartbeat.
     pub(crate) async fn event(&mut self) -> HubEvent {
         loop {
-            let event = tokio::time::timeout(PATIENCE, self.events.recv()).await.expect("an event in time");
+            let event = tokio::time::timeout(PATIENCE, self.events.recv())
+                .await
+                .expect("an event in time");
             match event.expect("the hub lives") {
                 HubEvent::Heartbeat { .. } => {}
                 event => return event,
@@ -197,7 +242,11 @@ pub(crate) fn request(params: CertificateParams) -> (KeyPair, Vec<u8>) {
 }
 
 pub(crate) fn enrol_request(token: &str, node: &str, csr: &[u8]) -> v1::EnrolRequest {
-    v1::EnrolRequest { token: token.to_owned(), csr_der: csr.to_vec(), node: node.to_owned() }
+    v1::EnrolRequest {
+        token: token.to_owned(),
+        csr_der: csr.to_vec(),
+        node: node.to_owned(),
+    }
 }
 
 /// Answers `GetStatus` with the caller and refuses the rest.

@@ -35,8 +35,12 @@ impl Limits {
     };
 
     /// For operators, who all come from the loopback address.
-    pub const OPERATORS: Limits =
-        Limits { pending_per_ip: 32, open: 512, open_per_ip: 256, ..Limits::NODES };
+    pub const OPERATORS: Limits = Limits {
+        pending_per_ip: 32,
+        open: 512,
+        open_per_ip: 256,
+        ..Limits::NODES
+    };
 }
 
 #[derive(Debug, Default)]
@@ -72,7 +76,10 @@ pub(super) struct OpenPlace {
 
 impl Admission {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, counts: Arc::default() }
+        Self {
+            limits,
+            counts: Arc::default(),
+        }
     }
 
     /// A place in the handshake, unless some cap is reached.
@@ -87,12 +94,18 @@ impl Admission {
             }
             counts.pending += 1;
             *counts.pending_by_ip.entry(ip).or_default() += 1;
-            Some(PendingPlace { admission: self.clone(), ip })
+            Some(PendingPlace {
+                admission: self.clone(),
+                ip,
+            })
         })
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Counts, &Limits) -> T) -> T {
-        change(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner), &self.limits)
+        change(
+            &mut self.counts.lock().unwrap_or_else(PoisonError::into_inner),
+            &self.limits,
+        )
     }
 }
 
@@ -110,7 +123,11 @@ impl PendingPlace {
             }
             counts.open += 1;
             *counts.open_by_ip.entry(ip).or_default() += 1;
-            Some(OpenPlace { admission: self.admission.clone(), ip, node: node.cloned() })
+            Some(OpenPlace {
+                admission: self.admission.clone(),
+                ip,
+                node: node.cloned(),
+            })
         })
     }
 }
@@ -156,7 +173,12 @@ mod tests {
 
     #[test]
     fn places_are_capped_and_come_back() {
-        let admission = Admission::new(Limits { pending: 3, pending_per_ip: 2, open_per_ip: 3, ..Limits::NODES });
+        let admission = Admission::new(Limits {
+            pending: 3,
+            pending_per_ip: 2,
+            open_per_ip: 3,
+            ..Limits::NODES
+        });
         let (a, b) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         let node = NodeName::new("app1-cp").expect("valid");
         let first = admission.begin(a).expect("first");
@@ -170,6 +192,8 @@ mod tests {
         drop((one, two));
         let counts = admission.counts.lock().expect("not poisoned");
         assert_eq!((counts.open, counts.pending), (0, 0));
-        assert!(counts.open_by_ip.is_empty() && counts.open_by_node.is_empty() && counts.pending_by_ip.is_empty());
+        assert!(
+            counts.open_by_ip.is_empty() && counts.open_by_node.is_empty() && counts.pending_by_ip.is_empty()
+        );
     }
 }

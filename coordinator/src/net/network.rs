@@ -1,12 +1,12 @@
 //! From an address and a set of routes to a running listener, with everything that its trust domain asks for.
 
+use super::Clock;
 use super::accept::{AcceptMetrics, Acceptor, Gate};
 use super::authorise::Authorise;
 use super::certificates::{Listener, ListenerCertificate};
 use super::limits::Limits;
 use super::listener::bind;
 use super::serve::{HttpLimits, serve};
-use super::Clock;
 use crate::authority::{AuditSink, Authority};
 use shell::tasks::Tasks;
 use shell::tls::TlsError;
@@ -64,7 +64,9 @@ pub struct Network {
 
 impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Network").field("certificate", &self.certificate).finish_non_exhaustive()
+        f.debug_struct("Network")
+            .field("certificate", &self.certificate)
+            .finish_non_exhaustive()
     }
 }
 
@@ -89,8 +91,10 @@ impl Network {
         let bind_failed = |source| ListenError::Bind { address: at, source };
         let listener = bind(at).map_err(bind_failed)?;
         let address = listener.local_addr().map_err(bind_failed)?;
-        let config =
-            self.certificate.config(kind).map_err(|source| ListenError::Tls { address: at, source })?;
+        let config = self
+            .certificate
+            .config(kind)
+            .map_err(|source| ListenError::Tls { address: at, source })?;
         let metrics = Arc::<AcceptMetrics>::default();
         let acceptor = Acceptor {
             listener,
@@ -101,7 +105,11 @@ impl Network {
             metrics: Arc::clone(&metrics),
         };
         let incoming = acceptor.start(&self.tasks);
-        let authorise = Authorise::new(Arc::clone(&self.authority), self.audit.clone(), Arc::clone(&self.clock));
+        let authorise = Authorise::new(
+            Arc::clone(&self.authority),
+            self.audit.clone(),
+            Arc::clone(&self.clock),
+        );
         let token = self.tasks.token().clone();
         self.tasks.spawn_essential("serve", async move {
             if let Err(error) = serve(routes, incoming, http_limits(kind), authorise, token).await {

@@ -38,9 +38,11 @@ impl ClientCertVerifier for RecoveringVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let refused = match self.inner.verify_client_cert(leaf, chain, now) {
-            Err(error @ Error::InvalidCertificate(
-                CertificateError::Expired | CertificateError::ExpiredContext { .. },
-            )) => error,
+            Err(
+                error @ Error::InvalidCertificate(
+                    CertificateError::Expired | CertificateError::ExpiredContext { .. },
+                ),
+            ) => error,
             other => return other,
         };
         match end_of_validity(leaf) {

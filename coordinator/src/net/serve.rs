@@ -21,11 +21,20 @@ pub struct HttpLimits {
 
 impl HttpLimits {
     /// Enrolment and the agent's download.
-    pub const ENROL: HttpLimits = HttpLimits { streams: 4, http1: true };
+    pub const ENROL: HttpLimits = HttpLimits {
+        streams: 4,
+        http1: true,
+    };
     /// Agents: one session, renewal, secrets.
-    pub const AGENT: HttpLimits = HttpLimits { streams: 8, http1: false };
+    pub const AGENT: HttpLimits = HttpLimits {
+        streams: 8,
+        http1: false,
+    };
     /// Operators.
-    pub const OPERATOR: HttpLimits = HttpLimits { streams: 32, http1: false };
+    pub const OPERATOR: HttpLimits = HttpLimits {
+        streams: 32,
+        http1: false,
+    };
 }
 
 /// Serves until `cancel`; then waits for open calls at most ten seconds and cuts what is left.

@@ -42,10 +42,16 @@ pub(crate) const AGENT_PREFIX: &str = "/agent/";
 
 /// Roles that may call `path`; empty for anything unknown.
 pub fn role_for(path: &str) -> &'static [Role] {
-    if path.strip_prefix(AGENT_PREFIX).is_some_and(|target| !target.is_empty() && !target.contains('/')) {
+    if path
+        .strip_prefix(AGENT_PREFIX)
+        .is_some_and(|target| !target.is_empty() && !target.contains('/'))
+    {
         return &[Anonymous];
     }
-    TABLE.iter().find(|(method, _)| *method == path).map_or(&[], |(_, roles)| roles)
+    TABLE
+        .iter()
+        .find(|(method, _)| *method == path)
+        .map_or(&[], |(_, roles)| roles)
 }
 
 #[cfg(test)]
@@ -88,7 +94,11 @@ mod tests {
                     ExpiredNode => method == "/drillyard.v1.AgentLink/Renew",
                     Operator => method.starts_with("/drillyard.v1.Operator/"),
                 };
-                assert_eq!(role_for(&method).contains(&role), expected, "{role:?} on {method}");
+                assert_eq!(
+                    role_for(&method).contains(&role),
+                    expected,
+                    "{role:?} on {method}"
+                );
             }
         }
     }

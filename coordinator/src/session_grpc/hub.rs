@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tonic::Status;
 
 /// The node has no session that would take the message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the node is not connected")]
 pub struct NotConnected;
 
@@ -51,14 +51,21 @@ impl AgentHub {
             events,
             last_id: AtomicU64::new(0),
         };
-        (Self { shared: Arc::new(shared) }, receiver)
+        (
+            Self {
+                shared: Arc::new(shared),
+            },
+            receiver,
+        )
     }
 
     /// Queues a message without waiting. An agent that does not read loses its session.
     pub fn send(&self, node: &NodeName, message: Message) -> Result<(), NotConnected> {
         let sessions = self.sessions();
         let line = sessions.get(node).ok_or(NotConnected)?;
-        match line.outbound.try_send(Ok(v1::CoordinatorMessage { message: Some(message) })) {
+        match line.outbound.try_send(Ok(v1::CoordinatorMessage {
+            message: Some(message),
+        })) {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => {
                 line.end(Ending::SlowReader);
@@ -95,13 +102,30 @@ impl AgentHub {
         let _order = self.shared.announcing.lock().await;
         let session = SessionId(self.shared.last_id.fetch_add(1, Ordering::Relaxed) + 1);
         let (end, ended) = watch::channel(None);
-        let older = self.sessions().insert(node.clone(), Line { session, outbound, end });
+        let older = self.sessions().insert(
+            node.clone(),
+            Line {
+                session,
+                outbound,
+                end,
+            },
+        );
         if let Some(older) = older {
             older.end(Ending::Replaced);
             let reason = Ending::Replaced;
-            self.tell(HubEvent::Disconnected { node: node.clone(), session: older.session, reason }).await;
+            self.tell(HubEvent::Disconnected {
+                node: node.clone(),
+                session: older.session,
+                reason,
+            })
+            .await;
         }
-        self.tell(HubEvent::Connected { node: node.clone(), session, hello }).await;
+        self.tell(HubEvent::Connected {
+            node: node.clone(),
+            session,
+            hello,
+        })
+        .await;
         (session, ended)
     }
 
@@ -117,7 +141,12 @@ impl AgentHub {
             mine
         };
         if mine {
-            self.tell(HubEvent::Disconnected { node: node.clone(), session, reason }).await;
+            self.tell(HubEvent::Disconnected {
+                node: node.clone(),
+                session,
+                reason,
+            })
+            .await;
         }
     }
 
@@ -127,13 +156,17 @@ impl AgentHub {
     }
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<NodeName, Line>> {
-        self.shared.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .sessions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Line {
     /// The first reason stays.
     fn end(&self, reason: Ending) {
-        self.end.send_if_modified(|end| end.is_none().then(|| *end = Some(reason)).is_some());
+        self.end
+            .send_if_modified(|end| end.is_none().then(|| *end = Some(reason)).is_some());
     }
 }

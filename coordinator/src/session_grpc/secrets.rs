@@ -11,7 +11,8 @@ pub type SecretBytes = SecretSlice<u8>;
 /// answers only for an attempt that is dispatched to that node at this moment.
 pub trait StepSecrets: Send + Sync {
     /// The secret that the attempt needs.
-    fn fetch(&self, node: &NodeName, step: StepId, attempt: Attempt, name: SecretName) -> Option<SecretBytes>;
+    fn fetch(&self, node: &NodeName, step: StepId, attempt: Attempt, name: SecretName)
+    -> Option<SecretBytes>;
 
     /// Takes the secret that the attempt yields, durably; false when no such attempt runs there.
     fn put(

@@ -70,7 +70,9 @@ impl Session {
 
     async fn hello(&self, inbound: &mut Streaming<v1::AgentMessage>) -> Result<Hello, Ending> {
         let first = tokio::time::timeout(HELLO_TIMEOUT, inbound.message()).await;
-        let first = first.map_err(|_| Ending::Silent)?.map_err(|status| broken(&status))?;
+        let first = first
+            .map_err(|_| Ending::Silent)?
+            .map_err(|status| broken(&status))?;
         let message = first.ok_or(Ending::AgentClosed)?.message;
         let Some(Message::Hello(hello)) = message else {
             return Err(Ending::Refused("the first message must be Hello".to_owned()));
@@ -93,7 +95,10 @@ impl Session {
         mut ended: watch::Receiver<Option<Ending>>,
     ) -> Ending {
         let mut revocations = self.service.authority.revocations();
-        let mut bucket = Bucket { tokens: EVENT_BURST, at: Instant::now() };
+        let mut bucket = Bucket {
+            tokens: EVENT_BURST,
+            at: Instant::now(),
+        };
         let mut reconnect_at = Instant::now() + AGE.mul_f64(rand::rng().random_range(0.8..1.2));
         let mut silent_at = Instant::now() + SILENCE;
         let stopping = self.service.tasks.token();
@@ -154,15 +159,31 @@ impl Session {
             Some(Message::Events(batch)) => {
                 if batch.events.len() > MAX_BATCH {
                     let found = batch.events.len().to_string();
-                    return Err(Invalid::new("events", found, format!("are more than {MAX_BATCH}")));
+                    return Err(Invalid::new(
+                        "events",
+                        found,
+                        format!("are more than {MAX_BATCH}"),
+                    ));
                 }
                 bucket.take(batch.events.len()).await;
                 let events = batch.events.into_iter().map(convert::event_from_wire);
-                HubEvent::Events { node, session, events: events.collect::<Result<_, _>>()? }
+                HubEvent::Events {
+                    node,
+                    session,
+                    events: events.collect::<Result<_, _>>()?,
+                }
             }
             Some(Message::StepStates(states)) => {
-                let states = states.states.into_iter().map(read_state).collect::<Result<_, _>>()?;
-                HubEvent::StepStates { node, session, states }
+                let states = states
+                    .states
+                    .into_iter()
+                    .map(read_state)
+                    .collect::<Result<_, _>>()?;
+                HubEvent::StepStates {
+                    node,
+                    session,
+                    states,
+                }
             }
             Some(Message::Probe(answer)) => HubEvent::Probe {
                 node,
@@ -218,7 +239,10 @@ impl Bucket {
 /// The hub's reason; a hub that forgot the session did so for a newer one.
 async fn end_asked_for(ended: &mut watch::Receiver<Option<Ending>>) -> Ending {
     let asked = ended.wait_for(Option::is_some).await;
-    asked.ok().and_then(|reason| reason.clone()).unwrap_or(Ending::Replaced)
+    asked
+        .ok()
+        .and_then(|reason| reason.clone())
+        .unwrap_or(Ending::Replaced)
 }
 
 fn read_hello(hello: v1::Hello) -> Result<Hello, Invalid> {
@@ -239,10 +263,18 @@ fn read_state(state: v1::StepState) -> Result<AgentStep, Invalid> {
         Ok(Phase::Started) => AgentPhase::Started,
         Ok(Phase::Finished) => AgentPhase::Finished,
         Ok(Phase::Unspecified) | Err(_) => {
-            return Err(Invalid::new("phase", state.phase.to_string(), "is not a phase of a step"));
+            return Err(Invalid::new(
+                "phase",
+                state.phase.to_string(),
+                "is not a phase of a step",
+            ));
         }
     };
-    Ok(AgentStep { step: convert::step_id(&state.step_id)?, attempt: Attempt(state.attempt), phase })
+    Ok(AgentStep {
+        step: convert::step_id(&state.step_id)?,
+        attempt: Attempt(state.attempt),
+        phase,
+    })
 }
 
 fn refused(invalid: Invalid) -> Ending {

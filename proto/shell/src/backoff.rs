@@ -14,12 +14,19 @@ pub struct Backoff {
 impl Backoff {
     /// Starts with waits of up to `first`, doubling up to `ceiling`.
     pub fn new(first: Duration, ceiling: Duration) -> Self {
-        Self { first, ceiling: ceiling.max(first), failures: 0 }
+        Self {
+            first,
+            ceiling: ceiling.max(first),
+            failures: 0,
+        }
     }
 
     /// How long to wait after one more failure: between a tenth of the current bound and the bound.
     pub fn next_wait(&mut self, rng: &mut impl Rng) -> Duration {
-        let bound = self.first.saturating_mul(1 << self.failures.min(20)).min(self.ceiling);
+        let bound = self
+            .first
+            .saturating_mul(1 << self.failures.min(20))
+            .min(self.ceiling);
         self.failures = self.failures.saturating_add(1);
         rng.random_range(bound / 10..=bound)
     }

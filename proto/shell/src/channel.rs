@@ -33,7 +33,10 @@ pub async fn dial(server: &ServerAddress, config: Arc<ClientConfig>) -> io::Resu
 }
 
 /// One connection as a channel; it is made now, and made again by itself when it breaks.
-pub async fn connect(server: ServerAddress, config: Arc<ClientConfig>) -> Result<Channel, tonic::transport::Error> {
+pub async fn connect(
+    server: ServerAddress,
+    config: Arc<ClientConfig>,
+) -> Result<Channel, tonic::transport::Error> {
     endpoint(&server)?
         .connect_with_connector(tower::service_fn(move |_: Uri| {
             let (server, config) = (server.clone(), Arc::clone(&config));

@@ -48,7 +48,10 @@ impl PrivateFileError {
 
 /// Makes a folder of mode 0700 with its parents, or checks the one that is there.
 pub fn ensure_dir(path: &Path) -> Result<(), PrivateFileError> {
-    let failed = |source| PrivateFileError::Write { path: path.to_owned(), source };
+    let failed = |source| PrivateFileError::Write {
+        path: path.to_owned(),
+        source,
+    };
     if !path.is_dir() {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(failed)?;
@@ -63,12 +66,18 @@ pub fn ensure_dir(path: &Path) -> Result<(), PrivateFileError> {
 
 /// Replaces `path` by `content` with mode 0600; on return it is on disk.
 pub fn write(path: &Path, content: &[u8]) -> Result<(), PrivateFileError> {
-    replace(path, content).map_err(|source| PrivateFileError::Write { path: path.to_owned(), source })
+    replace(path, content).map_err(|source| PrivateFileError::Write {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Reads the whole file after checking that nobody else can.
 pub fn read(path: &Path) -> Result<Vec<u8>, PrivateFileError> {
-    let failed = |source| PrivateFileError::Read { path: path.to_owned(), source };
+    let failed = |source| PrivateFileError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let mut file = File::open(path).map_err(failed)?;
     // Asked of the open file, so that it cannot be swapped in between.
     refuse_exposed(path, &file.metadata().map_err(failed)?)?;
@@ -79,7 +88,14 @@ pub fn read(path: &Path) -> Result<Vec<u8>, PrivateFileError> {
 
 fn refuse_exposed(path: &Path, metadata: &fs::Metadata) -> Result<(), PrivateFileError> {
     let mode = metadata.mode() & 0o7777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(PrivateFileError::Exposed { path: path.to_owned(), mode }) }
+    if mode & 0o077 == 0 {
+        Ok(())
+    } else {
+        Err(PrivateFileError::Exposed {
+            path: path.to_owned(),
+            mode,
+        })
+    }
 }
 
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -91,7 +107,11 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&fresh)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&fresh, path)?;
@@ -131,7 +151,10 @@ mod tests {
         let path = home.path().join("key");
         write(&path, b"x").expect("written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("chmod");
-        assert!(matches!(read(&path), Err(PrivateFileError::Exposed { mode: 0o640, .. })));
+        assert!(matches!(
+            read(&path),
+            Err(PrivateFileError::Exposed { mode: 0o640, .. })
+        ));
         let dir = home.path().join("open");
         fs::create_dir(&dir).expect("dir");
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("chmod");

@@ -23,7 +23,10 @@ pub enum Received {
 impl Termination {
     /// Registers the handlers; needs a tokio runtime with I/O enabled.
     pub fn register() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
     /// Waits for the next signal.

@@ -23,7 +23,10 @@ pub struct Tasks {
 impl Tasks {
     /// Tasks that stop when `cancel` is cancelled.
     pub fn new(cancel: CancellationToken) -> Self {
-        Self { tracker: TaskTracker::new(), cancel }
+        Self {
+            tracker: TaskTracker::new(),
+            cancel,
+        }
     }
 
     /// The token that every task should watch.
@@ -96,7 +99,9 @@ mod tests {
         let token = tasks.token().clone();
         let waiter = tasks.spawn("waiter", async move { token.cancelled().await });
         tasks.spawn_essential("fragile", async { panic!("planted") });
-        let joined = tokio::time::timeout(Duration::from_secs(5), waiter).await.expect("cancelled in time");
+        let joined = tokio::time::timeout(Duration::from_secs(5), waiter)
+            .await
+            .expect("cancelled in time");
         assert_eq!(joined.expect("joined"), Some(()));
         assert!(tasks.stop(Duration::from_secs(1)).await);
     }

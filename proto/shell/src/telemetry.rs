@@ -32,10 +32,14 @@ pub enum TelemetryError {
 /// Installs the global subscriber. `filter` is in `tracing` syntax, for example `info,coordinator=debug`; colour only
 /// when `colour` is set (the caller knows whether stderr is a terminal).
 pub fn init(format: Format, filter: &str, colour: bool) -> Result<(), TelemetryError> {
-    let parsed = EnvFilter::try_new(filter)
-        .map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr).with_ansi(colour);
+    let parsed = EnvFilter::try_new(filter).map_err(|source| TelemetryError::Filter {
+        filter: filter.to_owned(),
+        source,
+    })?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(parsed)
+        .with_writer(std::io::stderr)
+        .with_ansi(colour);
     match format {
         Format::Text => builder.with_target(false).try_init(),
         Format::Json => builder.json().flatten_event(true).try_init(),

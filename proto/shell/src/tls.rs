@@ -39,7 +39,10 @@ pub struct ClientIdentity {
 impl ClientIdentity {
     /// Reads both from PEM.
     pub fn from_pem(chain_pem: &[u8], key_pem: &[u8]) -> Result<Self, TlsError> {
-        Ok(Self { chain: certificates(chain_pem)?, key: PrivateKeyDer::from_pem_slice(key_pem).map_err(TlsError::Pem)? })
+        Ok(Self {
+            chain: certificates(chain_pem)?,
+            key: PrivateKeyDer::from_pem_slice(key_pem).map_err(TlsError::Pem)?,
+        })
     }
 }
 
@@ -50,7 +53,9 @@ pub fn provider() -> Arc<CryptoProvider> {
 
 /// All certificates of a PEM text, in order.
 pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(TlsError::Pem)
+    CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(TlsError::Pem)
 }
 
 /// A store with exactly these trust anchors.
@@ -76,9 +81,9 @@ pub fn client_config(
         .map_err(TlsError::Material)?
         .with_webpki_verifier(verifier);
     let mut config = match identity {
-        Some(identity) => {
-            builder.with_client_auth_cert(identity.chain, identity.key).map_err(TlsError::Material)?
-        }
+        Some(identity) => builder
+            .with_client_auth_cert(identity.chain, identity.key)
+            .map_err(TlsError::Material)?,
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![ALPN_H2.to_vec()];
@@ -88,5 +93,7 @@ pub fn client_config(
 
 /// Start of a server's configuration with our provider and TLS 1.3 only.
 pub fn server_builder() -> Result<rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier>, TlsError> {
-    ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13]).map_err(TlsError::Material)
+    ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(TlsError::Material)
 }

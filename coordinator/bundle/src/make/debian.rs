@@ -48,9 +48,17 @@ pub(super) fn build(
     let text = fs::read_to_string(&list).at("read", &list)?;
     let packages = packages(&text);
 
-    // In a mount namespace of its own: what mmdebstrap mounts into the tree ends with it, however it ends.
+    // In namespaces of its own: what mmdebstrap mounts and starts ends with it, however it ends.
     let mut command = process::tied("unshare");
-    command.args(["--mount", "--propagation", "private", "mmdebstrap"]);
+    command.args([
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--propagation",
+        "private",
+        "mmdebstrap",
+    ]);
     command.env("SOURCE_DATE_EPOCH", site.spec.epoch.to_string());
     command.args(options());
     command

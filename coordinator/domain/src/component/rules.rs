@@ -24,52 +24,91 @@ fn header(component: &Component, folder: &str, out: &mut Vec<Invalid>) {
         out.push(Invalid::new("kind", &component.kind, "must be Component"));
     }
     if component.name.as_str() != folder {
-        out.push(Invalid::new("name", component.name.as_str(), format!("must be the folder's name, {folder}")));
+        out.push(Invalid::new(
+            "name",
+            component.name.as_str(),
+            format!("must be the folder's name, {folder}"),
+        ));
     }
     if !(1..=8).contains(&component.phase) {
-        out.push(Invalid::new("phase", component.phase.to_string(), "must be within 1 to 8"));
+        out.push(Invalid::new(
+            "phase",
+            component.phase.to_string(),
+            "must be within 1 to 8",
+        ));
     }
     if matches!(&component.clusters, Clusters::Listed(list) if list.is_empty()) {
-        out.push(Invalid::new("clusters", "[]", "must name at least one cluster, or be the word all"));
+        out.push(Invalid::new(
+            "clusters",
+            "[]",
+            "must name at least one cluster, or be the word all",
+        ));
     }
 }
 
 fn content(component: &Component, out: &mut Vec<Invalid>) {
     if component.chart.is_some() != component.manifests.is_empty() {
-        out.push(Invalid::new("chart", "", "must be given when manifests is empty, and only then"));
+        out.push(Invalid::new(
+            "chart",
+            "",
+            "must be given when manifests is empty, and only then",
+        ));
     }
-    for (field, name) in [("namespace", Some(&component.namespace)), ("release", component.release.as_ref())] {
+    for (field, name) in [
+        ("namespace", Some(&component.namespace)),
+        ("release", component.release.as_ref()),
+    ] {
         if let Some(Err(error)) = name.map(|name| dns_label(field, name, 63)) {
             out.push(error);
         }
     }
     for (field, list) in [("values", &component.values), ("manifests", &component.manifests)] {
         for (i, name) in list.iter().enumerate() {
-            let inside = !name.is_empty() && !name.starts_with('/') && name.split('/').all(|part| part != "..");
+            let inside =
+                !name.is_empty() && !name.starts_with('/') && name.split('/').all(|part| part != "..");
             if !inside {
-                out.push(Invalid::new(format!("{field}[{i}]"), name, "must be a file inside the component's folder"));
+                out.push(Invalid::new(
+                    format!("{field}[{i}]"),
+                    name,
+                    "must be a file inside the component's folder",
+                ));
             }
         }
     }
     if component.budget_seconds < component.expected_seconds || component.budget_seconds == 0 {
         let found = component.budget_seconds.to_string();
-        out.push(Invalid::new("budget_seconds", found, "must be above zero and not below expected_seconds"));
+        out.push(Invalid::new(
+            "budget_seconds",
+            found,
+            "must be above zero and not below expected_seconds",
+        ));
     }
     for (i, id) in component.contracts.iter().enumerate() {
         if !matches!(id.as_str(), "C1" | "C2" | "C3" | "C4" | "C5" | "C6") {
-            out.push(Invalid::new(format!("contracts[{i}]"), id, "must be one of C1 to C6"));
+            out.push(Invalid::new(
+                format!("contracts[{i}]"),
+                id,
+                "must be one of C1 to C6",
+            ));
         }
     }
     let mut names = BTreeSet::new();
     for (i, secret) in component.secrets.iter().enumerate() {
         if !names.insert(&secret.name) {
-            out.push(Invalid::new(format!("secrets[{i}].name"), &secret.name, "is given twice"));
+            out.push(Invalid::new(
+                format!("secrets[{i}].name"),
+                &secret.name,
+                "is given twice",
+            ));
         }
     }
 }
 
 fn capabilities(component: &Component, out: &mut Vec<Invalid>) {
-    for (field, list) in [("needs", &component.needs), ("ready_needs", &component.ready_needs)] {
+    for (field, list) in [
+        ("needs", &component.needs),
+        ("ready_needs", &component.ready_needs),
+    ] {
         for (i, need) in list.iter().enumerate() {
             let (scope, what) = need.split_once('/').unwrap_or(("*", need));
             let scope_ok = scope == "*" || dns_label("scope", scope, 32).is_ok();
@@ -97,16 +136,37 @@ fn capabilities(component: &Component, out: &mut Vec<Invalid>) {
 
 fn readiness(component: &Component, out: &mut Vec<Invalid>) {
     for (i, check) in component.readiness.iter().enumerate() {
-        if let Readiness::Exec { workload, command, expect, .. } = check {
+        if let Readiness::Exec {
+            workload,
+            command,
+            expect,
+            ..
+        } = check
+        {
             let path = format!("readiness[{i}]");
-            if workload.split_once('/').is_none_or(|(kind, name)| kind.is_empty() || name.is_empty()) {
-                out.push(Invalid::new(format!("{path}.workload"), workload, "must be KIND/NAME"));
+            if workload
+                .split_once('/')
+                .is_none_or(|(kind, name)| kind.is_empty() || name.is_empty())
+            {
+                out.push(Invalid::new(
+                    format!("{path}.workload"),
+                    workload,
+                    "must be KIND/NAME",
+                ));
             }
             if command.is_empty() {
-                out.push(Invalid::new(format!("{path}.command"), "[]", "must name a program"));
+                out.push(Invalid::new(
+                    format!("{path}.command"),
+                    "[]",
+                    "must name a program",
+                ));
             }
             if expect.is_empty() {
-                out.push(Invalid::new(format!("{path}.expect"), "[]", "must hold at least one text"));
+                out.push(Invalid::new(
+                    format!("{path}.expect"),
+                    "[]",
+                    "must hold at least one text",
+                ));
             }
         }
     }

@@ -36,7 +36,10 @@ impl Runs {
                 }
                 let open = steps.unfinished();
                 if *outcome == RunOutcome::Succeeded && !open.is_empty() {
-                    broken.push(format!("the run succeeds with unfinished steps: {}", open.join(", ")));
+                    broken.push(format!(
+                        "the run succeeds with unfinished steps: {}",
+                        open.join(", ")
+                    ));
                 }
             }
             Record::GateReached { phase, .. } => {

@@ -19,7 +19,9 @@ struct Node {
 
 impl Streams {
     pub(super) fn may_order(&self, node: &NodeName) -> bool {
-        self.nodes.get(node).is_some_and(|node| node.connected && node.reconciled && !node.suspect)
+        self.nodes
+            .get(node)
+            .is_some_and(|node| node.connected && node.reconciled && !node.suspect)
     }
 
     pub(super) fn read(&mut self, record: &Record, broken: &mut Vec<String>) {
@@ -28,8 +30,21 @@ impl Streams {
             Record::NodesRemoved {} => self.nodes.clear(),
             _ => {}
         }
-        if let Record::Gap { node, incarnation, from, to, .. } = record {
-            let cursor = self.nodes.entry(node.clone()).or_default().cursors.entry(*incarnation).or_default();
+        if let Record::Gap {
+            node,
+            incarnation,
+            from,
+            to,
+            ..
+        } = record
+        {
+            let cursor = self
+                .nodes
+                .entry(node.clone())
+                .or_default()
+                .cursors
+                .entry(*incarnation)
+                .or_default();
             if *from != cursor.next() {
                 broken.push(format!("{node}: a gap from {from} is declared at {cursor}"));
             }

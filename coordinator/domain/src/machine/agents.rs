@@ -19,7 +19,14 @@ pub(super) struct Hello {
 
 impl Draft {
     pub(super) fn connected(&mut self, hello: Hello) {
-        let Hello { node, session, version, boot, incarnation, last_seq } = hello;
+        let Hello {
+            node,
+            session,
+            version,
+            boot,
+            incarnation,
+            last_seq,
+        } = hello;
         let known = self.state.nodes.get(&node).cloned().unwrap_or_default();
         if known.retired.contains(&incarnation) {
             let reason = "its store is an older one than was seen before".to_owned();
@@ -33,13 +40,28 @@ impl Draft {
         }
         if let Some(old) = known.incarnation.filter(|old| *old != incarnation) {
             let cause = "the agent's store began a new life".into();
-            self.record(Record::Gap { node: node.clone(), incarnation: old, from: known.cursor.next(), to: None, cause });
+            self.record(Record::Gap {
+                node: node.clone(),
+                incarnation: old,
+                from: known.cursor.next(),
+                to: None,
+                cause,
+            });
         }
-        self.record(Record::AgentConnected { node: node.clone(), session, version, boot, incarnation });
+        self.record(Record::AgentConnected {
+            node: node.clone(),
+            session,
+            version,
+            boot,
+            incarnation,
+        });
         let cursor = self.state.nodes.get(&node).map_or(Seq(0), |known| known.cursor);
         if last_seq < cursor {
             // Numbers below the cursor would be taken for repetitions, so the agent must skip them.
-            self.effect(Effect::Rewind { node: node.clone(), expected: cursor.next() });
+            self.effect(Effect::Rewind {
+                node: node.clone(),
+                expected: cursor.next(),
+            });
         }
         self.effect(Effect::ListSteps { node });
     }
@@ -56,7 +78,9 @@ impl Draft {
         }
         let mut wanted = None;
         for event in events {
-            let Some((incarnation, cursor)) = self.cursor(node) else { return };
+            let Some((incarnation, cursor)) = self.cursor(node) else {
+                return;
+            };
             if event.incarnation != incarnation {
                 return;
             }
@@ -71,10 +95,17 @@ impl Draft {
             self.accept(node, event);
         }
         if let Some((incarnation, upto)) = self.cursor(node) {
-            self.effect(Effect::AckEvents { node: node.clone(), incarnation, upto });
+            self.effect(Effect::AckEvents {
+                node: node.clone(),
+                incarnation,
+                upto,
+            });
         }
         if let Some(expected) = wanted {
-            self.effect(Effect::Rewind { node: node.clone(), expected });
+            self.effect(Effect::Rewind {
+                node: node.clone(),
+                expected,
+            });
         }
     }
 
@@ -84,7 +115,13 @@ impl Draft {
     }
 
     fn gap(&mut self, node: &NodeName, incarnation: Incarnation, from: Seq, to: Seq, cause: String) {
-        self.record(Record::Gap { node: node.clone(), incarnation, from, to: Some(to), cause });
+        self.record(Record::Gap {
+            node: node.clone(),
+            incarnation,
+            from,
+            to: Some(to),
+            cause,
+        });
     }
 
     /// One event, one record that consumes its number.
@@ -92,7 +129,10 @@ impl Draft {
         let consumed = self.decision.records.len();
         self.step_event(node, &event);
         if self.decision.records.len() == consumed {
-            self.record(Record::Node { node: node.clone(), event });
+            self.record(Record::Node {
+                node: node.clone(),
+                event,
+            });
         }
     }
 }
@@ -100,7 +140,9 @@ impl Draft {
 /// Whether `event` declares that the next wanted numbers were dropped, and up to which. Its own number may lie inside
 /// the dropped range, replace its first, or follow it.
 fn skips(event: &NodeEvent, cursor: Seq) -> Option<(Seq, String)> {
-    let NodeEventKind::Dropped { from, to, reason } = &event.kind else { return None };
+    let NodeEventKind::Dropped { from, to, reason } = &event.kind else {
+        return None;
+    };
     let next = cursor.next();
     (*from <= next && next <= *to && event.seq <= to.next()).then(|| (*to, reason.clone()))
 }

@@ -11,6 +11,9 @@ use model::moment::Moment;
 /// Missed heartbeats until a node is suspect.
 const MISSED: u64 = 3;
 
+/// Silence that is never suspect, however short the interval: a busy host delays heartbeats by seconds.
+const PATIENCE_MS: u64 = 5_000;
+
 /// Silence until a node is lost.
 const LOST_MS: u64 = 30_000;
 
@@ -25,10 +28,23 @@ const LIST_AGAIN_MS: u64 = 5_000;
 
 impl Draft {
     pub(super) fn tick(&mut self, last_seen: &[(NodeName, Moment)], heartbeat_ms: u64) {
-        let nodes: Vec<(NodeName, NodeState)> = self.state.nodes.iter().map(|(n, s)| (n.clone(), s.clone())).collect();
+        let nodes: Vec<(NodeName, NodeState)> = self
+            .state
+            .nodes
+            .iter()
+            .map(|(n, s)| (n.clone(), s.clone()))
+            .collect();
         for (name, node) in &nodes {
-            let heard = last_seen.iter().find(|(other, _)| other == name).map(|(_, at)| *at);
-            self.judge(name, node, heard, heartbeat_ms.saturating_mul(MISSED));
+            let heard = last_seen
+                .iter()
+                .find(|(other, _)| other == name)
+                .map(|(_, at)| *at);
+            self.judge(
+                name,
+                node,
+                heard,
+                heartbeat_ms.saturating_mul(MISSED).max(PATIENCE_MS),
+            );
         }
         if !self.running() {
             return;
@@ -43,32 +59,49 @@ impl Draft {
         let Some(_) = node.session else {
             let silent = self.now.millis_since(node.since);
             if node.link == Link::Suspect && silent >= LOST_MS {
-                self.record(Record::AgentLost { node: node_name, reason: format!("not connected for {} s", silent / 1000) });
+                self.record(Record::AgentLost {
+                    node: node_name,
+                    reason: format!("not connected for {} s", silent / 1000),
+                });
             }
             return;
         };
         // A session begins with a hello, which counts as a sign of life.
         let last = heard.unwrap_or(node.since);
-        let last = if node.link == Link::Connected { last.max(node.since) } else { last };
+        let last = if node.link == Link::Connected {
+            last.max(node.since)
+        } else {
+            last
+        };
         let silent = self.now.millis_since(last);
         match node.link {
             Link::Connected if silent >= allowed_ms => {
                 let reason = format!("no heartbeat for {silent} ms");
-                self.record(Record::AgentSuspect { node: node_name, reason });
+                self.record(Record::AgentSuspect {
+                    node: node_name,
+                    reason,
+                });
             }
             Link::Suspect if silent >= LOST_MS => {
                 let reason = format!("no heartbeat for {} s", silent / 1000);
-                self.record(Record::AgentLost { node: node_name.clone(), reason: reason.clone() });
-                self.effect(Effect::CloseSession { node: node_name, reason });
+                self.record(Record::AgentLost {
+                    node: node_name.clone(),
+                    reason: reason.clone(),
+                });
+                self.effect(Effect::CloseSession {
+                    node: node_name,
+                    reason,
+                });
             }
             Link::Suspect if silent < allowed_ms => self.record(Record::AgentRecovered { node: node_name }),
             _ => {}
         }
     }
 
+    /// Asks and orders again where nothing came back. Agents answer an order that they know with what they know.
     fn ask_again(&mut self) {
         let Some(plan) = self.plan() else { return };
-        let mut listed: Vec<NodeName> = self
+        let unlisted: Vec<NodeName> = self
             .state
             .nodes
             .iter()
@@ -76,21 +109,20 @@ impl Draft {
             .filter(|(_, node)| self.now.millis_since(node.since) >= LIST_AGAIN_MS)
             .map(|(name, _)| name.clone())
             .collect();
+        for node in unlisted {
+            self.effect(Effect::ListSteps { node });
+        }
         for step in &plan.steps {
-            let Some(known) = self.known(step.id) else { continue };
+            let Some(known) = self.known(step.id) else {
+                continue;
+            };
             let unanswered = |since: Moment| self.now.millis_since(since) >= ASK_AGAIN_MS;
+            let silent = known.phase == StepPhase::Dispatched && unanswered(known.since);
             if known.probing.is_some_and(unanswered) {
                 self.probe(step);
-            } else if let (Target::Node(node), StepPhase::Dispatched) = (&step.target, &known.phase)
-                && unanswered(known.since)
-                && self.state.may_order(node)
-                && !listed.contains(node)
-            {
-                listed.push(node.clone());
+            } else if silent && step.target.node().is_some_and(|node| self.state.may_order(node)) {
+                self.dispatch(step);
             }
-        }
-        for node in listed {
-            self.effect(Effect::ListSteps { node });
         }
     }
 
@@ -103,7 +135,10 @@ impl Draft {
                 continue;
             }
             for step in self.held_up_by(&plan, name) {
-                self.decide(&step, format!("the agent of {name} has been lost for {} s", silent / 1000));
+                self.decide(
+                    &step,
+                    format!("the agent of {name} has been lost for {} s", silent / 1000),
+                );
             }
         }
     }
@@ -111,11 +146,16 @@ impl Draft {
     fn over_budget(&mut self) {
         let Some(plan) = self.plan() else { return };
         for step in &plan.steps {
-            let Some(known) = self.known(step.id) else { continue };
+            let Some(known) = self.known(step.id) else {
+                continue;
+            };
             let waited = self.now.millis_since(known.since.max(self.run_began()));
             let waits_for_agent = matches!(step.body, StepBody::Host(HostStep::AwaitAgent { .. }));
             if waits_for_agent && known.phase.in_flight() && waited > step.budget_ms {
-                self.decide(step, format!("the agent did not connect within {} s", step.budget_ms / 1000));
+                self.decide(
+                    step,
+                    format!("the agent did not connect within {} s", step.budget_ms / 1000),
+                );
                 continue;
             }
             // The unit's own ceiling is half as much again as its budget; what is silent beyond twice is not waited for.
@@ -130,9 +170,16 @@ impl Draft {
 
     fn stop(&mut self, step: &PlannedStep, attempt: Attempt) {
         match &step.target {
-            Target::Host => self.effect(Effect::CancelHost { step: step.id, attempt }),
+            Target::Host => self.effect(Effect::CancelHost {
+                step: step.id,
+                attempt,
+            }),
             Target::Node(node) if self.state.may_order(node) => {
-                self.effect(Effect::Cancel { node: node.clone(), step: step.id, attempt });
+                self.effect(Effect::Cancel {
+                    node: node.clone(),
+                    step: step.id,
+                    attempt,
+                });
             }
             Target::Node(_) => {}
         }

@@ -19,7 +19,11 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn new(state: &State, now: Moment) -> Self {
-        Self { state: state.clone(), now, decision: Decision::default() }
+        Self {
+            state: state.clone(),
+            now,
+            decision: Decision::default(),
+        }
     }
 
     /// Decides on a record. One that cannot follow the others is dropped: the same rule protects the log when it is read.
@@ -57,12 +61,17 @@ impl Draft {
 
     /// Whether a run goes on and is not being cancelled.
     pub(super) fn running(&self) -> bool {
-        self.state.active_run().is_some_and(|run| run.cancelling.is_none())
+        self.state
+            .active_run()
+            .is_some_and(|run| run.cancelling.is_none())
     }
 
     /// Whether `session` is the live one: what older ones still deliver is ignored.
     pub(super) fn is_session(&self, node: &NodeName, session: SessionId) -> bool {
-        self.state.nodes.get(node).is_some_and(|known| known.session == Some(session))
+        self.state
+            .nodes
+            .get(node)
+            .is_some_and(|known| known.session == Some(session))
     }
 
     /// Decides on a new attempt, without handing it out.
@@ -79,18 +88,37 @@ impl Draft {
 
     /// Hands out the current attempt, for the first time or again.
     pub(super) fn dispatch(&mut self, planned: &PlannedStep) {
-        let Some(attempt) = self.known(planned.id).map(|step| step.attempt) else { return };
-        self.record(Record::StepDispatched { step: planned.id, attempt, epoch: self.state.epoch });
+        let Some(attempt) = self.known(planned.id).map(|step| step.attempt) else {
+            return;
+        };
+        self.record(Record::StepDispatched {
+            step: planned.id,
+            attempt,
+            epoch: self.state.epoch,
+        });
         let effect = match (planned.target.node(), planned.order(attempt)) {
-            (Some(node), Some(order)) => Effect::Dispatch { node: node.clone(), order },
-            _ => Effect::RunHost { step: planned.clone(), attempt },
+            (Some(node), Some(order)) => Effect::Dispatch {
+                node: node.clone(),
+                order,
+            },
+            _ => Effect::RunHost {
+                step: planned.clone(),
+                attempt,
+            },
         };
         self.effect(effect);
     }
 
     pub(super) fn unknown(&mut self, step: StepId, reason: impl Into<String>) {
-        let Some(attempt) = self.known(step).map(|known| known.attempt) else { return };
-        self.record(Record::StepUnknown { step, attempt, reason: reason.into(), source: None });
+        let Some(attempt) = self.known(step).map(|known| known.attempt) else {
+            return;
+        };
+        self.record(Record::StepUnknown {
+            step,
+            attempt,
+            reason: reason.into(),
+            source: None,
+        });
     }
 
     pub(super) fn needs_decision(&mut self, step: StepId, reason: impl Into<String>) {
@@ -100,6 +128,10 @@ impl Draft {
         if let Some(error) = &known.first_error {
             reason = format!("{} ({}), then {reason}", error.message, error.code);
         }
-        self.record(Record::StepNeedsDecision { step, attempt, reason });
+        self.record(Record::StepNeedsDecision {
+            step,
+            attempt,
+            reason,
+        });
     }
 }

@@ -27,17 +27,42 @@ impl Draft {
             boot: event.boot,
         });
         match &event.kind {
-            NodeEventKind::StepStarted { step, attempt, unit } if self.in_phase(*step, *attempt, handed_out) => {
-                self.record(Record::StepRunning { step: *step, attempt: *attempt, unit: unit.clone(), source });
+            NodeEventKind::StepStarted { step, attempt, unit }
+                if self.in_phase(*step, *attempt, handed_out) =>
+            {
+                self.record(Record::StepRunning {
+                    step: *step,
+                    attempt: *attempt,
+                    unit: unit.clone(),
+                    source,
+                });
             }
-            NodeEventKind::StepProgress { step, attempt, message } if self.in_phase(*step, *attempt, StepPhase::in_flight) => {
+            NodeEventKind::StepProgress {
+                step,
+                attempt,
+                message,
+            } if self.in_phase(*step, *attempt, StepPhase::in_flight) => {
                 let message = message.clone();
-                self.record(Record::StepProgress { step: *step, attempt: *attempt, message, source });
+                self.record(Record::StepProgress {
+                    step: *step,
+                    attempt: *attempt,
+                    message,
+                    source,
+                });
             }
-            NodeEventKind::StepFinished { step, attempt, outcome } => {
+            NodeEventKind::StepFinished {
+                step,
+                attempt,
+                outcome,
+            } => {
                 self.finished(node, *step, *attempt, outcome, event.boot, source);
             }
-            NodeEventKind::StepRefused { step, attempt, code, reason } => {
+            NodeEventKind::StepRefused {
+                step,
+                attempt,
+                code,
+                reason,
+            } => {
                 self.order_refused(node, event, (*step, *attempt), code, reason, source);
             }
             _ => {}
@@ -54,7 +79,10 @@ impl Draft {
         source: Option<Source>,
     ) {
         if code == codes::STALE_EPOCH {
-            self.record(Record::Node { node: node.clone(), event: event.clone() });
+            self.record(Record::Node {
+                node: node.clone(),
+                event: event.clone(),
+            });
             return self.record(Record::Audit {
                 actor: "an older coordinator".into(),
                 action: "order a step".into(),
@@ -64,12 +92,20 @@ impl Draft {
         }
         if self.in_phase(step, attempt, handed_out) {
             let (code, message) = (code.to_owned(), format!("the agent refused the order: {reason}"));
-            self.record(Record::StepFailed { step, attempt, code, message, output: String::new(), source });
+            self.record(Record::StepFailed {
+                step,
+                attempt,
+                code,
+                message,
+                output: String::new(),
+                source,
+            });
         }
     }
 
     fn in_phase(&self, step: StepId, attempt: Attempt, is: impl Fn(&StepPhase) -> bool) -> bool {
-        self.known(step).is_some_and(|known| known.attempt == attempt && is(&known.phase))
+        self.known(step)
+            .is_some_and(|known| known.attempt == attempt && is(&known.phase))
     }
 
     fn finished(
@@ -81,7 +117,10 @@ impl Draft {
         boot: BootId,
         source: Option<Source>,
     ) {
-        let Some(known) = self.known(step).filter(|known| known.attempt == attempt && !known.phase.done()) else {
+        let Some(known) = self
+            .known(step)
+            .filter(|known| known.attempt == attempt && !known.phase.done())
+        else {
             return;
         };
         let current = self.state.nodes.get(node).and_then(|known| known.boot) == Some(boot);
@@ -91,18 +130,45 @@ impl Draft {
             // A success of an earlier boot says nothing once somebody asked what there is now.
             StepOutcome::Succeeded { run_ms, cpu_ms } if in_flight || current => {
                 let (run_ms, cpu_ms) = (*run_ms, *cpu_ms);
-                self.record(Record::StepSucceeded { step, attempt, run_ms, cpu_ms, boot: Some(boot), source });
+                self.record(Record::StepSucceeded {
+                    step,
+                    attempt,
+                    run_ms,
+                    cpu_ms,
+                    boot: Some(boot),
+                    source,
+                });
                 self.note_served(step);
             }
-            StepOutcome::Failed { code, message, output } if in_flight || unsure => {
+            StepOutcome::Failed {
+                code,
+                message,
+                output,
+            } if in_flight || unsure => {
                 let (code, message, output) = (code.clone(), message.clone(), output.clone());
-                self.record(Record::StepFailed { step, attempt, code, message, output, source });
+                self.record(Record::StepFailed {
+                    step,
+                    attempt,
+                    code,
+                    message,
+                    output,
+                    source,
+                });
             }
             StepOutcome::Unknown { reason } if in_flight => {
-                self.record(Record::StepUnknown { step, attempt, reason: reason.clone(), source });
+                self.record(Record::StepUnknown {
+                    step,
+                    attempt,
+                    reason: reason.clone(),
+                    source,
+                });
             }
             StepOutcome::Cancelled if in_flight || unsure => {
-                self.record(Record::StepCancelled { step, attempt, source });
+                self.record(Record::StepCancelled {
+                    step,
+                    attempt,
+                    source,
+                });
             }
             _ => {}
         }
@@ -111,7 +177,10 @@ impl Draft {
     /// Records the point of no return when `step` is the one that marks it.
     pub(super) fn note_served(&mut self, step: StepId) {
         let Some(planned) = self.planned(step) else { return };
-        let (Some(InitPhase::WaitControlPlane), Some(cluster)) = (init_phase(&planned), planned.cluster) else { return };
+        let (Some(InitPhase::WaitControlPlane), Some(cluster)) = (init_phase(&planned), planned.cluster)
+        else {
+            return;
+        };
         if !self.state.served.contains(&cluster) {
             self.record(Record::ClusterServed { cluster });
         }
@@ -119,21 +188,47 @@ impl Draft {
 
     pub(super) fn host_finished(&mut self, step: StepId, attempt: Attempt, outcome: StepOutcome) {
         let fits = self.known(step).is_some_and(|known| {
-            known.target == Target::Host && known.attempt == attempt && known.phase.in_flight() && known.epoch.is_some()
+            known.target == Target::Host
+                && known.attempt == attempt
+                && known.phase.in_flight()
+                && known.epoch.is_some()
         });
         if !fits {
             return;
         }
         let source = None;
         self.record(match outcome {
-            StepOutcome::Succeeded { run_ms, cpu_ms } => {
-                Record::StepSucceeded { step, attempt, run_ms, cpu_ms, boot: None, source }
-            }
-            StepOutcome::Failed { code, message, output } => {
-                Record::StepFailed { step, attempt, code, message, output, source }
-            }
-            StepOutcome::Unknown { reason } => Record::StepUnknown { step, attempt, reason, source },
-            StepOutcome::Cancelled => Record::StepCancelled { step, attempt, source },
+            StepOutcome::Succeeded { run_ms, cpu_ms } => Record::StepSucceeded {
+                step,
+                attempt,
+                run_ms,
+                cpu_ms,
+                boot: None,
+                source,
+            },
+            StepOutcome::Failed {
+                code,
+                message,
+                output,
+            } => Record::StepFailed {
+                step,
+                attempt,
+                code,
+                message,
+                output,
+                source,
+            },
+            StepOutcome::Unknown { reason } => Record::StepUnknown {
+                step,
+                attempt,
+                reason,
+                source,
+            },
+            StepOutcome::Cancelled => Record::StepCancelled {
+                step,
+                attempt,
+                source,
+            },
         });
     }
 
@@ -141,7 +236,12 @@ impl Draft {
         if self.in_phase(step, attempt, StepPhase::in_flight) {
             let same = self.known(step).and_then(|known| known.progress.as_ref()) == Some(&message);
             if !same {
-                self.record(Record::StepProgress { step, attempt, message, source: None });
+                self.record(Record::StepProgress {
+                    step,
+                    attempt,
+                    message,
+                    source: None,
+                });
             }
         }
     }

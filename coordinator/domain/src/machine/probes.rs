@@ -21,26 +21,54 @@ const MAX_LOOKS: u32 = 6;
 impl Draft {
     /// Asks for a probe of `planned`, if its target can be asked.
     pub(super) fn probe(&mut self, planned: &PlannedStep) {
-        let Some(attempt) = self.known(planned.id).map(|step| step.attempt) else { return };
+        let Some(attempt) = self.known(planned.id).map(|step| step.attempt) else {
+            return;
+        };
         let effect = match (&planned.target, planned.order(attempt)) {
-            (Target::Node(node), Some(order)) if self.state.may_order(node) => {
-                Effect::Probe { node: node.clone(), order }
-            }
-            (Target::Host, _) => Effect::ProbeHost { step: planned.clone(), attempt },
+            (Target::Node(node), Some(order)) if self.state.may_order(node) => Effect::Probe {
+                node: node.clone(),
+                order,
+            },
+            (Target::Host, _) => Effect::ProbeHost {
+                step: planned.clone(),
+                attempt,
+            },
             _ => return,
         };
-        self.record(Record::StepProbing { step: planned.id, attempt });
+        self.record(Record::StepProbing {
+            step: planned.id,
+            attempt,
+        });
         self.effect(effect);
     }
 
     /// A probe answered. An answer to a question that was not asked, or not of this attempt, is ignored.
     pub(super) fn probed(&mut self, step: StepId, attempt: Attempt, result: ProbeResult) {
-        let asked = self.known(step).is_some_and(|known| known.attempt == attempt && known.probing.is_some());
-        let Some(planned) = self.planned(step).filter(|_| asked) else { return };
-        self.record(Record::StepProbed { step, attempt, result: result.clone() });
+        let asked = self
+            .known(step)
+            .is_some_and(|known| known.attempt == attempt && known.probing.is_some());
+        let Some(planned) = self.planned(step).filter(|_| asked) else {
+            return;
+        };
+        self.record(Record::StepProbed {
+            step,
+            attempt,
+            result: result.clone(),
+        });
         if result == ProbeResult::Done {
-            let boot = planned.target.node().and_then(|node| self.state.nodes.get(node)).and_then(|node| node.boot);
-            self.record(Record::StepSucceeded { step, attempt, run_ms: 0, cpu_ms: 0, boot, source: None });
+            let boot = planned
+                .target
+                .node()
+                .and_then(|node| self.state.nodes.get(node))
+                .and_then(|node| node.boot);
+            self.record(Record::StepSucceeded {
+                step,
+                attempt,
+                run_ms: 0,
+                cpu_ms: 0,
+                boot,
+                source: None,
+            });
             return self.note_served(step);
         }
         let Some(known) = self.known(step) else { return };
@@ -52,7 +80,12 @@ impl Draft {
 }
 
 /// Why nothing more may be done by itself; None when there may be another attempt or another look.
-fn verdict(state: &State, planned: &PlannedStep, known: &StepState, result: &ProbeResult) -> Option<&'static str> {
+fn verdict(
+    state: &State,
+    planned: &PlannedStep,
+    known: &StepState,
+    result: &ProbeResult,
+) -> Option<&'static str> {
     let exhausted = known.failures >= MAX_FAILURES;
     if may_not_rerun(state, planned, result) {
         let patience = known.failures == 0 && known.looks < MAX_LOOKS;
@@ -61,10 +94,17 @@ fn verdict(state: &State, planned: &PlannedStep, known: &StepState, result: &Pro
     if init_phase(planned).is_some() && known.epoch.is_none() {
         return Some("this log did not start it");
     }
-    if known.last_error.as_ref().is_some_and(|error| error.code == codes::SERVED) {
+    if known
+        .last_error
+        .as_ref()
+        .is_some_and(|error| error.code == codes::SERVED)
+    {
         return Some("the node has served, so this is not made anew");
     }
-    if planned.node_step().is_some_and(|step| step.repair_policy() == RepairPolicy::NeedsDecision) {
+    if planned
+        .node_step()
+        .is_some_and(|step| step.repair_policy() == RepairPolicy::NeedsDecision)
+    {
         return Some("this is not repaired by itself");
     }
     if exhausted {
@@ -79,7 +119,10 @@ fn verdict(state: &State, planned: &PlannedStep, known: &StepState, result: &Pro
 /// Whether running `planned` again could harm a cluster that served. Waiting for its API server harms nothing as long as
 /// there is something to wait for.
 pub(super) fn may_not_rerun(state: &State, planned: &PlannedStep, result: &ProbeResult) -> bool {
-    let served = planned.cluster.as_ref().is_some_and(|cluster| state.served.contains(cluster));
+    let served = planned
+        .cluster
+        .as_ref()
+        .is_some_and(|cluster| state.served.contains(cluster));
     match init_phase(planned) {
         Some(InitPhase::WaitControlPlane) => served && !matches!(result, ProbeResult::Partial { .. }),
         Some(phase) => served && before_serving(phase),
@@ -103,10 +146,16 @@ pub(super) fn before_serving(phase: InitPhase) -> bool {
 /// Whether a success of an earlier boot must be seen again: the boot may have cut off what was not yet on disk, and
 /// what lives in memory is gone.
 pub(super) fn forgets_on_boot(state: &State, planned: &PlannedStep) -> bool {
-    let served = planned.cluster.as_ref().is_some_and(|cluster| state.served.contains(cluster));
+    let served = planned
+        .cluster
+        .as_ref()
+        .is_some_and(|cluster| state.served.contains(cluster));
     match planned.node_step() {
         Some(NodeStep::PrepareNode { .. } | NodeStep::ImportImages { .. }) => true,
-        Some(NodeStep::KubeadmInit { phase: InitPhase::Preflight, .. }) => false,
+        Some(NodeStep::KubeadmInit {
+            phase: InitPhase::Preflight,
+            ..
+        }) => false,
         Some(NodeStep::KubeadmInit { phase, .. }) if before_serving(*phase) => !served,
         Some(NodeStep::KubeadmInit { phase, .. }) => *phase == InitPhase::WaitControlPlane,
         Some(NodeStep::KubeadmJoin { phase, .. }) => *phase != JoinPhase::Preflight,

@@ -9,7 +9,14 @@ use model::ids::{NodeName, StepId};
 
 impl Draft {
     pub(super) fn reconcile(&mut self, node: &NodeName, session: SessionId, states: &[AgentStep]) {
-        if !self.is_session(node, session) {
+        // Only the first answer of a session is told apart from what was sent since: a later or repeated one could be
+        // older than an order that the agent has begun.
+        let asked = self
+            .state
+            .nodes
+            .get(node)
+            .is_some_and(|known| known.session == Some(session) && !known.reconciled);
+        if !asked {
             return;
         }
         let ours: Vec<(StepId, StepState)> = self
@@ -19,9 +26,7 @@ impl Draft {
             .filter(|(_, step)| step.target.node() == Some(node))
             .map(|(id, step)| (*id, step.clone()))
             .collect();
-        if !self.state.nodes.get(node).is_some_and(|known| known.reconciled) {
-            self.record(Record::AgentReconciled { node: node.clone() });
-        }
+        self.record(Record::AgentReconciled { node: node.clone() });
         for (id, step) in &ours {
             let theirs = states.iter().find(|theirs| theirs.step == *id).copied();
             self.compare(node, *id, step, theirs);
@@ -54,33 +59,53 @@ impl Draft {
             // It runs, whatever was concluded meanwhile: nothing else may start before it ends.
             AgentPhase::Accepted | AgentPhase::Started if !step.phase.in_flight() && !step.phase.done() => {
                 let unit = "found running".into();
-                self.record(Record::StepRunning { step: id, attempt: step.attempt, unit, source: None });
+                self.record(Record::StepRunning {
+                    step: id,
+                    attempt: step.attempt,
+                    unit,
+                    source: None,
+                });
             }
             AgentPhase::Accepted | AgentPhase::Started => {}
         }
     }
 
     fn not_listed(&mut self, node: &NodeName, id: StepId, step: &StepState) {
-        let same_store = self.state.nodes.get(node).is_some_and(|known| known.incarnation == step.incarnation);
+        let same_store = self
+            .state
+            .nodes
+            .get(node)
+            .is_some_and(|known| known.incarnation == step.incarnation);
         let never_ran = same_store && !matches!(step.phase, StepPhase::Running { .. });
         let planned = self.planned(id);
         match planned {
             // The order never arrived: the same attempt again is safe, the agent would know it otherwise.
             Some(planned) if never_ran && self.running() => self.dispatch(&planned),
-            _ if never_ran => self.record(Record::StepCancelled { step: id, attempt: step.attempt, source: None }),
+            _ if never_ran => self.record(Record::StepCancelled {
+                step: id,
+                attempt: step.attempt,
+                source: None,
+            }),
             _ => self.unknown(id, "the agent no longer knows it"),
         }
     }
 
     /// The agent did what our log does not tell: the log was lost or set back. Only a probe may say more.
     fn adopt(&mut self, node: &NodeName, theirs: AgentStep) {
-        let Some(planned) = self.planned(theirs.step).filter(|planned| planned.target.node() == Some(node)) else {
+        let Some(planned) = self
+            .planned(theirs.step)
+            .filter(|planned| planned.target.node() == Some(node))
+        else {
             return;
         };
         if let (Some(_), Some(cluster)) = (init_phase(&planned), &planned.cluster)
             && !self.state.claims.contains_key(cluster)
         {
-            self.record(Record::InitClaimed { cluster: cluster.clone(), node: node.clone(), step: theirs.step });
+            self.record(Record::InitClaimed {
+                cluster: cluster.clone(),
+                node: node.clone(),
+                step: theirs.step,
+            });
         }
         self.intend(&planned, theirs.attempt);
         self.unknown(theirs.step, "the agent knows it, this log does not");

@@ -12,7 +12,10 @@ use std::sync::Arc;
 impl Draft {
     pub(super) fn started(&mut self, epoch: Epoch) {
         if epoch <= self.state.epoch {
-            return self.refuse(Refused::StaleEpoch { last: self.state.epoch, found: epoch });
+            return self.refuse(Refused::StaleEpoch {
+                last: self.state.epoch,
+                found: epoch,
+            });
         }
         self.record(Record::EpochStarted { epoch });
         let lost: Vec<StepId> = self
@@ -29,14 +32,21 @@ impl Draft {
 
     pub(super) fn up_requested(&mut self, run: RunId, through: u8, yes: bool, plan: Plan) {
         if let Some(active) = self.state.active_run() {
-            if active.plan_digest != plan.digest {
-                let id = active.id;
+            let (id, same, opens) = (active.id, active.plan_digest == plan.digest, yes && !active.yes);
+            if !same {
                 self.refuse(Refused::RunActive(id));
+            } else if opens {
+                self.record(Record::GatesOpened { run: id });
             }
             return;
         }
         let plan_digest = plan.digest;
-        self.record(Record::RunStarted { run, through, yes, plan_digest });
+        self.record(Record::RunStarted {
+            run,
+            through,
+            yes,
+            plan_digest,
+        });
         let plan = Arc::new(plan);
         self.state.offer_plan(Arc::clone(&plan));
         for step in &plan.steps {
@@ -73,11 +83,16 @@ impl Draft {
         if go_on {
             return self.record(Record::GatePassed { run, phase });
         }
-        self.finish(RunOutcome::StoppedAtGate, format!("stopped after phase {phase} as asked"));
+        self.finish(
+            RunOutcome::StoppedAtGate,
+            format!("stopped after phase {phase} as asked"),
+        );
     }
 
     pub(super) fn cancel_requested(&mut self) {
-        let Some(run) = self.state.active_run() else { return self.refuse(Refused::NoActiveRun) };
+        let Some(run) = self.state.active_run() else {
+            return self.refuse(Refused::NoActiveRun);
+        };
         if run.cancelling.is_some() {
             return;
         }
@@ -94,11 +109,19 @@ impl Draft {
             let attempt = known.attempt;
             match &known.target {
                 Target::Node(node) if self.state.may_order(node) => {
-                    self.effect(Effect::Cancel { node: node.clone(), step, attempt });
+                    self.effect(Effect::Cancel {
+                        node: node.clone(),
+                        step,
+                        attempt,
+                    });
                 }
                 Target::Node(_) => {}
                 Target::Host if known.epoch.is_some() => self.effect(Effect::CancelHost { step, attempt }),
-                Target::Host => self.record(Record::StepCancelled { step, attempt, source: None }),
+                Target::Host => self.record(Record::StepCancelled {
+                    step,
+                    attempt,
+                    source: None,
+                }),
             }
         }
     }
@@ -112,14 +135,23 @@ impl Draft {
     }
 
     pub(super) fn finish(&mut self, outcome: RunOutcome, message: String) {
-        let Some(run) = self.state.active_run() else { return };
+        let Some(run) = self.state.active_run() else {
+            return;
+        };
         let (run, executed) = (run.id, run.executed);
-        self.record(Record::RunFinished { run, outcome, executed, message });
+        self.record(Record::RunFinished {
+            run,
+            outcome,
+            executed,
+            message,
+        });
     }
 
     /// The steps that wait for a person, with what was found: the text of a run that could not end well.
     pub(super) fn decisions(&self) -> String {
-        let Some(plan) = self.plan() else { return String::new() };
+        let Some(plan) = self.plan() else {
+            return String::new();
+        };
         let waiting = plan.steps.iter().filter_map(|step| match self.phase(step.id) {
             Some(StepPhase::NeedsDecision { reason }) => Some(format!("{}: {reason}", step.name)),
             _ => None,

@@ -32,7 +32,9 @@ impl Draft {
         if let StepBody::Host(HostStep::AwaitAgent { node }) = &step.body {
             return self.await_agent(step, node);
         }
-        let state = self.known(step.id).map(|known| (known.phase.clone(), known.probing.is_some()));
+        let state = self
+            .known(step.id)
+            .map(|known| (known.phase.clone(), known.probing.is_some()));
         match state {
             None => self.begin(step, Attempt(1)),
             Some((StepPhase::Intended, _)) => self.hand_out(step),
@@ -55,10 +57,24 @@ impl Draft {
             return;
         }
         if self.state.may_order(node) {
-            let run_ms = self.known(step.id).map_or(0, |known| self.now.millis_since(known.since));
-            self.record(Record::StepSucceeded { step: step.id, attempt, run_ms, cpu_ms: 0, boot: None, source: None });
+            let run_ms = self
+                .known(step.id)
+                .map_or(0, |known| self.now.millis_since(known.since));
+            self.record(Record::StepSucceeded {
+                step: step.id,
+                attempt,
+                run_ms,
+                cpu_ms: 0,
+                boot: None,
+                source: None,
+            });
         } else if !waiting {
-            self.record(Record::StepRunning { step: step.id, attempt, unit: "wait".into(), source: None });
+            self.record(Record::StepRunning {
+                step: step.id,
+                attempt,
+                unit: "wait".into(),
+                source: None,
+            });
         }
     }
 
@@ -67,7 +83,9 @@ impl Draft {
         if may_not_rerun(&self.state, step, &ProbeResult::NotStarted) {
             return self.probe(step);
         }
-        let next = self.known(step.id).map_or(Attempt(1), |known| known.attempt.next());
+        let next = self
+            .known(step.id)
+            .map_or(Attempt(1), |known| known.attempt.next());
         self.begin(step, next);
     }
 
@@ -105,20 +123,29 @@ impl Draft {
 
     /// Makes sure that this node alone initialises its cluster; false when another one does.
     fn claim(&mut self, step: &PlannedStep) -> bool {
-        let (Some(_), Some(cluster), Some(node)) = (init_phase(step), &step.cluster, step.target.node()) else {
+        let (Some(_), Some(cluster), Some(node)) = (init_phase(step), &step.cluster, step.target.node())
+        else {
             return true;
         };
         if let Some((holder, _)) = self.state.claims.get(cluster) {
             return holder == node;
         }
-        self.record(Record::InitClaimed { cluster: cluster.clone(), node: node.clone(), step: step.id });
+        self.record(Record::InitClaimed {
+            cluster: cluster.clone(),
+            node: node.clone(),
+            step: step.id,
+        });
         true
     }
 
     /// What was done in an earlier boot of its node is looked at again.
     fn doubt_after_boot(&mut self, step: &PlannedStep) {
-        let Some(node) = step.target.node().filter(|node| self.state.may_order(node)) else { return };
-        let (Some(known), Some(current)) = (self.known(step.id), self.state.nodes.get(node)) else { return };
+        let Some(node) = step.target.node().filter(|node| self.state.may_order(node)) else {
+            return;
+        };
+        let (Some(known), Some(current)) = (self.known(step.id), self.state.nodes.get(node)) else {
+            return;
+        };
         let other_boot = known.boot.is_some() && known.boot != current.boot;
         if other_boot && forgets_on_boot(&self.state, step) {
             self.unknown(step.id, "the node was booted since");

@@ -15,7 +15,11 @@ pub(super) fn steps(lab: &Lab, components: &[Component]) -> Result<Vec<PlannedSt
     let phases = effective_phases(components);
     let mut out = Vec::new();
     for component in components {
-        for cluster in lab.clusters.iter().filter(|cluster| component.runs_in(&cluster.name)) {
+        for cluster in lab
+            .clusters
+            .iter()
+            .filter(|cluster| component.runs_in(&cluster.name))
+        {
             let phase = phases.get(&component.name).copied().unwrap_or(component.phase);
             out.extend(of_cluster(lab, component, cluster, phase)?);
         }
@@ -30,14 +34,24 @@ fn of_cluster(
     phase: u8,
 ) -> Result<Vec<PlannedStep>, PlanError> {
     let Some(digest) = component.inputs.get(&cluster.name).copied() else {
-        return Err(PlanError::NoInputs { component: component.name.clone(), cluster: cluster.name.clone() });
+        return Err(PlanError::NoInputs {
+            component: component.name.clone(),
+            cluster: cluster.name.clone(),
+        });
     };
     let (name, at) = (component.name.clone(), cluster.name.clone());
     let internal = |what: &str| Capability::cluster(&cluster.name, &format!("component/{name}/{what}"));
-    let provided = component.provides.iter().map(|what| Capability::cluster(&cluster.name, what));
+    let provided = component
+        .provides
+        .iter()
+        .map(|what| Capability::cluster(&cluster.name, what));
     let (expected, budget) = (component.expected_seconds * 1000, component.budget_seconds * 1000);
 
-    let body = HostStep::InstallComponent { component: name.clone(), cluster: at.clone(), digest };
+    let body = HostStep::InstallComponent {
+        component: name.clone(),
+        cluster: at.clone(),
+        digest,
+    };
     let mut install = host(lab, at.as_str(), body, phase, (expected / 5, budget));
     install.cluster = Some(at.clone());
     install.needs = vec![Capability::cluster(&cluster.name, "kubeconfig")];
@@ -47,7 +61,10 @@ fn of_cluster(
         return Ok(vec![install]);
     }
 
-    let body = HostStep::AwaitReady { component: name.clone(), cluster: at.clone() };
+    let body = HostStep::AwaitReady {
+        component: name.clone(),
+        cluster: at.clone(),
+    };
     let mut ready = host(lab, at.as_str(), body, phase, (expected - expected / 5, budget));
     ready.cluster = Some(at.clone());
     ready.needs = vec![internal("installed")];
@@ -80,7 +97,10 @@ fn check_names(lab: &Lab, components: &[Component]) -> Result<(), PlanError> {
             Clusters::Listed(list) => list,
         };
         let needed = component.needs.iter().chain(&component.ready_needs);
-        let scopes = needed.filter_map(|need| need.split_once('/')).map(|(scope, _)| scope).filter(|s| *s != "*");
+        let scopes = needed
+            .filter_map(|need| need.split_once('/'))
+            .map(|(scope, _)| scope)
+            .filter(|s| *s != "*");
         for cluster in listed.iter().map(ClusterName::as_str).chain(scopes) {
             if lab.cluster(cluster).is_none() {
                 let (component, cluster) = (component.name.clone(), cluster.to_owned());
@@ -97,12 +117,19 @@ fn check_providers(lab: &Lab, components: &[Component]) -> Result<(), PlanError>
         for what in ["apiserver", "kubeconfig", "join-token", "joined", "dns"] {
             seen.insert(Capability::cluster(&cluster.name, what), "kubeadm".into());
         }
-        for component in components.iter().filter(|component| component.runs_in(&cluster.name)) {
+        for component in components
+            .iter()
+            .filter(|component| component.runs_in(&cluster.name))
+        {
             for what in &component.provides {
                 let capability = Capability::cluster(&cluster.name, what);
                 let second = component.name.to_string();
                 if let Some(first) = seen.insert(capability.clone(), second.clone()) {
-                    return Err(PlanError::TwoProviders { capability, first, second });
+                    return Err(PlanError::TwoProviders {
+                        capability,
+                        first,
+                        second,
+                    });
                 }
             }
         }
@@ -112,8 +139,10 @@ fn check_providers(lab: &Lab, components: &[Component]) -> Result<(), PlanError>
 
 /// A component comes as early as the earliest one that needs it, whatever phase it names itself.
 fn effective_phases(components: &[Component]) -> BTreeMap<ComponentName, u8> {
-    let mut phases: BTreeMap<ComponentName, u8> =
-        components.iter().map(|component| (component.name.clone(), component.phase)).collect();
+    let mut phases: BTreeMap<ComponentName, u8> = components
+        .iter()
+        .map(|component| (component.name.clone(), component.phase))
+        .collect();
     // Each round carries a phase over one more edge, so as many rounds as components reach the end of any chain.
     for _ in components {
         for consumer in components {

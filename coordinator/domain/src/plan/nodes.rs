@@ -11,22 +11,39 @@ use sha2::{Digest as _, Sha256};
 
 /// All steps of phases 1 and 2.
 pub(super) fn steps(lab: &Lab) -> Result<Vec<PlannedStep>, PlanError> {
-    let ensure = HostStep::EnsureNodes { digest: nodes_digest(lab) };
+    let ensure = HostStep::EnsureNodes {
+        digest: nodes_digest(lab),
+    };
     let mut out = vec![host(lab, "host", ensure, 1, (20_000, 900_000))];
     if let Some(step) = out.first_mut() {
         step.provides.push(Capability::nodes());
     }
     for (cluster, node) in lab.nodes() {
         // Deliberately without a need for `lab/nodes`: a node may start its work while others still boot.
-        let mut step = host(lab, node.name.as_str(), HostStep::AwaitAgent { node: node.name.clone() }, 1, (15_000, 900_000));
+        let mut step = host(
+            lab,
+            node.name.as_str(),
+            HostStep::AwaitAgent {
+                node: node.name.clone(),
+            },
+            1,
+            (15_000, 900_000),
+        );
         step.cluster = Some(cluster.name.clone());
         step.provides.push(Capability::node(&node.name, "agent"));
         out.push(step);
     }
     for cluster in &lab.clusters {
-        let params = lab.params(cluster).ok_or_else(|| PlanError::NoControlPlane(cluster.name.clone()))?;
+        let params = lab
+            .params(cluster)
+            .ok_or_else(|| PlanError::NoControlPlane(cluster.name.clone()))?;
         for node in &cluster.nodes {
-            let maker = Maker { lab, cluster, node, params: &params };
+            let maker = Maker {
+                lab,
+                cluster,
+                node,
+                params: &params,
+            };
             out.extend(maker.prepare());
             if cluster.control_plane() == Some(node) {
                 out.extend(maker.init());
@@ -66,15 +83,29 @@ impl Maker<'_> {
     fn prepare(&self) -> Vec<PlannedStep> {
         let (role, address) = (self.node.role, self.node.address);
         vec![
-            self.step(NodeStep::PrepareNode { role, address }, &[self.own("agent")], &[self.own("prepared")]),
-            self.step(NodeStep::ImportImages { role }, &[self.own("prepared")], &[self.own("images")]),
+            self.step(
+                NodeStep::PrepareNode { role, address },
+                &[self.own("agent")],
+                &[self.own("prepared")],
+            ),
+            self.step(
+                NodeStep::ImportImages { role },
+                &[self.own("prepared")],
+                &[self.own("images")],
+            ),
         ]
     }
 
     fn init(&self) -> Vec<PlannedStep> {
         use InitPhase as P;
-        let phase = |phase| NodeStep::KubeadmInit { phase, params: self.params.clone(), address: self.node.address };
-        let mint = NodeStep::MintKubeconfig { params: self.params.clone() };
+        let phase = |phase| NodeStep::KubeadmInit {
+            phase,
+            params: self.params.clone(),
+            address: self.node.address,
+        };
+        let mint = NodeStep::MintKubeconfig {
+            params: self.params.clone(),
+        };
         let (api, kubeconfig) = (self.all("apiserver"), self.all("kubeconfig"));
         let done = |phase: &str| self.own(&format!("init/{phase}"));
         vec![
@@ -83,28 +114,68 @@ impl Maker<'_> {
             self.step(phase(P::Kubeconfig), &[done("certs")], &[done("kubeconfig")]),
             self.step(phase(P::Etcd), &[done("kubeconfig")], &[done("etcd")]),
             self.step(phase(P::ControlPlane), &[done("etcd")], &[done("control-plane")]),
-            self.step(phase(P::KubeletStart), &[done("control-plane"), self.own("images")], &[done("kubelet-start")]),
+            self.step(
+                phase(P::KubeletStart),
+                &[done("control-plane"), self.own("images")],
+                &[done("kubelet-start")],
+            ),
             // Only the CA's key is needed to sign, so this hides behind the start of the API server.
             self.step(mint, &[done("kubelet-start")], std::slice::from_ref(&kubeconfig)),
-            self.step(phase(P::WaitControlPlane), &[done("kubelet-start")], std::slice::from_ref(&api)),
+            self.step(
+                phase(P::WaitControlPlane),
+                &[done("kubelet-start")],
+                std::slice::from_ref(&api),
+            ),
             // The first phase that talks to the API server also gives the minted certificate's group its rights.
-            self.step(phase(P::UploadConfig), std::slice::from_ref(&api), &[kubeconfig, done("upload-config")]),
-            self.step(phase(P::BootstrapToken), &[done("upload-config")], &[self.all("join-token")]),
-            self.step(phase(P::MarkControlPlane), std::slice::from_ref(&api), &[self.own("joined"), self.all("joined")]),
-            self.step(phase(P::KubeletFinalize), std::slice::from_ref(&api), &[done("kubelet-finalize")]),
-            self.step(phase(P::AddonCoredns), std::slice::from_ref(&api), &[self.all("dns")]),
+            self.step(
+                phase(P::UploadConfig),
+                std::slice::from_ref(&api),
+                &[kubeconfig, done("upload-config")],
+            ),
+            self.step(
+                phase(P::BootstrapToken),
+                &[done("upload-config")],
+                &[self.all("join-token")],
+            ),
+            self.step(
+                phase(P::MarkControlPlane),
+                std::slice::from_ref(&api),
+                &[self.own("joined"), self.all("joined")],
+            ),
+            self.step(
+                phase(P::KubeletFinalize),
+                std::slice::from_ref(&api),
+                &[done("kubelet-finalize")],
+            ),
+            self.step(
+                phase(P::AddonCoredns),
+                std::slice::from_ref(&api),
+                &[self.all("dns")],
+            ),
         ]
     }
 
     fn join(&self) -> Vec<PlannedStep> {
         use JoinPhase as P;
-        let phase = |phase| NodeStep::KubeadmJoin { phase, params: self.params.clone(), address: self.node.address };
+        let phase = |phase| NodeStep::KubeadmJoin {
+            phase,
+            params: self.params.clone(),
+            address: self.node.address,
+        };
         let done = |phase: &str| self.own(&format!("join/{phase}"));
         // The secret of a join holds the CA, which comes with the kubeconfig.
-        let first = [self.own("prepared"), self.all("join-token"), self.all("kubeconfig")];
+        let first = [
+            self.own("prepared"),
+            self.all("join-token"),
+            self.all("kubeconfig"),
+        ];
         vec![
             self.step(phase(P::Preflight), &first, &[done("preflight")]),
-            self.step(phase(P::KubeletStart), &[done("preflight"), self.own("images")], &[done("kubelet-start")]),
+            self.step(
+                phase(P::KubeletStart),
+                &[done("preflight"), self.own("images")],
+                &[done("kubelet-start")],
+            ),
             self.step(
                 phase(P::KubeletWaitBootstrap),
                 &[done("kubelet-start")],
@@ -144,10 +215,19 @@ fn times(step: &NodeStep) -> (u64, u64) {
         NodeStep::PrepareNode { .. } => (2_000, 180_000),
         NodeStep::ImportImages { .. } => (1_000, 900_000),
         NodeStep::MintKubeconfig { .. } => (300, 60_000),
-        NodeStep::KubeadmInit { phase: InitPhase::KubeletStart, .. } => (2_000, 180_000),
-        NodeStep::KubeadmInit { phase: InitPhase::WaitControlPlane, .. } => (8_000, 300_000),
+        NodeStep::KubeadmInit {
+            phase: InitPhase::KubeletStart,
+            ..
+        } => (2_000, 180_000),
+        NodeStep::KubeadmInit {
+            phase: InitPhase::WaitControlPlane,
+            ..
+        } => (8_000, 300_000),
         NodeStep::KubeadmInit { .. } => (600, 120_000),
-        NodeStep::KubeadmJoin { phase: JoinPhase::Preflight, .. } => (1_000, 120_000),
+        NodeStep::KubeadmJoin {
+            phase: JoinPhase::Preflight,
+            ..
+        } => (1_000, 120_000),
         NodeStep::KubeadmJoin { .. } => (4_000, 300_000),
     }
 }

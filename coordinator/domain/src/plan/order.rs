@@ -15,12 +15,17 @@ pub(super) fn ordered(steps: Vec<PlannedStep>) -> Result<Vec<PlannedStep>, PlanE
     let mut order = Vec::with_capacity(steps.len());
     while order.len() < steps.len() {
         let next = (0..steps.len()).find(|&i| !placed[i] && before[i].iter().all(|&j| placed[j]));
-        let Some(next) = next else { return Err(PlanError::Cycle(cycle(&steps, &before, &placed))) };
+        let Some(next) = next else {
+            return Err(PlanError::Cycle(cycle(&steps, &before, &placed)));
+        };
         placed[next] = true;
         order.push(next);
     }
     let mut slots: Vec<Option<PlannedStep>> = steps.into_iter().map(Some).collect();
-    Ok(order.into_iter().filter_map(|i| slots.get_mut(i).and_then(Option::take)).collect())
+    Ok(order
+        .into_iter()
+        .filter_map(|i| slots.get_mut(i).and_then(Option::take))
+        .collect())
 }
 
 /// The steps of phases up to `through`; what they need never lies in a later phase.
@@ -41,7 +46,10 @@ fn edges(steps: &[PlannedStep]) -> Result<Vec<BTreeSet<usize>>, PlanError> {
         let mut set = BTreeSet::new();
         for capability in &step.needs {
             let Some(list) = providers.get(capability) else {
-                return Err(PlanError::NoProvider { step: step.name.clone(), capability: capability.clone() });
+                return Err(PlanError::NoProvider {
+                    step: step.name.clone(),
+                    capability: capability.clone(),
+                });
             };
             set.extend(list.iter().copied());
         }
@@ -53,7 +61,9 @@ fn edges(steps: &[PlannedStep]) -> Result<Vec<BTreeSet<usize>>, PlanError> {
 /// The names along one cycle among the steps that could not be placed.
 fn cycle(steps: &[PlannedStep], before: &[BTreeSet<usize>], placed: &[bool]) -> Vec<String> {
     let blocked = |i: usize| before[i].iter().copied().find(|&j| !placed[j]);
-    let Some(mut at) = (0..steps.len()).find(|&i| !placed[i]) else { return vec![] };
+    let Some(mut at) = (0..steps.len()).find(|&i| !placed[i]) else {
+        return vec![];
+    };
     let mut path = Vec::new();
     while !path.contains(&at) {
         path.push(at);

@@ -27,14 +27,20 @@ impl Record {
             Record::Node { event, .. } => (serde_json::to_value(&event.kind), "kind"),
             other => (serde_json::to_value(other), "record"),
         };
-        object.ok().and_then(|o| o.get(key).and_then(|k| k.as_str()).map(str::to_owned)).unwrap_or_default()
+        object
+            .ok()
+            .and_then(|o| o.get(key).and_then(|k| k.as_str()).map(str::to_owned))
+            .unwrap_or_default()
     }
 
     /// How much attention it wants.
     pub fn severity(&self) -> Severity {
         match self {
             Record::StepNeedsDecision { .. } => Severity::Error,
-            Record::RunFinished { outcome: RunOutcome::NeedsDecision, .. } => Severity::Error,
+            Record::RunFinished {
+                outcome: RunOutcome::NeedsDecision,
+                ..
+            } => Severity::Error,
             Record::StepFailed { .. }
             | Record::StepUnknown { .. }
             | Record::AgentDisconnected { .. }
@@ -43,7 +49,9 @@ impl Record {
             | Record::Gap { .. }
             | Record::NodeRevoked { .. } => Severity::Warning,
             Record::Audit { outcome, .. } if outcome != "allowed" => Severity::Warning,
-            Record::StepProbing { .. } | Record::StepProgress { .. } | Record::AgentReconciled { .. } => Severity::Debug,
+            Record::StepProbing { .. } | Record::StepProgress { .. } | Record::AgentReconciled { .. } => {
+                Severity::Debug
+            }
             Record::Node { event, .. } => match event.kind {
                 NodeEventKind::Health { .. } | NodeEventKind::StepAccepted { .. } => Severity::Debug,
                 NodeEventKind::StoreLost { .. }
@@ -125,6 +133,7 @@ impl Record {
     pub fn run(&self) -> Option<RunId> {
         match self {
             Record::RunStarted { run, .. }
+            | Record::GatesOpened { run }
             | Record::RunCancelling { run }
             | Record::RunFinished { run, .. }
             | Record::GateReached { run, .. }
@@ -137,7 +146,10 @@ impl Record {
     pub fn message(&self) -> String {
         match self {
             Record::EpochStarted { epoch } => format!("coordinator started, epoch {epoch}"),
-            Record::RunStarted { through, .. } => format!("up through phase {through} ({})", phases::title(*through)),
+            Record::RunStarted { through, .. } => {
+                format!("up through phase {through} ({})", phases::title(*through))
+            }
+            Record::GatesOpened { .. } => "going on at every gate without asking".into(),
             Record::RunCancelling { .. } => "cancelling: running steps are stopped".into(),
             Record::RunFinished { message, .. } => message.clone(),
             Record::StepIntended { name, .. } => name.clone(),
@@ -153,7 +165,9 @@ impl Record {
             Record::StepProbed { result, .. } => format!("found {}", probe(result)),
             Record::StepNeedsDecision { reason, .. } => format!("needs a decision: {reason}"),
             Record::InitClaimed { cluster, node, .. } => format!("{node} alone may initialise {cluster}"),
-            Record::ClusterServed { cluster } => format!("{cluster}'s API server answered: no reset from now on"),
+            Record::ClusterServed { cluster } => {
+                format!("{cluster}'s API server answered: no reset from now on")
+            }
             Record::GateReached { phase, missing, .. } => gate(*phase, missing),
             Record::GatePassed { phase, .. } => format!("going on after phase {phase}"),
             Record::AgentConnected { version, .. } => format!("agent {version} connected"),
@@ -163,13 +177,30 @@ impl Record {
             Record::AgentRecovered { .. } => "agent is heard again".into(),
             Record::AgentLost { reason, .. } => format!("agent is lost: {reason}"),
             Record::Node { event, .. } => node_event(&event.kind),
-            Record::Gap { from, to: Some(to), cause, .. } => format!("events {from} to {to} are lost: {cause}"),
-            Record::Gap { from, to: None, cause, .. } => format!("events from {from} on may be lost: {cause}"),
+            Record::Gap {
+                from,
+                to: Some(to),
+                cause,
+                ..
+            } => format!("events {from} to {to} are lost: {cause}"),
+            Record::Gap {
+                from,
+                to: None,
+                cause,
+                ..
+            } => format!("events from {from} on may be lost: {cause}"),
             Record::NodesRemoved {} => "the lab was taken down".into(),
-            Record::Audit { actor, action, target, outcome } => format!("{actor} {action} {target}: {outcome}"),
+            Record::Audit {
+                actor,
+                action,
+                target,
+                outcome,
+            } => format!("{actor} {action} {target}: {outcome}"),
             Record::TokenMinted { generation, .. } => format!("token made for generation {generation}"),
             Record::TokenUsed { generation, .. } => format!("token used for generation {generation}"),
-            Record::CertificateIssued { subject, not_after, .. } => format!("certificate for {subject} until {not_after}"),
+            Record::CertificateIssued {
+                subject, not_after, ..
+            } => format!("certificate for {subject} until {not_after}"),
             Record::NodeRevoked { .. } => "all certificates of the node revoked".into(),
         }
     }
@@ -190,7 +221,10 @@ fn gate(phase: u8, missing: &[String]) -> String {
     if missing.is_empty() {
         return format!("phase {phase} ({title}) is verified");
     }
-    format!("phase {phase} ({title}) is verified; not provided by this release yet: {}", missing.join(", "))
+    format!(
+        "phase {phase} ({title}) is verified; not provided by this release yet: {}",
+        missing.join(", ")
+    )
 }
 
 fn node_event(kind: &NodeEventKind) -> String {
@@ -202,11 +236,16 @@ fn node_event(kind: &NodeEventKind) -> String {
         NodeEventKind::StepFinished { attempt, .. } => format!("attempt {attempt} ended"),
         NodeEventKind::StepRefused { code, reason, .. } => format!("order refused: {reason} ({code})"),
         NodeEventKind::ConditionChanged { condition } => {
-            format!("{} is {:?}: {}", condition.kind, condition.status, condition.message)
+            format!(
+                "{} is {:?}: {}",
+                condition.kind, condition.status, condition.message
+            )
         }
         NodeEventKind::Health { .. } => "health".into(),
         NodeEventKind::StoreLost { reason } => format!("agent's store was lost: {reason}"),
-        NodeEventKind::Dropped { from, to, reason } => format!("events {from} to {to} were dropped: {reason}"),
+        NodeEventKind::Dropped { from, to, reason } => {
+            format!("events {from} to {to} were dropped: {reason}")
+        }
         NodeEventKind::ClockJump { shift_ms } => format!("clock jumped by {shift_ms} ms"),
         NodeEventKind::CertificateRenewed { not_after } => format!("certificate renewed until {not_after}"),
     }

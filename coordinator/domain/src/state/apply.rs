@@ -41,7 +41,10 @@ impl State {
     /// Applies the record that became durable as `revision` at `at`.
     pub fn apply(&mut self, revision: Revision, record: &Record, at: Moment) -> Result<(), ApplyError> {
         if revision != self.revision.next() {
-            return Err(ApplyError::Revision { last: self.revision, found: revision });
+            return Err(ApplyError::Revision {
+                last: self.revision,
+                found: revision,
+            });
         }
         self.fold(record, at)?;
         self.revision = revision;
@@ -60,6 +63,7 @@ impl State {
                 self.served.insert(cluster.clone());
             }
             Record::RunStarted { .. }
+            | Record::GatesOpened { .. }
             | Record::RunCancelling { .. }
             | Record::RunFinished { .. }
             | Record::GateReached { .. }
@@ -84,7 +88,10 @@ impl State {
 
     fn begin_epoch(&mut self, epoch: Epoch, at: Moment) -> Result<(), ApplyError> {
         if epoch <= self.epoch {
-            return Err(ApplyError::Epoch { last: self.epoch, found: epoch });
+            return Err(ApplyError::Epoch {
+                last: self.epoch,
+                found: epoch,
+            });
         }
         self.epoch = epoch;
         for node in self.nodes.values_mut() {
@@ -110,7 +117,13 @@ impl State {
     }
 
     fn fold_run(&mut self, record: &Record, at: Moment) {
-        if let Record::RunStarted { run, through, yes, plan_digest } = record {
+        if let Record::RunStarted {
+            run,
+            through,
+            yes,
+            plan_digest,
+        } = record
+        {
             self.run = Some(Run {
                 id: *run,
                 through: *through,
@@ -130,9 +143,14 @@ impl State {
         }
         let Some(run) = &mut self.run else { return };
         match record {
+            Record::GatesOpened { .. } => run.yes = true,
             Record::RunCancelling { .. } => run.cancelling = Some(at),
             Record::RunFinished { outcome, message, .. } => {
-                run.finished = Some(Finished { outcome: *outcome, at, message: message.clone() });
+                run.finished = Some(Finished {
+                    outcome: *outcome,
+                    at,
+                    message: message.clone(),
+                });
             }
             Record::GateReached { phase, .. } => {
                 run.gates_reached.insert(*phase, at);

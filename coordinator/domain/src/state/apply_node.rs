@@ -13,7 +13,13 @@ impl State {
         let Some(name) = record.node() else { return };
         let node = self.nodes.entry(name).or_default();
         match record {
-            Record::AgentConnected { session, version, boot, incarnation, .. } => {
+            Record::AgentConnected {
+                session,
+                version,
+                boot,
+                incarnation,
+                ..
+            } => {
                 node.session = Some(*session);
                 node.reconciled = false;
                 node.version.clone_from(version);
@@ -43,7 +49,11 @@ impl State {
                 node.set_link(Link::Lost, at);
                 self.forget_probes(record);
             }
-            Record::Gap { incarnation, to: Some(to), .. } if node.incarnation == Some(*incarnation) => {
+            Record::Gap {
+                incarnation,
+                to: Some(to),
+                ..
+            } if node.incarnation == Some(*incarnation) => {
                 node.cursor = node.cursor.max(*to);
             }
             Record::Node { event, .. } => match &event.kind {
@@ -69,7 +79,11 @@ impl State {
     /// An answer belongs to its session: with that gone, the question must be asked again.
     fn forget_probes(&mut self, record: &Record) {
         let Some(name) = record.node() else { return };
-        for step in self.steps.values_mut().filter(|step| step.target.node() == Some(&name)) {
+        for step in self
+            .steps
+            .values_mut()
+            .filter(|step| step.target.node() == Some(&name))
+        {
             step.probing = None;
         }
     }

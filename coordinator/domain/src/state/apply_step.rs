@@ -16,7 +16,9 @@ impl State {
         if let Some(source) = record.source() {
             self.advance(&source, at);
         }
-        let Some((id, attempt)) = record.step() else { return Ok(()) };
+        let Some((id, attempt)) = record.step() else {
+            return Ok(());
+        };
         if let Record::StepIntended { .. } = record {
             return self.intend(id, record, at);
         }
@@ -28,7 +30,11 @@ impl State {
             .and_then(|step| step.target.node())
             .and_then(|node| self.nodes.get(node))
             .and_then(|node| node.incarnation);
-        let wrong = |current| ApplyError::Attempt { step: id, current, found: attempt };
+        let wrong = |current| ApplyError::Attempt {
+            step: id,
+            current,
+            found: attempt,
+        };
         let step = self.steps.get_mut(&id).ok_or_else(|| wrong(Attempt(0)))?;
         if step.attempt != attempt {
             return Err(wrong(step.attempt));
@@ -41,12 +47,25 @@ impl State {
             }
             Record::StepRunning { unit, .. } => step.enter(StepPhase::Running { unit: unit.clone() }, at),
             Record::StepProgress { message, .. } => step.progress = Some(message.clone()),
-            Record::StepSucceeded { run_ms, cpu_ms, boot, .. } => {
+            Record::StepSucceeded {
+                run_ms, cpu_ms, boot, ..
+            } => {
                 step.boot = *boot;
                 step.looks = 0;
-                step.enter(StepPhase::Succeeded { run_ms: *run_ms, cpu_ms: *cpu_ms }, at);
+                step.enter(
+                    StepPhase::Succeeded {
+                        run_ms: *run_ms,
+                        cpu_ms: *cpu_ms,
+                    },
+                    at,
+                );
             }
-            Record::StepFailed { code, message, output, .. } => {
+            Record::StepFailed {
+                code,
+                message,
+                output,
+                ..
+            } => {
                 let error = StepError {
                     attempt,
                     code: code.clone(),
@@ -61,12 +80,22 @@ impl State {
             }
             Record::StepUnknown { reason, .. } => {
                 step.unknowns += 1;
-                step.enter(StepPhase::Unknown { reason: reason.clone() }, at);
+                step.enter(
+                    StepPhase::Unknown {
+                        reason: reason.clone(),
+                    },
+                    at,
+                );
             }
             Record::StepCancelled { .. } => step.enter(StepPhase::Cancelled, at),
             Record::StepProbing { .. } => {
                 if !step.phase.wants_probe() {
-                    step.enter(StepPhase::Unknown { reason: "looking again".into() }, at);
+                    step.enter(
+                        StepPhase::Unknown {
+                            reason: "looking again".into(),
+                        },
+                        at,
+                    );
                 }
                 step.probing = Some(at);
             }
@@ -76,7 +105,12 @@ impl State {
                 step.enter(StepPhase::Backoff { until }, at);
             }
             Record::StepNeedsDecision { reason, .. } => {
-                step.enter(StepPhase::NeedsDecision { reason: reason.clone() }, at);
+                step.enter(
+                    StepPhase::NeedsDecision {
+                        reason: reason.clone(),
+                    },
+                    at,
+                );
             }
             _ => {}
         }
@@ -84,10 +118,24 @@ impl State {
     }
 
     fn intend(&mut self, id: StepId, record: &Record, at: Moment) -> Result<(), ApplyError> {
-        let Record::StepIntended { attempt, name, target, cluster, lane, .. } = record else { return Ok(()) };
+        let Record::StepIntended {
+            attempt,
+            name,
+            target,
+            cluster,
+            lane,
+            ..
+        } = record
+        else {
+            return Ok(());
+        };
         if let Some(step) = self.steps.get_mut(&id) {
             if *attempt <= step.attempt {
-                return Err(ApplyError::Attempt { step: id, current: step.attempt, found: *attempt });
+                return Err(ApplyError::Attempt {
+                    step: id,
+                    current: step.attempt,
+                    found: *attempt,
+                });
             }
             step.attempt = *attempt;
             step.intended = at;
@@ -122,7 +170,10 @@ impl State {
     /// An attempt counts once, however often its order had to be sent.
     fn count_dispatch(&mut self, id: StepId, record: &Record) {
         let first = matches!(record, Record::StepDispatched { .. })
-            && self.steps.get(&id).is_some_and(|step| step.phase == StepPhase::Intended);
+            && self
+                .steps
+                .get(&id)
+                .is_some_and(|step| step.phase == StepPhase::Intended);
         if let (true, Some(run)) = (first, &mut self.run) {
             run.executed += 1;
         }
@@ -146,15 +197,27 @@ impl StepState {
         self.looks = 0;
         self.first_error = None;
         self.last_error = None;
-        let open = self.phase.given_up() || matches!(self.phase, StepPhase::Failed | StepPhase::Backoff { .. });
+        let open =
+            self.phase.given_up() || matches!(self.phase, StepPhase::Failed | StepPhase::Backoff { .. });
         if open {
-            self.enter(StepPhase::Unknown { reason: "a new run looks again".into() }, at);
+            self.enter(
+                StepPhase::Unknown {
+                    reason: "a new run looks again".into(),
+                },
+                at,
+            );
         }
     }
 
     fn pause_ms(&self) -> u64 {
-        let table = if self.failures > 0 { (&RETRY_MS[..], self.failures) } else { (&LOOK_MS[..], self.looks) };
-        let index = usize::try_from(table.1).unwrap_or(usize::MAX).min(table.0.len() - 1);
+        let table = if self.failures > 0 {
+            (&RETRY_MS[..], self.failures)
+        } else {
+            (&LOOK_MS[..], self.looks)
+        };
+        let index = usize::try_from(table.1)
+            .unwrap_or(usize::MAX)
+            .min(table.0.len() - 1);
         table.0.get(index).copied().unwrap_or(0)
     }
 }

@@ -66,17 +66,21 @@ impl State {
     /// The step that occupies the lane: handed out, or not yet probed.
     pub fn lane_holder(&self, node: &NodeName, lane: Lane) -> Option<(StepId, &StepState)> {
         let plan = self.plan();
-        self.steps.iter().map(|(id, step)| (*id, step)).find(|(id, step)| {
-            step.target.node() == Some(node)
-                && step.lane == Some(lane)
-                && (step.phase.in_flight()
-                    || step.phase.wants_probe() && plan.is_some_and(|plan| plan.step(*id).is_some()))
-        })
+        self.steps
+            .iter()
+            .map(|(id, step)| (*id, step))
+            .find(|(id, step)| {
+                step.target.node() == Some(node)
+                    && step.lane == Some(lane)
+                    && (step.phase.in_flight()
+                        || step.phase.wants_probe() && plan.is_some_and(|plan| plan.step(*id).is_some()))
+            })
     }
 
     /// Whether the gates before `phase` let its steps start.
     pub fn gate_open(&self, phase: u8) -> bool {
-        self.active_run().is_some_and(|run| run.yes || (1..phase).all(|gate| run.gates_passed.contains(&gate)))
+        self.active_run()
+            .is_some_and(|run| run.yes || (1..phase).all(|gate| run.gates_passed.contains(&gate)))
     }
 
     /// The next number wanted of an agent's stream, for the welcome.
@@ -114,15 +118,23 @@ impl State {
     fn outstanding_of(&self, planned: &PlannedStep, step: &StepState) -> Option<Effect> {
         let attempt = step.attempt;
         match (&planned.target, &step.phase) {
-            (Target::Host, StepPhase::Dispatched) => Some(Effect::RunHost { step: planned.clone(), attempt }),
-            (Target::Host, _) if step.probing.is_some() => Some(Effect::ProbeHost { step: planned.clone(), attempt }),
+            (Target::Host, StepPhase::Dispatched) => Some(Effect::RunHost {
+                step: planned.clone(),
+                attempt,
+            }),
+            (Target::Host, _) if step.probing.is_some() => Some(Effect::ProbeHost {
+                step: planned.clone(),
+                attempt,
+            }),
             (Target::Node(node), _) if !self.may_order(node) => None,
-            (Target::Node(node), StepPhase::Dispatched) => {
-                Some(Effect::Dispatch { node: node.clone(), order: planned.order(attempt)? })
-            }
-            (Target::Node(node), _) if step.probing.is_some() => {
-                Some(Effect::Probe { node: node.clone(), order: planned.order(attempt)? })
-            }
+            (Target::Node(node), StepPhase::Dispatched) => Some(Effect::Dispatch {
+                node: node.clone(),
+                order: planned.order(attempt)?,
+            }),
+            (Target::Node(node), _) if step.probing.is_some() => Some(Effect::Probe {
+                node: node.clone(),
+                order: planned.order(attempt)?,
+            }),
             _ => None,
         }
     }
@@ -139,6 +151,11 @@ impl PlannedStep {
     /// The order for an attempt; None for a host step.
     pub fn order(&self, attempt: Attempt) -> Option<StepOrder> {
         let body = self.node_step()?.clone();
-        Some(StepOrder { step: self.id, attempt, body, budget_ms: self.budget_ms })
+        Some(StepOrder {
+            step: self.id,
+            attempt,
+            body,
+            budget_ms: self.budget_ms,
+        })
     }
 }

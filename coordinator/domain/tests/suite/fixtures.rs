@@ -31,8 +31,16 @@ pub(crate) fn small_plan() -> Plan {
     let (cp, worker) = (node("mgmt-cp"), node("mgmt-worker"));
     let address = params.control_plane.ip().to_owned();
     let of = |what: &str| Capability::cluster(&name, what);
-    let init = |phase| NodeStep::KubeadmInit { phase, params: params.clone(), address };
-    let join = NodeStep::KubeadmJoin { phase: JoinPhase::KubeletStart, params: params.clone(), address };
+    let init = |phase| NodeStep::KubeadmInit {
+        phase,
+        params: params.clone(),
+        address,
+    };
+    let join = NodeStep::KubeadmJoin {
+        phase: JoinPhase::KubeletStart,
+        params: params.clone(),
+        address,
+    };
     let install = HostStep::InstallComponent {
         component: ComponentName::new("network").expect("valid"),
         cluster: name.clone(),
@@ -64,12 +72,36 @@ pub(crate) fn small_plan() -> Plan {
     };
     let agent = |node: &NodeName| Capability::node(node, "agent");
     let steps = vec![
-        host("mgmt-cp", HostStep::AwaitAgent { node: cp.clone() }, &[], &[agent(&cp)]),
-        host("mgmt-worker", HostStep::AwaitAgent { node: worker.clone() }, &[], &[agent(&worker)]),
-        on(&cp, init(InitPhase::ControlPlane), &[agent(&cp)], &[of("manifests")]),
-        on(&cp, init(InitPhase::WaitControlPlane), &[of("manifests")], &[of("apiserver")]),
+        host(
+            "mgmt-cp",
+            HostStep::AwaitAgent { node: cp.clone() },
+            &[],
+            &[agent(&cp)],
+        ),
+        host(
+            "mgmt-worker",
+            HostStep::AwaitAgent { node: worker.clone() },
+            &[],
+            &[agent(&worker)],
+        ),
+        on(
+            &cp,
+            init(InitPhase::ControlPlane),
+            &[agent(&cp)],
+            &[of("manifests")],
+        ),
+        on(
+            &cp,
+            init(InitPhase::WaitControlPlane),
+            &[of("manifests")],
+            &[of("apiserver")],
+        ),
         on(&worker, join, &[agent(&worker), of("apiserver")], &[of("joined")]),
         host("mgmt", install, &[of("apiserver")], &[of("cni")]),
     ];
-    Plan { steps, digest: Digest([9; 32]), through: 1 }
+    Plan {
+        steps,
+        digest: Digest([9; 32]),
+        through: 1,
+    }
 }

@@ -1,6 +1,18 @@
 //! Tests of the domain: tables, golden plan, properties, and an exhaustive search over a small world with faults.
-#![allow(clippy::allow_attributes, reason = "one test binary, shared helpers")]
+
+#![expect(
+    clippy::expect_used,
+    reason = "helpers of tests, in a binary that holds nothing but tests"
+)]
 
 mod explore;
 mod fixtures;
+mod gates;
+mod histories;
+mod plans;
+mod properties;
+mod recovery;
+mod sim;
+mod steps;
+mod streams;
 mod world;

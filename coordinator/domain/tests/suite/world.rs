@@ -1,7 +1,7 @@
 //! A small world: the real machine, two modelled agents, a network with sessions, a host that runs host steps, and faults.
 
-pub(crate) mod agent;
 pub(crate) mod actions;
+pub(crate) mod agent;
 pub(crate) mod coordinator;
 
 use self::agent::Agent;
@@ -46,7 +46,9 @@ impl Os {
     pub(crate) fn probe(self) -> ProbeResult {
         match self {
             Os::Nothing => ProbeResult::NotStarted,
-            Os::Partial => ProbeResult::Partial { detail: "some".into() },
+            Os::Partial => ProbeResult::Partial {
+                detail: "some".into(),
+            },
             Os::Done => ProbeResult::Done,
         }
     }
@@ -77,7 +79,8 @@ pub(crate) struct World {
     pub(crate) host_os: BTreeMap<StepId, Os>,
     /// Every attempt of which work was begun, on nodes and on the host.
     pub(crate) begun: Vec<(StepId, Attempt)>,
-    pub(crate) next_session: u64,
+    /// Sessions so far of each node.
+    pub(crate) sessions: BTreeMap<NodeName, u64>,
     pub(crate) faults_left: u8,
     /// A defect that is planted in the agents, to see that the search finds it.
     pub(crate) no_dedup: bool,
@@ -91,7 +94,10 @@ impl World {
         let nodes = ["mgmt-cp", "mgmt-worker"].map(crate::fixtures::node);
         let mut world = World {
             coordinator: Coordinator::default(),
-            agents: nodes.iter().map(|node| (node.clone(), Agent::new(node.clone()))).collect(),
+            agents: nodes
+                .iter()
+                .map(|node| (node.clone(), Agent::new(node.clone())))
+                .collect(),
             connections: BTreeMap::new(),
             unnoticed: vec![],
             stale: None,
@@ -99,7 +105,7 @@ impl World {
             host_probes: vec![],
             host_os: BTreeMap::new(),
             begun: vec![],
-            next_session: 1,
+            sessions: BTreeMap::new(),
             faults_left: faults,
             no_dedup: false,
             violations: vec![],
@@ -108,7 +114,12 @@ impl World {
         world.submit(Event::Started { epoch: Epoch(1) });
         let run = crate::fixtures::run_id(1);
         world.coordinator.state.offer_plan(Arc::clone(&plan));
-        world.submit(Event::UpRequested { run, through: 1, yes: true, plan: (*plan).clone() });
+        world.submit(Event::UpRequested {
+            run,
+            through: 1,
+            yes: true,
+            plan: (*plan).clone(),
+        });
         world
     }
 

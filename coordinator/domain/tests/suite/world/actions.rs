@@ -56,8 +56,18 @@ impl World {
                     }
                 }
             }
-            out.extend(agent.startable().into_iter().map(|(step, attempt)| Action::Start(name.clone(), step, attempt)));
-            out.extend(agent.units.iter().map(|(step, attempt)| Action::End(name.clone(), *step, *attempt)));
+            out.extend(
+                agent
+                    .startable()
+                    .into_iter()
+                    .map(|(step, attempt)| Action::Start(name.clone(), step, attempt)),
+            );
+            out.extend(
+                agent
+                    .units
+                    .iter()
+                    .map(|(step, attempt)| Action::End(name.clone(), *step, *attempt)),
+            );
         }
         out.extend((0..self.host_runs.len()).map(Action::HostEnds));
         out.extend((0..self.host_probes.len()).map(Action::HostProbe));
@@ -72,9 +82,13 @@ impl World {
         if self.faults_left == 0 {
             return vec![];
         }
-        let mut out = vec![Fault::CoordinatorDies { host_work_was_done: false }];
+        let mut out = vec![Fault::CoordinatorDies {
+            host_work_was_done: false,
+        }];
         if !self.host_runs.is_empty() {
-            out.push(Fault::CoordinatorDies { host_work_was_done: true });
+            out.push(Fault::CoordinatorDies {
+                host_work_was_done: true,
+            });
         }
         if self.stale.is_some() {
             out.push(Fault::StaleOrder);
@@ -87,14 +101,20 @@ impl World {
                 out.push(Fault::Partition(name.clone()));
                 self.wire_faults(name, connection, &mut out);
             }
-            out.extend(agent.units.iter().map(|(step, attempt)| Fault::UnitFails(name.clone(), *step, *attempt)));
+            out.extend(
+                agent
+                    .units
+                    .iter()
+                    .map(|(step, attempt)| Fault::UnitFails(name.clone(), *step, *attempt)),
+            );
         }
         out.extend((0..self.host_runs.len()).map(Fault::HostFails));
         out
     }
 
     fn wire_faults(&self, name: &NodeName, connection: &Connection, out: &mut Vec<Fault>) {
-        let settled = |message: Option<&Down>| message.is_some_and(|message| !matches!(message, Down::Welcome(_)));
+        let settled =
+            |message: Option<&Down>| message.is_some_and(|message| !matches!(message, Down::Welcome(_)));
         if settled(connection.down.front()) {
             out.push(Fault::LoseDown(name.clone()));
             out.push(Fault::DuplicateDown(name.clone()));
@@ -102,7 +122,11 @@ impl World {
                 out.push(Fault::SwapDown(name.clone()));
             }
         }
-        if connection.up.front().is_some_and(|message| !matches!(message, Up::Hello { .. })) {
+        if connection
+            .up
+            .front()
+            .is_some_and(|message| !matches!(message, Up::Hello { .. }))
+        {
             out.push(Fault::DuplicateUp(name.clone()));
             if connection.up.len() > 1 && connection.up[0] != connection.up[1] {
                 out.push(Fault::SwapUp(name.clone()));
@@ -115,12 +139,19 @@ impl World {
             Action::Connect(name) => self.connect(name),
             Action::NoticeEnd(i) => {
                 let (node, session) = self.unnoticed.remove(*i);
-                self.submit(Event::AgentDisconnected { node, session, reason: "reset".into() });
+                self.submit(Event::AgentDisconnected {
+                    node,
+                    session,
+                    reason: "reset".into(),
+                });
             }
             Action::DeliverDown(name) => {
-                let message = self.connections.get_mut(name).and_then(|connection| connection.down.pop_front());
+                let message = self
+                    .connections
+                    .get_mut(name)
+                    .and_then(|connection| connection.down.pop_front());
                 if let Some(message) = message {
-                    self.to_agent(name, message);
+                    self.deliver_down(name, message);
                 }
             }
             Action::DeliverUp(name) => self.deliver_up(name),
@@ -130,11 +161,23 @@ impl World {
             Action::HostProbe(i) => {
                 let (step, attempt) = self.host_probes.remove(*i);
                 let result = self.host_os.get(&step).copied().unwrap_or(Os::Nothing).probe();
-                self.submit(Event::HostProbeAnswered { step, attempt, result });
+                self.submit(Event::HostProbeAnswered {
+                    step,
+                    attempt,
+                    result,
+                });
             }
             Action::Tick => {
-                let last_seen = self.connections.keys().map(|name| (name.clone(), Moment(20_000_000))).collect();
-                self.submit(Event::Tick { last_seen, heartbeat_ms: 5_000 });
+                let last_seen = self
+                    .connections
+                    .keys()
+                    .map(|name| (name.clone(), Moment(20_000_000)))
+                    .collect();
+                self.submit(Event::Tick {
+                    last_seen,
+                    heartbeat_ms: 5_000,
+                });
+                self.go_on_talking();
             }
             Action::Fault(fault) => {
                 self.faults_left -= 1;
@@ -162,7 +205,7 @@ impl World {
             Fault::SwapUp(name) => self.wire(name).up.swap(0, 1),
             Fault::StaleOrder => {
                 if let Some((name, message)) = self.stale.take() {
-                    self.to_agent(&name, message);
+                    self.deliver_down(&name, message);
                 }
             }
             Fault::UnitFails(name, step, attempt) => self.end(name, *step, *attempt, Outcome::Failed),
@@ -180,9 +223,30 @@ impl World {
         if !agent.journal.is_empty() {
             up.push_back(Up::Events(agent.journal.clone()));
         }
-        let session = SessionId(self.next_session);
-        self.next_session += 1;
-        self.connections.insert(name.clone(), Connection { session, down: VecDeque::new(), up });
+        let count = self.sessions.entry(name.clone()).or_default();
+        *count += 1;
+        let session = SessionId(*count);
+        self.connections.insert(
+            name.clone(),
+            Connection {
+                session,
+                down: VecDeque::new(),
+                up,
+            },
+        );
+    }
+
+    /// Agents send a sample every few seconds, and so show again that earlier numbers did not arrive.
+    fn go_on_talking(&mut self) {
+        let last = |agent: &super::agent::Agent| agent.journal.last().cloned();
+        let waiting: Vec<_> = self
+            .agents
+            .iter()
+            .filter_map(|(name, agent)| Some((name.clone(), last(agent)?)))
+            .collect();
+        for (name, entry) in waiting {
+            self.send_up(&name, Up::Events(vec![entry]));
+        }
     }
 
     fn cut(&mut self, name: &NodeName) {
@@ -197,7 +261,7 @@ impl World {
         }
     }
 
-    fn to_agent(&mut self, name: &NodeName, message: Down) {
+    fn deliver_down(&mut self, name: &NodeName, message: Down) {
         let dedup = !self.no_dedup;
         let answers = self.agents.get_mut(name).expect("known").handle(message, dedup);
         for answer in answers {
@@ -206,8 +270,15 @@ impl World {
     }
 
     fn start(&mut self, name: &NodeName, step: StepId, attempt: Attempt) {
-        let label = self.body(step).map(model::step::NodeStep::label).unwrap_or_default();
-        if self.agents[name].units.iter().any(|(running, _)| *running == step) {
+        let label = self
+            .body(step)
+            .map(model::step::NodeStep::label)
+            .unwrap_or_default();
+        if self.agents[name]
+            .units
+            .iter()
+            .any(|(running, _)| *running == step)
+        {
             self.violate(format!("{label} runs twice at once"));
         } else if !self.agents[name].units.is_empty() {
             self.violate(format!("{label} starts beside another step of its lane"));
@@ -222,28 +293,47 @@ impl World {
     }
 
     fn end(&mut self, name: &NodeName, step: StepId, attempt: Attempt, outcome: Outcome) {
-        let event = self.agents.get_mut(name).expect("known").end(step, attempt, outcome);
+        let event = self
+            .agents
+            .get_mut(name)
+            .expect("known")
+            .end(step, attempt, outcome);
         self.send_up(name, event);
     }
 
     fn host_ends(&mut self, i: usize, well: bool) {
         let (step, attempt) = self.host_runs.remove(i);
-        self.host_os.insert(step, if well { Os::Done } else { Os::Partial });
+        self.host_os
+            .insert(step, if well { Os::Done } else { Os::Partial });
         let outcome = if well {
             StepOutcome::Succeeded { run_ms: 1, cpu_ms: 0 }
         } else {
-            StepOutcome::Failed { code: "DY-0214".into(), message: "failed".into(), output: String::new() }
+            StepOutcome::Failed {
+                code: "DY-0214".into(),
+                message: "failed".into(),
+                output: String::new(),
+            }
         };
-        self.submit(Event::HostStepFinished { step, attempt, outcome });
+        self.submit(Event::HostStepFinished {
+            step,
+            attempt,
+            outcome,
+        });
     }
 
     fn deliver_up(&mut self, name: &NodeName) {
         let connection = self.wire(name);
         let session = connection.session;
-        let Some(message) = connection.up.pop_front() else { return };
+        let Some(message) = connection.up.pop_front() else {
+            return;
+        };
         let node = name.clone();
         match message {
-            Up::Hello { boot, incarnation, last } => {
+            Up::Hello {
+                boot,
+                incarnation,
+                last,
+            } => {
                 let epoch = self.coordinator.state.epoch;
                 self.wire(name).down.push_back(Down::Welcome(epoch));
                 self.submit(Event::AgentConnected {
@@ -258,15 +348,33 @@ impl World {
             }
             Up::Events(entries) => {
                 let events = entries.iter().map(super::agent::Entry::event).collect();
-                self.submit(Event::NodeEvents { node, session, events });
+                self.submit(Event::NodeEvents {
+                    node,
+                    session,
+                    events,
+                });
             }
             Up::Ledger(rows) => {
-                let states = rows.into_iter().map(|(step, attempt, phase)| AgentStep { step, attempt, phase: public(phase) });
+                let states = rows.into_iter().map(|(step, attempt, phase)| AgentStep {
+                    step,
+                    attempt,
+                    phase: public(phase),
+                });
                 let states = states.collect();
-                self.submit(Event::StepStates { node, session, states });
+                self.submit(Event::StepStates {
+                    node,
+                    session,
+                    states,
+                });
             }
             Up::Probed(step, attempt, os) => {
-                self.submit(Event::ProbeAnswered { node, session, step, attempt, result: os.probe() });
+                self.submit(Event::ProbeAnswered {
+                    node,
+                    session,
+                    step,
+                    attempt,
+                    result: os.probe(),
+                });
             }
         }
     }

@@ -34,7 +34,6 @@ pub(crate) struct Entry {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum What {
-    Accepted(StepId, Attempt),
     Started(StepId, Attempt),
     Finished(StepId, Attempt, Outcome),
     StaleEpoch(StepId, Attempt),
@@ -71,13 +70,22 @@ impl Agent {
     }
 
     pub(crate) fn hello(&self) -> Up {
-        Up::Hello { boot: self.boot, incarnation: self.incarnation, last: self.last_seq }
+        Up::Hello {
+            boot: self.boot,
+            incarnation: self.incarnation,
+            last: self.last_seq,
+        }
     }
 
     /// Makes an entry durable and returns it, to be sent when there is a session.
     pub(crate) fn write(&mut self, what: What) -> Up {
         self.last_seq = self.last_seq.next();
-        let entry = Entry { seq: self.last_seq, incarnation: self.incarnation, boot: self.boot, what };
+        let entry = Entry {
+            seq: self.last_seq,
+            incarnation: self.incarnation,
+            boot: self.boot,
+            what,
+        };
         self.journal.push(entry.clone());
         Up::Events(vec![entry])
     }
@@ -94,10 +102,19 @@ impl Agent {
             }
             Down::Run(_, step, attempt) => self.order(step, attempt, dedup),
             Down::List(epoch) if epoch >= self.highest_epoch => {
-                vec![Up::Ledger(self.ledger.iter().map(|(step, (attempt, phase))| (*step, *attempt, *phase)).collect())]
+                vec![Up::Ledger(
+                    self.ledger
+                        .iter()
+                        .map(|(step, (attempt, phase))| (*step, *attempt, *phase))
+                        .collect(),
+                )]
             }
             Down::Probe(epoch, step, attempt) if epoch >= self.highest_epoch => {
-                vec![Up::Probed(step, attempt, self.os.get(&step).copied().unwrap_or(Os::Nothing))]
+                vec![Up::Probed(
+                    step,
+                    attempt,
+                    self.os.get(&step).copied().unwrap_or(Os::Nothing),
+                )]
             }
             Down::List(_) | Down::Probe(..) => vec![],
             Down::Ack(upto) => {
@@ -105,7 +122,13 @@ impl Agent {
                 vec![]
             }
             Down::Rewind(expected) => {
-                vec![Up::Events(self.journal.iter().filter(|entry| entry.seq >= expected).cloned().collect())]
+                vec![Up::Events(
+                    self.journal
+                        .iter()
+                        .filter(|entry| entry.seq >= expected)
+                        .cloned()
+                        .collect(),
+                )]
             }
         }
     }
@@ -113,7 +136,9 @@ impl Agent {
     fn order(&mut self, step: StepId, attempt: Attempt, dedup: bool) -> Vec<Up> {
         if let Some((known, phase)) = self.ledger.get(&step).copied().filter(|_| dedup) {
             return match phase {
-                Phase::Finished(outcome) if known == attempt => vec![self.write(What::Finished(step, attempt, outcome))],
+                Phase::Finished(outcome) if known == attempt => {
+                    vec![self.write(What::Finished(step, attempt, outcome))]
+                }
                 _ if attempt <= known => vec![],
                 _ => self.take(step, attempt),
             };
@@ -122,18 +147,23 @@ impl Agent {
     }
 
     fn take(&mut self, step: StepId, attempt: Attempt) -> Vec<Up> {
+        // The real agent numbers an event for this too; it only moves a cursor, and would only multiply the worlds.
         self.ledger.insert(step, (attempt, Phase::Accepted));
-        vec![self.write(What::Accepted(step, attempt))]
+        vec![]
     }
 
     /// The steps that were accepted and not started.
     pub(crate) fn startable(&self) -> Vec<(StepId, Attempt)> {
-        let accepted = self.ledger.iter().filter(|(_, (_, phase))| *phase == Phase::Accepted);
+        let accepted = self
+            .ledger
+            .iter()
+            .filter(|(_, (_, phase))| *phase == Phase::Accepted);
         accepted.map(|(step, (attempt, _))| (*step, *attempt)).collect()
     }
 
     pub(crate) fn start(&mut self, step: StepId, attempt: Attempt) -> Up {
-        self.ledger.insert(step, (attempt, Phase::Started { boot: self.boot }));
+        self.ledger
+            .insert(step, (attempt, Phase::Started { boot: self.boot }));
         self.units.push((step, attempt));
         if self.os.get(&step) != Some(&Os::Done) {
             self.os.insert(step, Os::Partial);
@@ -154,10 +184,15 @@ impl Agent {
     pub(crate) fn reboot(&mut self) {
         self.boot += 1;
         self.units.clear();
-        let started: Vec<_> = self.ledger.iter().map(|(step, (attempt, phase))| (*step, *attempt, *phase)).collect();
+        let started: Vec<_> = self
+            .ledger
+            .iter()
+            .map(|(step, (attempt, phase))| (*step, *attempt, *phase))
+            .collect();
         for (step, attempt, phase) in started {
             if matches!(phase, Phase::Started { boot } if boot != self.boot) {
-                self.ledger.insert(step, (attempt, Phase::Finished(Outcome::Unknown)));
+                self.ledger
+                    .insert(step, (attempt, Phase::Finished(Outcome::Unknown)));
                 self.write(What::Finished(step, attempt, Outcome::Unknown));
             }
         }
@@ -168,7 +203,11 @@ impl Agent {
         self.incarnation += 1;
         self.journal.clear();
         self.last_seq = Seq(0);
-        self.ledger = self.units.iter().map(|(s, attempt)| (*s, (*attempt, Phase::Started { boot: self.boot }))).collect();
+        self.ledger = self
+            .units
+            .iter()
+            .map(|(s, attempt)| (*s, (*attempt, Phase::Started { boot: self.boot })))
+            .collect();
         self.write(What::StoreLost);
     }
 }
@@ -176,20 +215,25 @@ impl Agent {
 impl Entry {
     pub(crate) fn event(&self) -> NodeEvent {
         let kind = match &self.what {
-            What::Accepted(step, attempt) => NodeEventKind::StepAccepted { step: *step, attempt: *attempt },
-            What::Started(step, attempt) => {
-                NodeEventKind::StepStarted { step: *step, attempt: *attempt, unit: "unit".into() }
-            }
-            What::Finished(step, attempt, outcome) => {
-                NodeEventKind::StepFinished { step: *step, attempt: *attempt, outcome: outcome.model() }
-            }
+            What::Started(step, attempt) => NodeEventKind::StepStarted {
+                step: *step,
+                attempt: *attempt,
+                unit: "unit".into(),
+            },
+            What::Finished(step, attempt, outcome) => NodeEventKind::StepFinished {
+                step: *step,
+                attempt: *attempt,
+                outcome: outcome.model(),
+            },
             What::StaleEpoch(step, attempt) => NodeEventKind::StepRefused {
                 step: *step,
                 attempt: *attempt,
                 code: "DY-0520".into(),
                 reason: "an older coordinator".into(),
             },
-            What::StoreLost => NodeEventKind::StoreLost { reason: "damaged".into() },
+            What::StoreLost => NodeEventKind::StoreLost {
+                reason: "damaged".into(),
+            },
         };
         NodeEvent {
             incarnation: crate::fixtures::incarnation(self.incarnation),
@@ -206,10 +250,14 @@ impl Outcome {
     fn model(self) -> StepOutcome {
         match self {
             Outcome::Succeeded => StepOutcome::Succeeded { run_ms: 1, cpu_ms: 1 },
-            Outcome::Failed => {
-                StepOutcome::Failed { code: "DY-0501".into(), message: "failed".into(), output: String::new() }
-            }
-            Outcome::Unknown => StepOutcome::Unknown { reason: "the node was rebooted".into() },
+            Outcome::Failed => StepOutcome::Failed {
+                code: "DY-0501".into(),
+                message: "failed".into(),
+                output: String::new(),
+            },
+            Outcome::Unknown => StepOutcome::Unknown {
+                reason: "the node was rebooted".into(),
+            },
         }
     }
 }

@@ -34,11 +34,20 @@ pub(crate) struct Coordinator {
 
 impl Coordinator {
     pub(crate) fn decide(&mut self, event: Event) -> Vec<Effect> {
-        let now = if matches!(event, Event::Tick { .. }) { LATER } else { NOW };
+        let now = if matches!(event, Event::Tick { .. }) {
+            LATER
+        } else {
+            NOW
+        };
         let decision = step(&self.state, event, now);
         for record in &decision.records {
-            self.state.apply(self.state.revision.next(), record, NOW).expect("the machine decides on legal records");
-            self.log = Some(Arc::new(Log { record: record.clone(), before: self.log.take() }));
+            self.state
+                .apply(self.state.revision.next(), record, NOW)
+                .expect("the machine decides on legal records");
+            self.log = Some(Arc::new(Log {
+                record: record.clone(),
+                before: self.log.take(),
+            }));
         }
         self.fresh = decision.records;
         decision.effects
@@ -54,14 +63,24 @@ impl Coordinator {
         }
         records.reverse();
         let number = |i: usize| Revision(u64::try_from(i).expect("small") + 1);
-        records.into_iter().enumerate().map(|(i, record)| Line { revision: number(i), time: NOW, record }).collect()
+        records
+            .into_iter()
+            .enumerate()
+            .map(|(i, record)| Line {
+                revision: number(i),
+                time: NOW,
+                record,
+            })
+            .collect()
     }
 
     /// The state as a restart would find it.
     pub(crate) fn replayed(&self) -> State {
         let mut state = State::default();
         for line in self.lines() {
-            state.apply(line.revision, &line.record, line.time).expect("a log that was written can be read");
+            state
+                .apply(line.revision, &line.record, line.time)
+                .expect("a log that was written can be read");
         }
         if let Some(plan) = self.state.plan() {
             state.offer_plan(Arc::clone(plan));
@@ -71,9 +90,25 @@ impl Coordinator {
 
     pub(crate) fn hash_into(&self, hash: &mut impl Hasher) {
         let state = &self.state;
-        (state.epoch, &state.run, &state.steps, &state.claims, &state.served).hash(hash);
+        (
+            state.epoch,
+            &state.run,
+            &state.steps,
+            &state.claims,
+            &state.served,
+        )
+            .hash(hash);
         for (name, node) in &state.nodes {
-            (name, node.session, node.reconciled, node.link, node.boot, node.incarnation, node.cursor).hash(hash);
+            (
+                name,
+                node.session,
+                node.reconciled,
+                node.link,
+                node.boot,
+                node.incarnation,
+                node.cursor,
+            )
+                .hash(hash);
         }
     }
 }
@@ -92,7 +127,10 @@ impl World {
                     self.violate(format!("{} runs twice at once on the host", step.name));
                 }
                 if self.begun.contains(&(step.id, attempt)) {
-                    self.violate(format!("{} attempt {attempt} is run twice on the host", step.name));
+                    self.violate(format!(
+                        "{} attempt {attempt} is run twice on the host",
+                        step.name
+                    ));
                 }
                 self.begun.push((step.id, attempt));
                 self.begun.sort_unstable();
@@ -111,8 +149,17 @@ impl World {
             }
             Effect::Cancel { .. } | Effect::CancelHost { .. } => return,
         };
-        let session = self.coordinator.state.nodes.get(&node).and_then(|known| known.session);
-        if let Some(connection) = self.connections.get_mut(&node).filter(|c| Some(c.session) == session) {
+        let session = self
+            .coordinator
+            .state
+            .nodes
+            .get(&node)
+            .and_then(|known| known.session);
+        if let Some(connection) = self
+            .connections
+            .get_mut(&node)
+            .filter(|c| Some(c.session) == session)
+        {
             connection.down.push_back(message);
         }
     }
@@ -120,15 +167,22 @@ impl World {
     /// What a record says must be so.
     pub(crate) fn check_records(&mut self) {
         for record in self.coordinator.fresh.clone() {
-            let Record::StepSucceeded { step, .. } = record else { continue };
-            let Some(planned) = self.plan.step(step) else { continue };
+            let Record::StepSucceeded { step, .. } = record else {
+                continue;
+            };
+            let Some(planned) = self.plan.step(step) else {
+                continue;
+            };
             let os = match planned.target.node() {
                 Some(node) => self.agents.get(node).and_then(|agent| agent.os.get(&step)),
                 None if planned.is_wait() => continue,
                 None => self.host_os.get(&step),
             };
             if os != Some(&Os::Done) {
-                self.violate(format!("{} is recorded as done and is {os:?}", planned.name.clone()));
+                self.violate(format!(
+                    "{} is recorded as done and is {os:?}",
+                    planned.name.clone()
+                ));
             }
         }
     }
@@ -144,7 +198,8 @@ impl World {
         }
         self.unnoticed.clear();
         for (step, _) in std::mem::take(&mut self.host_runs) {
-            self.host_os.insert(step, if host_work_was_done { Os::Done } else { Os::Partial });
+            self.host_os
+                .insert(step, if host_work_was_done { Os::Done } else { Os::Partial });
         }
         self.host_probes.clear();
         self.coordinator.state = replayed;
@@ -153,7 +208,10 @@ impl World {
     }
 
     fn keep_stale(&mut self, node: &model::ids::NodeName, connection: &Connection) {
-        let order = connection.down.iter().find(|message| matches!(message, Down::Run(..)));
+        let order = connection
+            .down
+            .iter()
+            .find(|message| matches!(message, Down::Run(..)));
         if let Some(order) = order {
             self.stale = Some((node.clone(), order.clone()));
         }

@@ -1,0 +1,100 @@
+//! Which events go out next: a window over the journal, moved by acknowledgements and rewinds. Pure.
+
+use crate::journal::Position;
+use model::ids::Seq;
+
+/// Most events under way.
+const WINDOW: u64 = 256;
+/// Most bytes of event bodies in one message; the coordinator takes 64 KiB.
+pub(super) const BATCH_BYTES: usize = 40 << 10;
+/// Most events in one message.
+pub(super) const BATCH_EVENTS: usize = 64;
+
+/// How far this session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Outbox {
+    sent: Seq,
+    acked: Seq,
+}
+
+/// What the coordinator's expectation means.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Expectation {
+    /// Sending goes on from there.
+    Fits,
+    /// The numbers from `from` to `to` were acknowledged to somebody and are gone here.
+    Gone {
+        /// First.
+        from: Seq,
+        /// Last.
+        to: Seq,
+    },
+    /// It has seen numbers that this journal never gave, or gave and lost.
+    Ahead,
+}
+
+impl Outbox {
+    /// Starts where the coordinator wants.
+    pub(super) fn expect(expected: Seq, position: Position) -> (Self, Expectation) {
+        let before = |seq: Seq| Seq(seq.0.saturating_sub(1));
+        let kept = before(position.first_unacked);
+        let wanted = before(expected);
+        if wanted > position.last {
+            return (Self { sent: position.last, acked: position.last }, Expectation::Ahead);
+        }
+        if wanted < kept {
+            return (Self { sent: kept, acked: wanted }, Expectation::Gone { from: wanted.next(), to: kept });
+        }
+        (Self { sent: wanted, acked: wanted }, Expectation::Fits)
+    }
+
+    /// The number to read from, when something may be sent.
+    pub(super) fn next(&self, last: Seq) -> Option<Seq> {
+        let under_way = self.sent.0.saturating_sub(self.acked.0);
+        (self.sent < last && under_way < WINDOW).then(|| self.sent.next())
+    }
+
+    /// Sent up to here.
+    pub(super) fn sent(&mut self, upto: Seq) {
+        self.sent = self.sent.max(upto);
+    }
+
+    /// Durable there up to here.
+    pub(super) fn acked(&mut self, upto: Seq) {
+        self.acked = self.acked.max(upto.min(self.sent));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::ids::Incarnation;
+
+    fn position(first_unacked: u64, last: u64) -> Position {
+        Position { incarnation: Incarnation([0; 16]), first_unacked: Seq(first_unacked), last: Seq(last) }
+    }
+
+    #[test]
+    fn every_expectation() {
+        let ask = |expected, first, last| Outbox::expect(Seq(expected), position(first, last)).1;
+        assert_eq!(ask(1, 1, 0), Expectation::Fits);
+        assert_eq!(ask(4, 4, 9), Expectation::Fits);
+        assert_eq!(ask(7, 4, 9), Expectation::Fits);
+        assert_eq!(ask(10, 4, 9), Expectation::Fits);
+        assert_eq!(ask(11, 4, 9), Expectation::Ahead);
+        assert_eq!(ask(1, 4, 9), Expectation::Gone { from: Seq(1), to: Seq(3) });
+    }
+
+    #[test]
+    fn the_window_closes_and_acknowledgements_open_it() {
+        let (mut outbox, _) = Outbox::expect(Seq(1), position(1, 1000));
+        assert_eq!(outbox.next(Seq(1000)), Some(Seq(1)));
+        outbox.sent(Seq(WINDOW));
+        assert_eq!(outbox.next(Seq(1000)), None);
+        outbox.acked(Seq(10));
+        assert_eq!(outbox.next(Seq(1000)), Some(Seq(WINDOW + 1)));
+        assert_eq!(outbox.next(Seq(WINDOW)), None, "nothing left to send");
+        outbox.acked(Seq(9999));
+        assert_eq!(outbox.next(Seq(1000)), Some(Seq(WINDOW + 1)), "an impossible acknowledgement is cut");
+    }
+}

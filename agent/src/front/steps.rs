@@ -1,0 +1,216 @@
+//! The steps this node was ordered to do: accepted, dispatched to the root helper, reported. One task per attempt.
+//!
+//! Every transition is in the journal before its visible effect, so a restart finds each step where it was left and goes
+//! on from there ([`Steps::recover`]).
+
+use super::attempt::Attempt;
+use super::context::{Context, Failure};
+use super::ledger::{self, Verdict};
+use crate::codes;
+use crate::exec::protocol::{Push, Request};
+use crate::failpoint::{Arrow, reach};
+use crate::journal::{Batch, REMEMBERED_STEPS, StepPhase, StepRecord};
+use crate::step::StepResult;
+use model::event::NodeEventKind;
+use model::ids::{Epoch, StepId};
+use model::step::{Lane, StepOrder};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{mpsc, watch};
+
+/// All steps of this node.
+#[derive(Debug, Clone)]
+pub(super) struct Steps {
+    pub(super) context: Context,
+    state: Arc<Mutex<State>>,
+    lanes: Arc<HashMap<Lane, tokio::sync::Mutex<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    epoch: Epoch,
+    records: HashMap<StepId, StepRecord>,
+    active: HashMap<StepId, Active>,
+}
+
+/// The ends of a running attempt's task that others hold.
+#[derive(Debug)]
+struct Active {
+    results: mpsc::UnboundedSender<StepResult>,
+    cancel: watch::Sender<bool>,
+}
+
+impl Steps {
+    /// Takes up what the journal knows, and goes on with what is not reported.
+    pub(super) fn recover(context: Context, records: Vec<StepRecord>, epoch: Epoch) -> Self {
+        let lanes = [Lane::Kubeadm, Lane::Images, Lane::Faults].map(|lane| (lane, tokio::sync::Mutex::new(())));
+        let mut open: Vec<StepRecord> =
+            records.iter().filter(|r| !matches!(r.phase, StepPhase::Reported { .. })).cloned().collect();
+        // What runs takes its lane before what waits for one; among those, the older first.
+        open.sort_by_key(|r| (r.phase == StepPhase::Accepted, r.at));
+        let records = records.into_iter().map(|r| (r.step(), r)).collect();
+        let state = State { epoch, records, active: HashMap::new() };
+        let steps = Self { context, state: Arc::new(Mutex::new(state)), lanes: Arc::new(HashMap::from(lanes)) };
+        for record in open {
+            steps.drive(record);
+        }
+        steps
+    }
+
+    /// The highest epoch obeyed.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.state().epoch
+    }
+
+    /// The latest attempt of each step.
+    pub(super) fn records(&self) -> Vec<StepRecord> {
+        self.state().records.values().cloned().collect()
+    }
+
+    /// Obeys a higher epoch from now on; `false` for a lower one.
+    pub(super) async fn obey(&self, epoch: Epoch) -> Result<bool, Failure> {
+        let known = self.epoch();
+        if epoch > known {
+            self.context.append(Batch { epoch: Some(epoch), ..Batch::default() }).await?;
+            self.state().epoch = epoch;
+        }
+        Ok(epoch >= known)
+    }
+
+    /// Takes an order.
+    pub(super) async fn order(&self, epoch: Epoch, order: StepOrder) -> Result<(), Failure> {
+        let verdict = {
+            let state = self.state();
+            let known = state.records.get(&order.step);
+            ledger::judge(known, &order, epoch, state.epoch, &self.context.lab, &self.context.node)
+        };
+        let (step, attempt) = (order.step, order.attempt);
+        if !matches!(&verdict, Verdict::Refuse(..)) {
+            self.obey(epoch).await?;
+        }
+        match verdict {
+            Verdict::Ignore => Ok(()),
+            Verdict::Repeat(outcome) => self.context.tell(NodeEventKind::StepFinished { step, attempt, outcome }).await,
+            Verdict::Refuse(code, reason) => self.refuse(&order, code, reason).await,
+            Verdict::Accept => {
+                let record = StepRecord { order, phase: StepPhase::Accepted, at: crate::clock::now() };
+                let event = self.context.draft(NodeEventKind::StepAccepted { step, attempt });
+                let batch = Batch { events: vec![event], steps: vec![record.clone()], ..Batch::default() };
+                match self.context.append(batch).await {
+                    Err(Failure::Full) => {
+                        let reason = "the node's disk or buffer is full".to_owned();
+                        self.refuse(&record.order, codes::FULL, reason).await
+                    }
+                    Err(other) => Err(other),
+                    Ok(()) => {
+                        reach(Arrow::Accepted);
+                        self.state().records.insert(step, record.clone());
+                        self.drive(record);
+                        Ok(())
+                    }
+                }
+            }
+        }
+    }
+
+    async fn refuse(&self, order: &StepOrder, code: &str, reason: String) -> Result<(), Failure> {
+        let (step, attempt) = (order.step, order.attempt);
+        tracing::warn!(step = %step.short(), %attempt, code, reason, "order refused");
+        match self.context.tell(NodeEventKind::StepRefused { step, attempt, code: code.into(), reason }).await {
+            // Nothing can be written: the coordinator hears of the full disk by the condition.
+            Err(Failure::Full) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Ends an attempt, whether it runs or still waits.
+    pub(super) async fn cancel(&self, epoch: Epoch, step: StepId, attempt: model::ids::Attempt) -> Result<(), Failure> {
+        if !self.obey(epoch).await? {
+            return Ok(());
+        }
+        let running = {
+            let state = self.state();
+            let same = state.records.get(&step).is_some_and(|r| r.attempt() == attempt);
+            let active = state.active.get(&step).filter(|_| same);
+            active.map(|active| active.cancel.send_replace(true)).is_some()
+        };
+        if running {
+            self.context.helper.ask_until(&Request::Cancel { step, attempt }).await;
+        }
+        Ok(())
+    }
+
+    /// The helper noticed something.
+    pub(super) async fn pushed(&self, push: Push) -> Result<(), Failure> {
+        match push {
+            Push::Finished { result } => {
+                if let Some(active) = self.state().active.get(&result.step) {
+                    // The attempt's task may just have ended by its own look.
+                    let _ = active.results.send(result);
+                }
+                Ok(())
+            }
+            Push::Progress { step, attempt, message } => {
+                match self.context.tell(NodeEventKind::StepProgress { step, attempt, message }).await {
+                    Err(Failure::Full) => Ok(()),
+                    other => other,
+                }
+            }
+        }
+    }
+
+    /// Starts the task of an attempt.
+    fn drive(&self, record: StepRecord) {
+        let step = record.step();
+        let (results, ended) = mpsc::unbounded_channel();
+        let (cancel, cancelled) = watch::channel(false);
+        self.state().active.insert(step, Active { results, cancel });
+        let steps = self.clone();
+        tokio::spawn(async move {
+            let mut attempt = Attempt { steps: steps.clone(), record, ended, cancelled };
+            if let Err(failure) = attempt.run().await {
+                steps.context.fail(failure);
+            }
+        });
+    }
+
+    /// The lane's turn; in the order in which it was asked for.
+    pub(super) async fn turn(&self, lane: Lane) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        match self.lanes.get(&lane) {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        }
+    }
+
+    /// Writes a record with an event, and forgets the oldest reported ones beyond the limit.
+    pub(super) async fn write(&self, record: &StepRecord, event: Option<NodeEventKind>) -> Result<(), Failure> {
+        let reported = matches!(record.phase, StepPhase::Reported { .. });
+        let forget = if reported { self.surplus() } else { Vec::new() };
+        let events = event.map(|kind| self.context.draft(kind)).into_iter().collect();
+        let batch = Batch { events, steps: vec![record.clone()], forget: forget.clone(), epoch: None };
+        self.context.append(batch).await?;
+        let mut state = self.state();
+        state.records.insert(record.step(), record.clone());
+        state.records.retain(|step, _| !forget.contains(step));
+        if reported {
+            state.active.remove(&record.step());
+        }
+        Ok(())
+    }
+
+    fn surplus(&self) -> Vec<StepId> {
+        let state = self.state();
+        let surplus = state.records.len().saturating_sub(REMEMBERED_STEPS);
+        if surplus == 0 {
+            return Vec::new();
+        }
+        let done = |r: &&StepRecord| matches!(r.phase, StepPhase::Reported { .. });
+        let mut ended: Vec<_> = state.records.values().filter(done).map(|r| (r.at, r.step())).collect();
+        ended.sort_unstable();
+        ended.into_iter().take(surplus).map(|(_, step)| step).collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

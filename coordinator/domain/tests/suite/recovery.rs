@@ -1,0 +1,253 @@
+//! Tables over crashes, reboots and silence: what was known before, what is looked at, what may be made anew.
+
+use crate::fixtures::{node, small_plan};
+use crate::sim::Sim;
+use crate::steps::{INSTALL, JOIN, MANIFESTS, WAIT, begun, outcome, served};
+use domain::effect::Effect;
+use domain::event::{AgentPhase, AgentStep, Event};
+use domain::record::{Record, RunOutcome};
+use domain::state::StepPhase;
+use model::event::NodeEventKind;
+use model::ids::{Attempt, Epoch};
+use model::step::{ProbeResult, StepOutcome};
+
+#[test]
+fn a_running_step_that_the_agent_forgot_is_probed_not_assumed() {
+    let mut sim = begun();
+    let step = sim.id(MANIFESTS);
+    let _ = sim.tell(
+        "mgmt-cp",
+        NodeEventKind::StepStarted {
+            step,
+            attempt: Attempt(1),
+            unit: "u".into(),
+        },
+    );
+    sim.lose_store("mgmt-cp");
+    sim.take();
+    sim.connect("mgmt-cp");
+    assert!(
+        sim.take()
+            .iter()
+            .any(|e| matches!(e, Effect::Probe { order, .. } if order.step == step))
+    );
+    sim.probe("mgmt-cp", step, ProbeResult::Done);
+    assert!(matches!(
+        sim.phase(MANIFESTS),
+        Some(StepPhase::Succeeded { run_ms: 0, .. })
+    ));
+    assert_eq!(
+        sim.records(|r| matches!(r, Record::Gap { to: None, .. })),
+        1,
+        "the lost stream is declared"
+    );
+    sim.check();
+}
+
+#[test]
+fn a_reboot_inside_init_before_serving_recovers_by_itself() {
+    let mut sim = begun();
+    sim.succeed("mgmt-cp");
+    let (manifests, wait) = (sim.id(MANIFESTS), sim.id(WAIT));
+    sim.reboot("mgmt-cp");
+    let listed = |step, phase| AgentStep {
+        step,
+        attempt: Attempt(1),
+        phase,
+    };
+    sim.connect_with(
+        "mgmt-cp",
+        vec![
+            listed(manifests, AgentPhase::Finished),
+            listed(wait, AgentPhase::Finished),
+        ],
+    );
+    sim.finish(
+        "mgmt-cp",
+        StepOutcome::Unknown {
+            reason: "the node was rebooted".into(),
+        },
+    );
+    // What was done before the boot is looked at again, and the lost half is made anew.
+    sim.probe(
+        "mgmt-cp",
+        manifests,
+        ProbeResult::Partial {
+            detail: "an empty file".into(),
+        },
+    );
+    sim.probe("mgmt-cp", wait, ProbeResult::NotStarted);
+    assert_eq!(sim.running("mgmt-cp"), Some((manifests, Attempt(2))));
+    sim.succeed("mgmt-cp");
+    assert_eq!(sim.running("mgmt-cp"), Some((wait, Attempt(2))));
+    sim.check();
+}
+
+#[test]
+fn after_serving_nothing_is_made_anew() {
+    let mut sim = served();
+    let wait = sim.id(WAIT);
+    sim.reboot("mgmt-cp");
+    sim.connect("mgmt-cp");
+    let manifests = sim.phase(MANIFESTS);
+    assert!(
+        matches!(manifests, Some(StepPhase::Succeeded { .. })),
+        "not even looked at: {manifests:?}"
+    );
+    for _ in 0..6 {
+        sim.probe(
+            "mgmt-cp",
+            wait,
+            ProbeResult::Broken {
+                detail: "etcd is empty".into(),
+            },
+        );
+        sim.pass(30_000);
+    }
+    let Some(StepPhase::NeedsDecision { reason }) = sim.phase(WAIT) else {
+        panic!("{:?}", sim.phase(WAIT))
+    };
+    assert!(reason.contains("etcd is empty"), "{reason}");
+    assert_eq!(
+        sim.records(|r| matches!(
+            r,
+            Record::StepIntended {
+                attempt: Attempt(2),
+                ..
+            }
+        )),
+        0
+    );
+    sim.check();
+}
+
+#[test]
+fn after_serving_a_slow_api_server_is_waited_for() {
+    let mut sim = served();
+    let wait = sim.id(WAIT);
+    sim.reboot("mgmt-cp");
+    sim.connect("mgmt-cp");
+    sim.probe(
+        "mgmt-cp",
+        wait,
+        ProbeResult::Broken {
+            detail: "nothing listens yet".into(),
+        },
+    );
+    sim.pass(30_000);
+    sim.probe("mgmt-cp", wait, ProbeResult::Done);
+    assert!(matches!(sim.phase(WAIT), Some(StepPhase::Succeeded { .. })));
+    sim.check();
+}
+
+#[test]
+fn a_coordinator_restart_probes_host_steps_and_leaves_units_alone() {
+    let mut sim = served();
+    let join = sim.id(JOIN);
+    sim.take();
+    let _ = sim.event(Event::Started { epoch: Epoch(2) });
+    let install = sim.id(INSTALL);
+    assert!(matches!(&sim.take()[..], [Effect::ProbeHost { step, .. }] if step.id == install));
+    sim.connect_with(
+        "mgmt-worker",
+        vec![AgentStep {
+            step: join,
+            attempt: Attempt(1),
+            phase: AgentPhase::Accepted,
+        }],
+    );
+    assert!(!sim.take().iter().any(|e| matches!(e, Effect::Dispatch { .. })));
+    let result = ProbeResult::NotStarted;
+    let _ = sim.event(Event::HostProbeAnswered {
+        step: install,
+        attempt: Attempt(1),
+        result,
+    });
+    assert!(matches!(
+        &sim.take()[..],
+        [Effect::RunHost {
+            attempt: Attempt(2),
+            ..
+        }]
+    ));
+    sim.check();
+}
+
+#[test]
+fn a_silent_agent_is_suspect_then_lost_and_gets_no_order() {
+    let mut sim = begun();
+    sim.silence(16_000);
+    assert!(!sim.state.may_order(&node("mgmt-cp")));
+    sim.take();
+    sim.succeed("mgmt-cp");
+    assert!(sim.phase(WAIT).is_none(), "nothing new is sent to a suspect node");
+    sim.pass(100);
+    assert_eq!(sim.phase(WAIT), Some(StepPhase::Dispatched), "heard again");
+    sim.silence(16_000);
+    sim.silence(31_000);
+    assert!(
+        sim.effects
+            .iter()
+            .any(|e| matches!(e, Effect::CloseSession { .. }))
+    );
+    assert_eq!(
+        sim.phase(WAIT),
+        Some(StepPhase::Dispatched),
+        "silence moves nothing elsewhere"
+    );
+    sim.check();
+}
+
+#[test]
+fn a_node_that_never_comes_back_ends_the_waiting_not_the_truth() {
+    let mut sim = begun();
+    sim.disconnect("mgmt-cp");
+    for _ in 0..12 {
+        sim.silence(31_000);
+    }
+    assert_eq!(outcome(&sim), Some(RunOutcome::NeedsDecision));
+    let step = sim.id(MANIFESTS);
+    sim.connect_with(
+        "mgmt-cp",
+        vec![AgentStep {
+            step,
+            attempt: Attempt(1),
+            phase: AgentPhase::Finished,
+        }],
+    );
+    let outcome = StepOutcome::Succeeded { run_ms: 1, cpu_ms: 1 };
+    let _ = sim.tell(
+        "mgmt-cp",
+        NodeEventKind::StepFinished {
+            step,
+            attempt: Attempt(1),
+            outcome,
+        },
+    );
+    assert!(
+        matches!(sim.phase(MANIFESTS), Some(StepPhase::Succeeded { .. })),
+        "a late outcome still counts"
+    );
+    sim.check();
+}
+
+#[test]
+fn steps_that_the_log_does_not_know_are_adopted_by_probe() {
+    let mut sim = Sim::new(small_plan());
+    let _ = sim.up(1, true);
+    let (manifests, wait) = (sim.id(MANIFESTS), sim.id(WAIT));
+    let listed = |step| AgentStep {
+        step,
+        attempt: Attempt(3),
+        phase: AgentPhase::Finished,
+    };
+    sim.connect_with("mgmt-cp", vec![listed(manifests), listed(wait)]);
+    sim.probe("mgmt-cp", manifests, ProbeResult::Done);
+    assert!(matches!(sim.phase(MANIFESTS), Some(StepPhase::Succeeded { .. })));
+    sim.probe("mgmt-cp", wait, ProbeResult::NotStarted);
+    assert!(
+        matches!(sim.phase(WAIT), Some(StepPhase::NeedsDecision { .. })),
+        "no init without a person"
+    );
+    sim.check();
+}
