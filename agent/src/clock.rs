@@ -8,7 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Wall time.
 pub fn now() -> Moment {
-    let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros());
+    let micros = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_micros());
     Moment(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
@@ -47,8 +49,12 @@ pub fn boot_id(file: &Path) -> std::io::Result<BootId> {
 pub fn own_rss() -> u64 {
     // The second field, in pages.
     let pages = std::fs::read_to_string("/proc/self/statm").ok();
-    let pages = pages.and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok()).unwrap_or(0);
-    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
+    let pages = pages
+        .and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok())
+        .unwrap_or(0);
+    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)
+        .ok()
+        .flatten();
     pages.saturating_mul(size.and_then(|s| u64::try_from(s).ok()).unwrap_or(4096))
 }
 

@@ -62,7 +62,10 @@ where
     I: IntoIterator<Item = S>,
     S: AsRef<std::ffi::OsStr>,
 {
-    let start = |source| CommandError::Start { program: program.to_owned(), source };
+    let start = |source| CommandError::Start {
+        program: program.to_owned(),
+        source,
+    };
     let began = Instant::now();
     let mut child = Command::new(program)
         .args(args)
@@ -81,10 +84,18 @@ where
     let stderr = redact::clean(&reader.join().unwrap_or_default());
     let status = child.wait().map_err(start)?;
     if status.success() {
-        return Ok(Output { stdout, stderr, took: began.elapsed() });
+        return Ok(Output {
+            stdout,
+            stderr,
+            took: began.elapsed(),
+        });
     }
     let output = format!("{}{stderr}", redact::clean(&stdout));
-    Err(CommandError::Failed { program: program.to_owned(), status, output })
+    Err(CommandError::Failed {
+        program: program.to_owned(),
+        status,
+        output,
+    })
 }
 
 fn read_capped(mut stream: impl Read) -> String {
@@ -127,7 +138,10 @@ mod tests {
         let script = "echo '  [ERROR Port-6443]: Port 6443 is in use' >&2; echo more >&2; exit 2";
         let error = run(Path::new("/bin/sh"), ["-c", script]).expect_err("fails");
         let text = error.to_string();
-        assert!(text.contains("sh: exit status: 2") && text.contains("[ERROR Port-6443]"), "{text}");
+        assert!(
+            text.contains("sh: exit status: 2") && text.contains("[ERROR Port-6443]"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -140,6 +154,9 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_told() {
-        assert!(matches!(run(Path::new("/nonexistent"), ["x"]), Err(CommandError::Start { .. })));
+        assert!(matches!(
+            run(Path::new("/nonexistent"), ["x"]),
+            Err(CommandError::Start { .. })
+        ));
     }
 }

@@ -12,7 +12,11 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     // The leading dot keeps watchers of the folder from taking the unfinished file for a result.
     let aside = folder.join(format!(".{name}.{}", std::process::id()));
     let _ = fs::remove_file(&aside);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&aside)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&aside)?;
     // The services run with a umask that takes what others may read away; here the mode is meant as it stands.
     file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(content)?;
@@ -23,7 +27,11 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 
 /// Writes a new file for root only that must not survive a reboot, so nothing is synced. Fails when it exists.
 pub fn create_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(content)
 }
 

@@ -25,7 +25,9 @@ pub enum Arrow {
 /// is removed first, so that the next life passes.
 #[cfg(feature = "failpoints")]
 pub fn reach(arrow: Arrow) {
-    let Ok(path) = std::env::var("DRILLYARD_FAILPOINT") else { return };
+    let Ok(path) = std::env::var("DRILLYARD_FAILPOINT") else {
+        return;
+    };
     if std::fs::read_to_string(&path).is_ok_and(|name| name.trim() == format!("{arrow:?}")) {
         let _ = std::fs::remove_file(path);
         std::process::abort();

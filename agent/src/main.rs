@@ -34,11 +34,15 @@ fn main() -> ExitCode {
         ["install", "--seed", seed] => install::run(&paths, Path::new(seed)).map_err(boxed),
         ["front"] => front::run(paths).map_err(boxed),
         ["exec"] => exec::run(paths).map_err(boxed),
-        ["step", file] => step::run_file(&paths, Path::new(file)).map_err(boxed).and_then(|result| match result.outcome {
-            model::step::StepOutcome::Succeeded { .. } => Ok(()),
-            other => Err(format!("{other:?}").into()),
-        }),
-        ["probe", file] => step::probe_file(&paths, Path::new(file)).map(|result| println!("{result:?}")).map_err(boxed),
+        ["step", file] => step::run_file(&paths, Path::new(file))
+            .map_err(boxed)
+            .and_then(|result| match result.outcome {
+                model::step::StepOutcome::Succeeded { .. } => Ok(()),
+                other => Err(format!("{other:?}").into()),
+            }),
+        ["probe", file] => step::probe_file(&paths, Path::new(file))
+            .map(|result| println!("{result:?}"))
+            .map_err(boxed),
         ["ended", id, attempt] => ended(&paths, id, attempt),
         _ => {
             eprintln!("{USAGE}");

@@ -14,7 +14,9 @@ pub fn alive() {
 }
 
 fn send(state: &str) {
-    let Ok(name) = std::env::var("NOTIFY_SOCKET") else { return };
+    let Ok(name) = std::env::var("NOTIFY_SOCKET") else {
+        return;
+    };
     let address = match name.strip_prefix('@') {
         Some(name) => SocketAddr::from_abstract_name(name),
         None => SocketAddr::from_pathname(&name),

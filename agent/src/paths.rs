@@ -100,6 +100,9 @@ mod tests {
 
     #[test]
     fn another_root_moves_everything() {
-        assert_eq!(Paths::below("/t").results(), PathBuf::from("/t/var/lib/drillyard/exec/results"));
+        assert_eq!(
+            Paths::below("/t").results(),
+            PathBuf::from("/t/var/lib/drillyard/exec/results")
+        );
     }
 }

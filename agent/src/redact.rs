@@ -83,7 +83,8 @@ fn is_secret(word: &str) -> bool {
 
 fn is_bootstrap_token(word: &str) -> bool {
     let lower = |s: &str| s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    word.split_once('.').is_some_and(|(id, secret)| id.len() == 6 && secret.len() == 16 && lower(id) && lower(secret))
+    word.split_once('.')
+        .is_some_and(|(id, secret)| id.len() == 6 && secret.len() == 16 && lower(id) && lower(secret))
 }
 
 fn is_key(word: &str) -> bool {
@@ -92,7 +93,10 @@ fn is_key(word: &str) -> bool {
 
 fn is_long_base64(word: &str) -> bool {
     // Paths are long and made of the same letters; no path of ours has 80 characters without a dot or a hyphen.
-    word.len() >= 80 && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
+    word.len() >= 80
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
 }
 
 #[cfg(test)]
@@ -110,7 +114,10 @@ mod tests {
         for secret in ["0123456789abcdef", &key, "AAAA", &blob] {
             assert!(!clean.contains(secret), "{secret} left in {clean}");
         }
-        assert!(clean.contains("[ERROR Port-6443]: Port 6443 is in use"), "{clean}");
+        assert!(
+            clean.contains("[ERROR Port-6443]: Port 6443 is in use"),
+            "{clean}"
+        );
         assert!(clean.contains("join --token=[redacted] ok"), "{clean}");
     }
 

@@ -35,9 +35,13 @@ impl TryFrom<String> for Endpoint {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let address = text.strip_prefix("https://").map(|rest| rest.trim_end_matches('/'));
+        let address = text
+            .strip_prefix("https://")
+            .map(|rest| rest.trim_end_matches('/'));
         let address = address.and_then(|rest| rest.parse().ok());
-        address.map(Endpoint).ok_or_else(|| format!("{text:?} is not https://ADDRESS:PORT"))
+        address
+            .map(Endpoint)
+            .ok_or_else(|| format!("{text:?} is not https://ADDRESS:PORT"))
     }
 }
 
@@ -62,7 +66,11 @@ mod tests {
 
     #[test]
     fn other_addresses_are_refused() {
-        for bad in ["http://192.168.64.1:7443", "https://host:7443", "https://192.168.64.1"] {
+        for bad in [
+            "http://192.168.64.1:7443",
+            "https://host:7443",
+            "https://192.168.64.1",
+        ] {
             assert!(Endpoint::try_from(bad.to_owned()).is_err(), "{bad}");
         }
     }

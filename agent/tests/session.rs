@@ -1,5 +1,7 @@
 //! The front over real TLS and a real socket, against a scripted coordinator and a helper that starts nothing.
 
+#![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
+
 mod support;
 
 use agent::paths::Paths;
@@ -42,13 +44,22 @@ impl Bench {
             r#"{{"lab":"{LAB}","cluster":"app1","node":"{NODE}","role":"control_plane","enrol_url":"https://{enrol}",
                 "agent_url":"https://{agent}","server_name":"{SERVER_NAME}"}}"#
         );
-        for (name, content) in [("agent.json", seed.as_str()), ("ca.pem", &coordinator.authority.pem()), ("token", token)] {
+        for (name, content) in [
+            ("agent.json", seed.as_str()),
+            ("ca.pem", &coordinator.authority.pem()),
+            ("token", token),
+        ] {
             let path = front.join(name);
             std::fs::write(&path, content).expect("written");
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("closed");
         }
         let helper = Helper::start(&paths);
-        let bench = Self { coordinator, helper, paths, _dir: dir };
+        let bench = Self {
+            coordinator,
+            helper,
+            paths,
+            _dir: dir,
+        };
         bench.front();
         bench
     }
@@ -63,14 +74,20 @@ impl Bench {
         let look = || {
             let state = self.coordinator.state();
             let (hellos, beats) = (state.hellos.len(), state.heartbeats);
-            if hellos >= wanted && beats > 0 { Ok(()) } else { Err(format!("{hellos} hellos, {beats} heartbeats")) }
+            if hellos >= wanted && beats > 0 {
+                Ok(())
+            } else {
+                Err(format!("{hellos} hellos, {beats} heartbeats"))
+            }
         };
         until("a session", 20, look).await;
     }
 
     async fn outcome(&self, order: &model::step::StepOrder) -> StepOutcome {
         until("an outcome", 20, || {
-            self.coordinator.outcome(order).ok_or_else(|| format!("{:?}", self.coordinator.kinds().last()))
+            self.coordinator
+                .outcome(order)
+                .ok_or_else(|| format!("{:?}", self.coordinator.kinds().last()))
         })
         .await
     }
@@ -94,15 +111,25 @@ fn params() -> model::step::ClusterParams {
 }
 
 fn bootstrap_token() -> NodeStep {
-    NodeStep::KubeadmInit { phase: InitPhase::BootstrapToken, params: params(), address: [127, 0, 0, 1].into() }
+    NodeStep::KubeadmInit {
+        phase: InitPhase::BootstrapToken,
+        params: params(),
+        address: [127, 0, 0, 1].into(),
+    }
 }
 
 #[tokio::test]
 async fn enrols_runs_a_step_and_every_number_arrives_once() {
     let bench = Bench::new().await;
     bench.sessions(1).await;
-    assert!(!bench.paths.front().join("token").exists(), "the token is still there");
-    let mode = std::fs::metadata(bench.paths.front().join("identity.pem")).expect("there").permissions().mode();
+    assert!(
+        !bench.paths.front().join("token").exists(),
+        "the token is still there"
+    );
+    let mode = std::fs::metadata(bench.paths.front().join("identity.pem"))
+        .expect("there")
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
 
     let order = bench.coordinator.run(&import(), 1);
@@ -112,8 +139,18 @@ async fn enrols_runs_a_step_and_every_number_arrives_once() {
     let state = bench.coordinator.state();
     let life = state.events[0].incarnation;
     let seqs = numbers(&state, life);
-    assert_eq!(seqs, (1..=u64::try_from(seqs.len()).expect("few")).map(Seq).collect::<Vec<_>>());
-    assert!(state.events.iter().any(|e| matches!(e.kind, NodeEventKind::Health { .. })));
+    assert_eq!(
+        seqs,
+        (1..=u64::try_from(seqs.len()).expect("few"))
+            .map(Seq)
+            .collect::<Vec<_>>()
+    );
+    assert!(
+        state
+            .events
+            .iter()
+            .any(|e| matches!(e.kind, NodeEventKind::Health { .. }))
+    );
 }
 
 #[tokio::test]
@@ -126,8 +163,22 @@ async fn the_same_order_twice_runs_once_and_is_answered_twice() {
     bench.helper.end(&order, DONE, true);
     bench.outcome(&order).await;
     bench.coordinator.run(&import(), 1);
-    let told = || bench.coordinator.kinds().iter().filter(|k| matches!(k, NodeEventKind::StepFinished { .. })).count();
-    until("told again", 20, || if told() == 2 { Ok(()) } else { Err(told().to_string()) }).await;
+    let told = || {
+        bench
+            .coordinator
+            .kinds()
+            .iter()
+            .filter(|k| matches!(k, NodeEventKind::StepFinished { .. }))
+            .count()
+    };
+    until("told again", 20, || {
+        if told() == 2 {
+            Ok(())
+        } else {
+            Err(told().to_string())
+        }
+    })
+    .await;
     assert_eq!(bench.helper.state().started.len(), 1);
 }
 
@@ -151,12 +202,25 @@ async fn a_lower_epoch_is_refused_and_a_higher_one_remembered() {
     let bench = Bench::new().await;
     bench.sessions(1).await;
     let order = bench.coordinator.order(&import(), 1);
-    bench.coordinator.send(ToAgent::RunStep(convert::run_step(&order, Epoch(7))));
+    bench
+        .coordinator
+        .send(ToAgent::RunStep(convert::run_step(&order, Epoch(7))));
     bench.started(1).await;
     let stale = bench.coordinator.order(&bootstrap_token(), 1);
-    bench.coordinator.send(ToAgent::RunStep(convert::run_step(&stale, Epoch(6))));
+    bench
+        .coordinator
+        .send(ToAgent::RunStep(convert::run_step(&stale, Epoch(6))));
     let refused = |k: &NodeEventKind| matches!(k, NodeEventKind::StepRefused { code, .. } if code == agent::codes::STALE_EPOCH);
-    until("a refusal", 20, || bench.coordinator.kinds().iter().any(refused).then_some(()).ok_or_else(String::new)).await;
+    until("a refusal", 20, || {
+        bench
+            .coordinator
+            .kinds()
+            .iter()
+            .any(refused)
+            .then_some(())
+            .ok_or_else(String::new)
+    })
+    .await;
     assert_eq!(bench.helper.state().started.len(), 1);
     bench.coordinator.state().epoch = 8;
     bench.coordinator.cut();
@@ -169,7 +233,11 @@ async fn secrets_go_their_own_way_and_never_into_the_journal() {
     let canary = "abcdef.canary0123456789";
     let bench = Bench::new().await;
     bench.sessions(1).await;
-    bench.coordinator.state().secrets.insert("join_token".into(), canary.into());
+    bench
+        .coordinator
+        .state()
+        .secrets
+        .insert("join_token".into(), canary.into());
     let order = bench.coordinator.run(&bootstrap_token(), 1);
     bench.started(1).await;
     assert_eq!(bench.helper.state().secrets, [Some(canary.to_owned())]);
@@ -177,12 +245,17 @@ async fn secrets_go_their_own_way_and_never_into_the_journal() {
     bench.outcome(&order).await;
 
     bench.helper.state().yielded = Some("canary-kubeconfig".into());
-    let mint = bench.coordinator.run(&NodeStep::MintKubeconfig { params: params() }, 1);
+    let mint = bench
+        .coordinator
+        .run(&NodeStep::MintKubeconfig { params: params() }, 1);
     bench.started(2).await;
     bench.helper.end(&mint, DONE, true);
     assert_eq!(bench.outcome(&mint).await, DONE);
     let taken = bench.coordinator.state().taken.clone();
-    assert_eq!((taken.len(), taken[0].value.as_slice()), (1, b"canary-kubeconfig".as_slice()));
+    assert_eq!(
+        (taken.len(), taken[0].value.as_slice()),
+        (1, b"canary-kubeconfig".as_slice())
+    );
     assert_eq!(bench.helper.state().forgotten, [mint.step]);
     for part in ["store/db", "checkpoint.0", "checkpoint.1"] {
         let bytes = std::fs::read(bench.paths.front().join("journal").join(part)).unwrap_or_default();
@@ -205,15 +278,26 @@ async fn states_are_listed_probes_answered_and_cancels_passed_on() {
         attempt: 1,
         body: Some(proto::v1::Step::from(&order.body)),
     }));
-    bench.coordinator.send(ToAgent::CancelStep(CancelStep { epoch, step_id, attempt: 1 }));
+    bench.coordinator.send(ToAgent::CancelStep(CancelStep {
+        epoch,
+        step_id,
+        attempt: 1,
+    }));
     until("answers", 20, || {
         let state = bench.coordinator.state();
-        let listed = state.states.iter().flat_map(|s| &s.states).any(|s| s.attempt == 1);
+        let listed = state
+            .states
+            .iter()
+            .flat_map(|s| &s.states)
+            .any(|s| s.attempt == 1);
         let cancelled = bench.helper.state().cancelled == [order.step];
         if listed && cancelled && state.probes == [ProbeResult::NotStarted] {
             Ok(())
         } else {
-            Err(format!("listed {listed}, cancelled {cancelled}, probes {:?}", state.probes))
+            Err(format!(
+                "listed {listed}, cancelled {cancelled}, probes {:?}",
+                state.probes
+            ))
         }
     })
     .await;

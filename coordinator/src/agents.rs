@@ -40,7 +40,9 @@ pub async fn listen(
                 note(&seen, &node, clock::now());
                 let incarnation = hello.incarnation;
                 let name = node.clone();
-                let expected = engine.ask(move |state| state.expected_seq(&name, incarnation)).await;
+                let expected = engine
+                    .ask(move |state| state.expected_seq(&name, incarnation))
+                    .await;
                 let welcome = v1::Welcome {
                     epoch: epoch.0,
                     log_id: log_id.0.to_vec(),
@@ -60,18 +62,54 @@ pub async fn listen(
                     last_seq: hello.last_seq,
                 });
             }
-            HubEvent::Disconnected { node, session, reason } => {
-                engine.submit(Event::AgentDisconnected { node, session, reason: reason.to_string() });
+            HubEvent::Disconnected {
+                node,
+                session,
+                reason,
+            } => {
+                engine.submit(Event::AgentDisconnected {
+                    node,
+                    session,
+                    reason: reason.to_string(),
+                });
             }
-            HubEvent::Events { node, session, events } => {
+            HubEvent::Events {
+                node,
+                session,
+                events,
+            } => {
                 note(&seen, &node, clock::now());
-                engine.submit(Event::NodeEvents { node, session, events });
+                engine.submit(Event::NodeEvents {
+                    node,
+                    session,
+                    events,
+                });
             }
-            HubEvent::StepStates { node, session, states } => {
-                engine.submit(Event::StepStates { node, session, states });
+            HubEvent::StepStates {
+                node,
+                session,
+                states,
+            } => {
+                engine.submit(Event::StepStates {
+                    node,
+                    session,
+                    states,
+                });
             }
-            HubEvent::Probe { node, session, step, attempt, result } => {
-                engine.submit(Event::ProbeAnswered { node, session, step, attempt, result });
+            HubEvent::Probe {
+                node,
+                session,
+                step,
+                attempt,
+                result,
+            } => {
+                engine.submit(Event::ProbeAnswered {
+                    node,
+                    session,
+                    step,
+                    attempt,
+                    result,
+                });
             }
         }
     }
@@ -86,7 +124,10 @@ pub async fn tick(engine: EngineHandle, seen: LastSeen, cancel: CancellationToke
             let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.iter().map(|(node, at)| (node.clone(), *at)).collect()
         };
-        engine.submit(Event::Tick { last_seen, heartbeat_ms: HEARTBEAT_MS.into() });
+        engine.submit(Event::Tick {
+            last_seen,
+            heartbeat_ms: HEARTBEAT_MS.into(),
+        });
     }
 }
 
@@ -98,31 +139,60 @@ pub async fn audit(mut events: mpsc::Receiver<AuditEvent>, engine: EngineHandle)
 }
 
 fn note(seen: &LastSeen, node: &NodeName, at: Moment) {
-    seen.lock().unwrap_or_else(PoisonError::into_inner).insert(node.clone(), at);
+    seen.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(node.clone(), at);
 }
 
 fn record(event: AuditEvent) -> Record {
     match event {
-        AuditEvent::TokenMinted { node, token, generation, expires } => {
-            Record::TokenMinted { node, generation, token, expires }
-        }
+        AuditEvent::TokenMinted {
+            node,
+            token,
+            generation,
+            expires,
+        } => Record::TokenMinted {
+            node,
+            generation,
+            token,
+            expires,
+        },
         AuditEvent::TokenUsed { node, token, spki } => Record::Audit {
             actor: node.to_string(),
             action: "token_used".into(),
             target: format!("token {token}, key {spki}"),
             outcome: "allowed".into(),
         },
-        AuditEvent::TokenRefused { claimed, peer, reason } => {
-            Record::Audit { actor: peer, action: "enrol".into(), target: claimed, outcome: reason }
-        }
-        AuditEvent::CertificateIssued { node, generation, serial, not_after } => Record::CertificateIssued {
+        AuditEvent::TokenRefused {
+            claimed,
+            peer,
+            reason,
+        } => Record::Audit {
+            actor: peer,
+            action: "enrol".into(),
+            target: claimed,
+            outcome: reason,
+        },
+        AuditEvent::CertificateIssued {
+            node,
+            generation,
+            serial,
+            not_after,
+        } => Record::CertificateIssued {
             subject: format!("{node} generation {generation}"),
             serial: hex::encode(serial.as_bytes()),
             not_after,
         },
         AuditEvent::NodeRevoked { node, generation } => Record::NodeRevoked { node, generation },
-        AuditEvent::CallDenied { actor, method, reason } => {
-            Record::Audit { actor, action: method, target: String::new(), outcome: reason }
-        }
+        AuditEvent::CallDenied {
+            actor,
+            method,
+            reason,
+        } => Record::Audit {
+            actor,
+            action: method,
+            target: String::new(),
+            outcome: reason,
+        },
     }
 }

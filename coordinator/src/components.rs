@@ -59,12 +59,19 @@ pub fn load(lab: &Lab, places: &Places, host: HostFacts) -> Result<Vec<Loaded>, 
         .filter(|path| path.join("component.yaml").is_file())
         .collect();
     folders.sort();
-    folders.into_iter().map(|folder| load_one(lab, places, host, folder)).collect()
+    folders
+        .into_iter()
+        .map(|folder| load_one(lab, places, host, folder))
+        .collect()
 }
 
 fn load_one(lab: &Lab, places: &Places, host: HostFacts, folder: PathBuf) -> Result<Loaded, ComponentsError> {
     let file = folder.join("component.yaml");
-    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = folder
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let component = Component::from_yaml(&file.display().to_string(), &name, &read(&file)?)?;
     let mut loaded = Loaded { component, folder };
     for cluster in &lab.clusters {
@@ -90,13 +97,25 @@ pub fn values(
         .component
         .values
         .iter()
-        .map(|name| Ok(render(name, &read(&loaded.folder.join(name))?, lab, cluster, host, &secrets)?))
+        .map(|name| {
+            Ok(render(
+                name,
+                &read(&loaded.folder.join(name))?,
+                lab,
+                cluster,
+                host,
+                &secrets,
+            )?)
+        })
         .collect()
 }
 
 fn secrets(component: &Component, places: &Places) -> Result<BTreeMap<String, CaSecret>, ComponentsError> {
     let make = |secret: &domain::component::ComponentSecret| match secret.kind {
-        SecretKind::Ca => Ok((secret.name.clone(), certificate_authority(&places.secrets(), &secret.name)?)),
+        SecretKind::Ca => Ok((
+            secret.name.clone(),
+            certificate_authority(&places.secrets(), &secret.name)?,
+        )),
         SecretKind::Password => Err(ComponentsError::UnknownSecret {
             component: component.name.to_string(),
             secret: secret.name.clone(),
@@ -121,5 +140,8 @@ fn read(path: &Path) -> Result<String, ComponentsError> {
 }
 
 fn read_error(path: &Path, source: std::io::Error) -> ComponentsError {
-    ComponentsError::Read { path: path.display().to_string(), source }
+    ComponentsError::Read {
+        path: path.display().to_string(),
+        source,
+    }
 }

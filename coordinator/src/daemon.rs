@@ -13,7 +13,9 @@ use crate::enrol_grpc::{AgentBinaries, enrol_routes};
 use crate::exit::{Failure, Outcome};
 use crate::host_steps::executor::Host;
 use crate::journal::{HomeLock, Journal, LockError, RedbJournal};
-use crate::net::{self, AcceptMetrics, Acceptor, Authorise, Clock, Gate, HttpLimits, Limits, Listener, ListenerCertificate};
+use crate::net::{
+    self, AcceptMetrics, Acceptor, Authorise, Clock, Gate, HttpLimits, Limits, Listener, ListenerCertificate,
+};
 use crate::operator_auth::{grant_local_operator, local_operator};
 use crate::operator_grpc::OperatorApi;
 use crate::places::Places;
@@ -44,7 +46,7 @@ const HUB_CAPACITY: usize = 1024;
 const AUDIT_CAPACITY: usize = 1024;
 
 /// How long tasks may take to end.
-const GRACE: Duration = Duration::from_secs(12);
+const GRACE: Duration = Duration::from_secs(4);
 
 type Stop = Box<dyn std::error::Error + Send + Sync>;
 
@@ -82,22 +84,43 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
     let (audit, audit_events) = AuditSink::channel(AUDIT_CAPACITY);
 
     let stored = Arc::clone(&places);
-    let (engine, handle, effects) = Engine::open(Box::new(journal), move |digest| plan_store::load(&stored, digest))?;
+    let (engine, handle, effects) =
+        Engine::open(Box::new(journal), move |digest| plan_store::load(&stored, digest))?;
     let engine_end = start_engine(engine, cancel.clone())?;
     handle.submit(Event::Started { epoch });
 
     let facts = host_facts::look();
     let (hub, hub_events) = AgentHub::new(HUB_CAPACITY);
-    let host = Host { lab: Arc::clone(&lab), places: Arc::clone(&places), facts, engine: handle.clone() };
-    let performer =
-        Performer { hub: hub.clone(), host, engine: handle.clone(), epoch, tasks: tasks.clone() };
+    let host = Host {
+        lab: Arc::clone(&lab),
+        places: Arc::clone(&places),
+        facts,
+        engine: handle.clone(),
+    };
+    let performer = Performer {
+        hub: hub.clone(),
+        host,
+        engine: handle.clone(),
+        epoch,
+        tasks: tasks.clone(),
+    };
     tasks.spawn_essential("effects", performer.run(effects));
     let seen = LastSeen::default();
     tasks.spawn_essential(
         "agents",
-        agents::listen(hub.clone(), hub_events, handle.clone(), Arc::clone(&seen), epoch, log_id),
+        agents::listen(
+            hub.clone(),
+            hub_events,
+            handle.clone(),
+            Arc::clone(&seen),
+            epoch,
+            log_id,
+        ),
     );
-    tasks.spawn("ticks", agents::tick(handle.clone(), Arc::clone(&seen), cancel.clone()));
+    tasks.spawn(
+        "ticks",
+        agents::tick(handle.clone(), Arc::clone(&seen), cancel.clone()),
+    );
     tasks.spawn("audit", agents::audit(audit_events, handle.clone()));
 
     let api = OperatorApi {
@@ -111,7 +134,15 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
         facts,
         stop: cancel.clone(),
     };
-    let parts = Parts { lab: &lab, places: &places, authority, audit, tasks: &tasks, hub, handle };
+    let parts = Parts {
+        lab: &lab,
+        places: &places,
+        authority,
+        audit,
+        tasks: &tasks,
+        hub,
+        handle,
+    };
     parts.listen(api)?;
     DaemonRecord::write(&places)?;
     tracing::info!(%epoch, lab = %lab.name, "serving");
@@ -161,7 +192,8 @@ impl Parts<'_> {
         let clock: Clock = Arc::new(clock::now);
         let gateway = IpAddr::V4(self.lab.network.gateway);
         let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let certificate = ListenerCertificate::new(Arc::clone(&self.authority), vec![gateway, local], clock::now())?;
+        let certificate =
+            ListenerCertificate::new(Arc::clone(&self.authority), vec![gateway, local], clock::now())?;
         let port = self.lab.network.coordinator_port;
         let operator_address = SocketAddr::new(local, port.saturating_add(2));
         let open: Gate = Arc::new(|| true);
@@ -169,8 +201,12 @@ impl Parts<'_> {
         let while_tokens: Gate = Arc::new(move || enrolling.enrolment_open(clock::now()));
 
         let binaries = AgentBinaries::from([(AGENT_TARGET.to_owned(), agent_binary(self.places))]);
-        let enrol =
-            enrol_routes(Arc::clone(&self.authority), self.audit.clone(), Arc::clone(&clock), binaries);
+        let enrol = enrol_routes(
+            Arc::clone(&self.authority),
+            self.audit.clone(),
+            Arc::clone(&clock),
+            binaries,
+        );
         let secrets =
             StepSecretStore::new(Arc::clone(self.lab), Arc::clone(self.places), self.handle.clone());
         let agent = agent_routes(AgentService {
@@ -184,9 +220,30 @@ impl Parts<'_> {
         let operator = Routes::new(OperatorServer::new(api).max_decoding_message_size(64 * 1024));
 
         let listeners = [
-            (Listener::Enrol, SocketAddr::new(gateway, port), Limits::NODES, HttpLimits::ENROL, while_tokens, enrol),
-            (Listener::Agent, SocketAddr::new(gateway, port.saturating_add(1)), Limits::NODES, HttpLimits::AGENT, Arc::clone(&open), agent),
-            (Listener::Operator, operator_address, Limits::OPERATORS, HttpLimits::OPERATOR, open, operator),
+            (
+                Listener::Enrol,
+                SocketAddr::new(gateway, port),
+                Limits::NODES,
+                HttpLimits::ENROL,
+                while_tokens,
+                enrol,
+            ),
+            (
+                Listener::Agent,
+                SocketAddr::new(gateway, port.saturating_add(1)),
+                Limits::NODES,
+                HttpLimits::AGENT,
+                Arc::clone(&open),
+                agent,
+            ),
+            (
+                Listener::Operator,
+                operator_address,
+                Limits::OPERATORS,
+                HttpLimits::OPERATOR,
+                open,
+                operator,
+            ),
         ];
         for (kind, address, limits, http, gate, routes) in listeners {
             let listener = net::bind(address).map_err(|source| ListenError { address, source })?;
@@ -199,7 +256,11 @@ impl Parts<'_> {
                 metrics: Arc::new(AcceptMetrics::default()),
             };
             let incoming = acceptor.start(self.tasks);
-            let authorise = Authorise::new(Arc::clone(&self.authority), self.audit.clone(), Arc::clone(&clock));
+            let authorise = Authorise::new(
+                Arc::clone(&self.authority),
+                self.audit.clone(),
+                Arc::clone(&clock),
+            );
             let serving = net::serve(routes, incoming, http, authorise, self.tasks.token().clone());
             self.tasks.spawn_essential("listener", serving);
         }
@@ -225,4 +286,3 @@ struct ListenError {
     #[source]
     source: std::io::Error,
 }
-

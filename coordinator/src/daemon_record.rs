@@ -18,7 +18,10 @@ impl DaemonRecord {
     /// Writes the note for this process.
     pub fn write(places: &Places) -> io::Result<()> {
         let pid = std::process::id();
-        let record = DaemonRecord { pid, start_ticks: start_ticks(pid).unwrap_or(0) };
+        let record = DaemonRecord {
+            pid,
+            start_ticks: start_ticks(pid).unwrap_or(0),
+        };
         write_private(&places.daemon_record(), &serde_json::to_vec(&record)?)
     }
 

@@ -56,7 +56,11 @@ impl Performer {
                         token.cancel();
                     }
                     let outcome = model::step::StepOutcome::Cancelled;
-                    self.engine.submit(Event::HostStepFinished { step, attempt, outcome });
+                    self.engine.submit(Event::HostStepFinished {
+                        step,
+                        attempt,
+                        outcome,
+                    });
                 }
                 Effect::ProbeHost { step, attempt } => {
                     let host = self.host.clone();
@@ -72,15 +76,28 @@ impl Performer {
             Effect::Dispatch { node, order } => {
                 self.send(&node, Message::RunStep(convert::run_step(&order, self.epoch)));
             }
-            Effect::ListSteps { node } => self.send(&node, Message::ListSteps(v1::ListSteps { epoch: self.epoch.0 })),
+            Effect::ListSteps { node } => {
+                self.send(&node, Message::ListSteps(v1::ListSteps { epoch: self.epoch.0 }))
+            }
             Effect::Probe { node, order } => self.send(&node, Message::ProbeStep(self.probe(&order))),
             Effect::Cancel { node, step, attempt } => {
-                let message = v1::CancelStep { epoch: self.epoch.0, step_id: step.0.to_vec(), attempt: attempt.0 };
+                let message = v1::CancelStep {
+                    epoch: self.epoch.0,
+                    step_id: step.0.to_vec(),
+                    attempt: attempt.0,
+                };
                 self.send(&node, Message::CancelStep(message));
             }
-            Effect::AckEvents { node, upto, .. } => self.send(&node, Message::Ack(v1::Ack { durable_upto: upto.0 })),
+            Effect::AckEvents { node, upto, .. } => {
+                self.send(&node, Message::Ack(v1::Ack { durable_upto: upto.0 }))
+            }
             Effect::Rewind { node, expected } => {
-                self.send(&node, Message::Rewind(v1::Rewind { expected_seq: expected.0 }));
+                self.send(
+                    &node,
+                    Message::Rewind(v1::Rewind {
+                        expected_seq: expected.0,
+                    }),
+                );
             }
             Effect::CloseSession { node, reason } => self.hub.close(&node, reason),
             Effect::RunHost { .. } | Effect::ProbeHost { .. } | Effect::CancelHost { .. } => {}

@@ -78,12 +78,17 @@ impl EngineHandle {
     /// machine did not follow. None when the engine has ended.
     pub async fn submit_and_wait(&self, event: Event) -> Option<Result<Revision, Refused>> {
         let (answer, done) = oneshot::channel();
-        self.requests.send(Request::Event(Box::new(event), Some(answer))).ok()?;
+        self.requests
+            .send(Request::Event(Box::new(event), Some(answer)))
+            .ok()?;
         done.await.ok()
     }
 
     /// Looks at the state between two events.
-    pub async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&State) -> T + Send + 'static) -> Option<T> {
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&State) -> T + Send + 'static,
+    ) -> Option<T> {
         let (answer, done) = oneshot::channel();
         let asked = Request::Ask(Box::new(move |state| {
             let _ = answer.send(question(state));
@@ -122,7 +127,9 @@ impl Engine {
             for (revision, entry) in entries {
                 let record: Record = serde_json::from_slice(&entry.json)
                     .map_err(|source| EngineError::Record { revision, source })?;
-                state.apply(revision, &record, entry.time).map_err(|source| EngineError::Apply { revision, source })?;
+                state
+                    .apply(revision, &record, entry.time)
+                    .map_err(|source| EngineError::Apply { revision, source })?;
             }
         }
         if let Some(plan) = state.wanted_plan().and_then(load_plan) {
@@ -130,8 +137,19 @@ impl Engine {
         }
         let (request_sender, requests) = mpsc::unbounded_channel();
         let (effects, effect_receiver) = mpsc::unbounded_channel();
-        let handle = EngineHandle { requests: request_sender };
-        Ok((Self { state, journal, requests, effects }, handle, effect_receiver))
+        let handle = EngineHandle {
+            requests: request_sender,
+        };
+        Ok((
+            Self {
+                state,
+                journal,
+                requests,
+                effects,
+            },
+            handle,
+            effect_receiver,
+        ))
     }
 
     /// Runs until every handle is gone. An error means that nothing more may be concluded: the process must end.
@@ -197,8 +215,11 @@ impl Engine {
         let decision = step(&self.state, event, now);
         for record in &decision.records {
             let revision = self.state.revision.next();
-            let json = serde_json::to_vec(record).map_err(|source| EngineError::Record { revision, source })?;
-            self.state.apply(revision, record, now).map_err(|source| EngineError::Apply { revision, source })?;
+            let json =
+                serde_json::to_vec(record).map_err(|source| EngineError::Record { revision, source })?;
+            self.state
+                .apply(revision, record, now)
+                .map_err(|source| EngineError::Apply { revision, source })?;
             entries.push(Entry { time: now, json });
         }
         effects.extend(decision.effects);

@@ -66,8 +66,18 @@ pub struct Failure {
 
 impl Failure {
     /// Builds a failure.
-    pub fn new(outcome: Outcome, code: &'static str, message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { outcome, code, message: message.into(), next: next.into() }
+    pub fn new(
+        outcome: Outcome,
+        code: &'static str,
+        message: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
+        Self {
+            outcome,
+            code,
+            message: message.into(),
+            next: next.into(),
+        }
     }
 
     /// From an error with its whole chain of causes.

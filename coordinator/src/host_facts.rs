@@ -11,5 +11,7 @@ pub fn look() -> HostFacts {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let bounding = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
     let bits = bounding.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
-    HostFacts { sys_resource: bits.is_none_or(|bits| bits >> SYS_RESOURCE & 1 == 1) }
+    HostFacts {
+        sys_resource: bits.is_none_or(|bits| bits >> SYS_RESOURCE & 1 == 1),
+    }
 }

@@ -62,7 +62,10 @@ pub struct OperatorApi {
 impl Operator for OperatorApi {
     type SubscribeStream = ReceiverStream<Result<SubscribeResponse, Status>>;
 
-    async fn get_status(&self, _: Request<v1::GetStatusRequest>) -> Result<Response<v1::GetStatusResponse>, Status> {
+    async fn get_status(
+        &self,
+        _: Request<v1::GetStatusRequest>,
+    ) -> Result<Response<v1::GetStatusResponse>, Status> {
         let observed = crate::status::observe(&self.lab, &self.places, &self.seen).await;
         let components: Vec<_> = components::load(&self.lab, &self.places, self.facts)
             .map(|all| all.into_iter().map(|loaded| loaded.component).collect())
@@ -98,25 +101,37 @@ impl Operator for OperatorApi {
         request: Request<v1::StartRunRequest>,
     ) -> Result<Response<v1::StartRunResponse>, Status> {
         let wanted = request.into_inner();
-        let through = u8::try_from(wanted.through).map_err(|_| Status::invalid_argument("through must be 1 to 8"))?;
+        let through =
+            u8::try_from(wanted.through).map_err(|_| Status::invalid_argument("through must be 1 to 8"))?;
         let plan = self.plan(through)?;
         let plan_digest = plan.digest.0.to_vec();
         if wanted.dry_run {
-            let document = serde_json::json!({"digest": plan.digest, "text": domain::render::plan(&plan), "plan": plan});
+            let document =
+                serde_json::json!({"digest": plan.digest, "text": domain::render::plan(&plan), "plan": plan});
             return Ok(Response::new(v1::StartRunResponse {
                 plan_digest,
                 plan_json: document.to_string().into_bytes(),
                 ..Default::default()
             }));
         }
-        plan_store::save(&self.places, &plan).map_err(|e| Status::internal(format!("the plan cannot be kept: {e}")))?;
+        plan_store::save(&self.places, &plan)
+            .map_err(|e| Status::internal(format!("the plan cannot be kept: {e}")))?;
         let run = RunId(*uuid::Uuid::new_v4().as_bytes());
         let digest = plan.digest;
-        let asked = Event::UpRequested { run, through, yes: wanted.yes, plan };
+        let asked = Event::UpRequested {
+            run,
+            through,
+            yes: wanted.yes,
+            plan,
+        };
         match self.engine.submit_and_wait(asked).await.ok_or_else(ended)? {
             Ok(revision) => {
                 // The machine joins a request to an active run of the same plan.
-                let active = self.engine.ask(|state| state.run.as_ref().map(|r| r.id)).await.ok_or_else(ended)?;
+                let active = self
+                    .engine
+                    .ask(|state| state.run.as_ref().map(|r| r.id))
+                    .await
+                    .ok_or_else(ended)?;
                 let active = active.unwrap_or(run);
                 Ok(Response::new(v1::StartRunResponse {
                     run_id: active.0.to_vec(),
@@ -135,17 +150,27 @@ impl Operator for OperatorApi {
         request: Request<v1::ConfirmGateRequest>,
     ) -> Result<Response<v1::ConfirmGateResponse>, Status> {
         let wanted = request.into_inner();
-        let run = proto::convert::run_id(&wanted.run_id).map_err(|e| Status::invalid_argument(e.to_string()))?;
-        let phase = u8::try_from(wanted.phase).map_err(|_| Status::invalid_argument("phase must be 1 to 8"))?;
-        let event = Event::GateConfirmed { run, phase, go_on: wanted.go_on };
-        self.request(event).await.map(|()| Response::new(v1::ConfirmGateResponse {}))
+        let run =
+            proto::convert::run_id(&wanted.run_id).map_err(|e| Status::invalid_argument(e.to_string()))?;
+        let phase =
+            u8::try_from(wanted.phase).map_err(|_| Status::invalid_argument("phase must be 1 to 8"))?;
+        let event = Event::GateConfirmed {
+            run,
+            phase,
+            go_on: wanted.go_on,
+        };
+        self.request(event)
+            .await
+            .map(|()| Response::new(v1::ConfirmGateResponse {}))
     }
 
     async fn cancel_run(
         &self,
         _: Request<v1::CancelRunRequest>,
     ) -> Result<Response<v1::CancelRunResponse>, Status> {
-        self.request(Event::CancelRequested).await.map(|()| Response::new(v1::CancelRunResponse {}))
+        self.request(Event::CancelRequested)
+            .await
+            .map(|()| Response::new(v1::CancelRunResponse {}))
     }
 
     async fn mint_user_data(
@@ -153,8 +178,9 @@ impl Operator for OperatorApi {
         request: Request<v1::MintUserDataRequest>,
     ) -> Result<Response<v1::MintUserDataResponse>, Status> {
         let node = request.into_inner().node;
-        let (user_data, audit) = user_data::mint(&self.lab, &self.places, &self.authority, &node, clock::now())
-            .map_err(|e| Status::failed_precondition(chain(&e)))?;
+        let (user_data, audit) =
+            user_data::mint(&self.lab, &self.places, &self.authority, &node, clock::now())
+                .map_err(|e| Status::failed_precondition(chain(&e)))?;
         self.audit.record(audit);
         Ok(Response::new(v1::MintUserDataResponse { user_data }))
     }
@@ -163,8 +189,12 @@ impl Operator for OperatorApi {
         &self,
         request: Request<v1::RevokeNodeRequest>,
     ) -> Result<Response<v1::RevokeNodeResponse>, Status> {
-        let node = NodeName::new(request.into_inner().node).map_err(|e| Status::invalid_argument(e.to_string()))?;
-        let (generation, audit) = self.authority.revoke(&node).map_err(|e| Status::internal(chain(&e)))?;
+        let node =
+            NodeName::new(request.into_inner().node).map_err(|e| Status::invalid_argument(e.to_string()))?;
+        let (generation, audit) = self
+            .authority
+            .revoke(&node)
+            .map_err(|e| Status::internal(chain(&e)))?;
         self.audit.record(audit);
         Ok(Response::new(v1::RevokeNodeResponse { generation }))
     }
@@ -216,7 +246,9 @@ async fn deliver(
 ) {
     let log_id = log.log_id().0.to_vec();
     if !wanted.log_id.is_empty() && wanted.log_id != log_id {
-        let _ = sender.send(Ok(item(Item::LogReset(v1::LogReset { log_id })))).await;
+        let _ = sender
+            .send(Ok(item(Item::LogReset(v1::LogReset { log_id }))))
+            .await;
         return;
     }
     let mut projection = Projection::new(lab);
@@ -227,7 +259,9 @@ async fn deliver(
         let entries = match log.read(cursor, BATCH) {
             Ok(entries) => entries,
             Err(JournalError::Compacted { oldest }) => {
-                let _ = sender.send(Ok(item(Item::Compacted(v1::Compacted { oldest: oldest.0 })))).await;
+                let _ = sender
+                    .send(Ok(item(Item::Compacted(v1::Compacted { oldest: oldest.0 }))))
+                    .await;
                 return;
             }
             Err(error) => {
@@ -242,12 +276,17 @@ async fn deliver(
             if revision.0 <= wanted.after {
                 continue;
             }
-            let entry = item(Item::Entry(v1::LogEntry { revision: revision.0, json }));
+            let entry = item(Item::Entry(v1::LogEntry {
+                revision: revision.0,
+                json,
+            }));
             match tokio::time::timeout(STALL_LIMIT, sender.send(Ok(entry))).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return,
                 Err(_) => {
-                    let last = item(Item::TooSlow(v1::TooSlow { last: revision.0.saturating_sub(1) }));
+                    let last = item(Item::TooSlow(v1::TooSlow {
+                        last: revision.0.saturating_sub(1),
+                    }));
                     let _ = sender.try_send(Ok(last));
                     return;
                 }
@@ -257,7 +296,10 @@ async fn deliver(
             continue;
         }
         if bookmark_due {
-            let bookmark = v1::Bookmark { revision: cursor.0, log_id: log_id.clone() };
+            let bookmark = v1::Bookmark {
+                revision: cursor.0,
+                log_id: log_id.clone(),
+            };
             if sender.send(Ok(item(Item::Bookmark(bookmark)))).await.is_err() || !wanted.follow {
                 return;
             }

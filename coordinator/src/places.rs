@@ -18,7 +18,11 @@ pub struct Environment {
 impl Environment {
     /// Reads the process environment.
     pub fn read() -> Self {
-        let path = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let path = |name: &str| {
+            std::env::var_os(name)
+                .filter(|v| !v.is_empty())
+                .map(PathBuf::from)
+        };
         Self {
             home: path("DRILLYARD_HOME"),
             cache: path("DRILLYARD_CACHE"),
@@ -48,7 +52,9 @@ pub enum PlacesError {
     #[error("no home directory: set DRILLYARD_HOME and DRILLYARD_CACHE")]
     NoHome,
     /// `values/` and `terraform/` were not found.
-    #[error("the project's values/ and terraform/ folders were not found: run inside the checkout or set DRILLYARD_PROJECT")]
+    #[error(
+        "the project's values/ and terraform/ folders were not found: run inside the checkout or set DRILLYARD_PROJECT"
+    )]
     NoProject,
     /// The operating system does not tell this program's own path.
     #[error("the path of this program is unknown")]
@@ -61,7 +67,10 @@ impl Places {
         let user = environment.user_home.as_deref();
         let home = match &environment.home {
             Some(home) => home.clone(),
-            None => user.ok_or(PlacesError::NoHome)?.join(".local/share/drillyard").join(lab),
+            None => user
+                .ok_or(PlacesError::NoHome)?
+                .join(".local/share/drillyard")
+                .join(lab),
         };
         let cache = match &environment.cache {
             Some(cache) => cache.clone(),
@@ -72,7 +81,12 @@ impl Places {
             Some(project) => project.clone(),
             None => find_project().ok_or(PlacesError::NoProject)?,
         };
-        Ok(Self { home: absolute(home), cache: absolute(cache), project: absolute(project), program })
+        Ok(Self {
+            home: absolute(home),
+            cache: absolute(cache),
+            project: absolute(project),
+            program,
+        })
     }
 
     /// `kubeconfig/CLUSTER`, mode 0600.
@@ -104,6 +118,16 @@ fn absolute(path: PathBuf) -> PathBuf {
 fn find_project() -> Option<PathBuf> {
     let fits = |dir: &Path| dir.join("values/components").is_dir() && dir.join("terraform").is_dir();
     let here = std::env::current_dir().ok();
-    let upwards = here.as_deref().into_iter().flat_map(Path::ancestors).find(|dir| fits(dir)).map(Path::to_path_buf);
-    upwards.or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).parent().filter(|dir| fits(dir)).map(Path::to_path_buf))
+    let upwards = here
+        .as_deref()
+        .into_iter()
+        .flat_map(Path::ancestors)
+        .find(|dir| fits(dir))
+        .map(Path::to_path_buf);
+    upwards.or_else(|| {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .filter(|dir| fits(dir))
+            .map(Path::to_path_buf)
+    })
 }

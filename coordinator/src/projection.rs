@@ -18,7 +18,11 @@ pub struct Projection {
 impl Projection {
     /// A projection that begins anywhere in the log.
     pub fn new(lab: Lab) -> Self {
-        Self { lab, steps: HashMap::new(), run: Value::Null }
+        Self {
+            lab,
+            steps: HashMap::new(),
+            run: Value::Null,
+        }
     }
 
     /// The line for `entry`; one that this release cannot understand is passed on as it is.
@@ -30,10 +34,17 @@ impl Projection {
         };
         self.remember(&record);
         let step = record.step();
-        let (name, cluster_of_step) = step.and_then(|(id, _)| self.steps.get(&id).cloned()).unwrap_or_default();
-        let node = record.node().or_else(|| name.split(' ').next().and_then(|n| self.known_node(n)));
+        let (name, cluster_of_step) = step
+            .and_then(|(id, _)| self.steps.get(&id).cloned())
+            .unwrap_or_default();
+        let node = record
+            .node()
+            .or_else(|| name.split(' ').next().and_then(|n| self.known_node(n)));
         let cluster = match &node {
-            Some(node) => self.lab.node(node.as_str()).map_or(Value::Null, |(c, _)| json!(c.name)),
+            Some(node) => self
+                .lab
+                .node(node.as_str())
+                .map_or(Value::Null, |(c, _)| json!(c.name)),
             None => cluster_of_step,
         };
         let source = record.source();
@@ -65,7 +76,10 @@ impl Projection {
         if let Record::RunStarted { run, .. } = record {
             self.run = json!(run);
         }
-        if let Record::StepIntended { step, name, cluster, .. } = record {
+        if let Record::StepIntended {
+            step, name, cluster, ..
+        } = record
+        {
             self.steps.insert(*step, (name.clone(), json!(cluster)));
         }
     }
@@ -77,10 +91,14 @@ impl Projection {
 
 /// Fields of single kinds that scripts want without parsing the message.
 fn add_details(line: &mut Value, record: &Record) {
-    let Some(object) = line.as_object_mut() else { return };
+    let Some(object) = line.as_object_mut() else {
+        return;
+    };
     let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
     match record {
-        Record::RunFinished { outcome, executed, .. } => {
+        Record::RunFinished {
+            outcome, executed, ..
+        } => {
             put("outcome", json!(outcome));
             put("executed", json!(executed));
         }

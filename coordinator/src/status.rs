@@ -26,20 +26,37 @@ pub async fn observe(lab: &Lab, places: &Places, seen: &LastSeen) -> Observed {
             looked.unwrap_or_default()
         }
     });
-    let ready = futures_util::future::join_all(asked).await.into_iter().flatten().collect();
-    Observed { last_seen, ready, conditions: BTreeMap::new() }
+    let ready = futures_util::future::join_all(asked)
+        .await
+        .into_iter()
+        .flatten()
+        .collect();
+    Observed {
+        last_seen,
+        ready,
+        conditions: BTreeMap::new(),
+    }
 }
 
 /// Readiness of each node of a cluster; empty when it cannot be asked.
 async fn nodes_ready(name: &str, kubeconfig: &std::path::Path) -> Vec<(NodeName, bool)> {
-    let Ok(cluster) = Cluster::open(name, kubeconfig).await else { return Vec::new() };
-    let Ok(nodes) = cluster.nodes().await else { return Vec::new() };
+    let Ok(cluster) = Cluster::open(name, kubeconfig).await else {
+        return Vec::new();
+    };
+    let Ok(nodes) = cluster.nodes().await else {
+        return Vec::new();
+    };
     nodes
         .into_iter()
         .filter_map(|node| {
             let name = NodeName::new(node.metadata.name?).ok()?;
             let conditions = node.data["status"]["conditions"].as_array()?.clone();
-            Some((name, conditions.iter().any(|c| c["type"] == "Ready" && c["status"] == "True")))
+            Some((
+                name,
+                conditions
+                    .iter()
+                    .any(|c| c["type"] == "Ready" && c["status"] == "True"),
+            ))
         })
         .collect()
 }

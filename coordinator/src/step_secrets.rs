@@ -1,10 +1,10 @@
 //! Secrets that travel beside steps: join tokens to nodes, kubeconfigs from control planes. Files are 0600 below the
 //! lab's home; nothing of them is logged.
 
-use crate::files::write_private;
-use crate::places::Places;
 use crate::engine::EngineHandle;
 use crate::exit::chain;
+use crate::files::write_private;
+use crate::places::Places;
 use crate::session_grpc::{SecretBytes, StepSecrets};
 use model::ids::{Attempt, NodeName, StepId};
 use model::lab::{Cluster, Lab};
@@ -55,7 +55,13 @@ pub struct StepSecretStore {
 }
 
 impl StepSecrets for StepSecretStore {
-    fn fetch(&self, node: &NodeName, step: StepId, attempt: Attempt, name: SecretName) -> Option<SecretBytes> {
+    fn fetch(
+        &self,
+        node: &NodeName,
+        step: StepId,
+        attempt: Attempt,
+        name: SecretName,
+    ) -> Option<SecretBytes> {
         if name != SecretName::JoinToken || !self.allowed(node, step, attempt) {
             return None;
         }
@@ -68,7 +74,14 @@ impl StepSecrets for StepSecretStore {
         }
     }
 
-    fn put(&self, node: &NodeName, step: StepId, attempt: Attempt, name: SecretName, value: SecretBytes) -> bool {
+    fn put(
+        &self,
+        node: &NodeName,
+        step: StepId,
+        attempt: Attempt,
+        name: SecretName,
+        value: SecretBytes,
+    ) -> bool {
         if name != SecretName::Kubeconfig || !self.allowed(node, step, attempt) {
             return false;
         }
@@ -101,13 +114,18 @@ impl StepSecretStore {
         if role != Role::ControlPlane {
             return Err(StepSecretError::NotControlPlane(node.clone()));
         }
-        let refused =
-            |reason: &str| StepSecretError::Kubeconfig { cluster: cluster.name.to_string(), reason: reason.into() };
+        let refused = |reason: &str| StepSecretError::Kubeconfig {
+            cluster: cluster.name.to_string(),
+            reason: reason.into(),
+        };
         if text.len() > MAX_KUBECONFIG {
             return Err(refused("it is too large"));
         }
         let mut config: Value = serde_norway::from_slice(text).map_err(|_| refused("it is not YAML"))?;
-        if config["clusters"][0]["cluster"]["certificate-authority-data"].as_str().is_none() {
+        if config["clusters"][0]["cluster"]["certificate-authority-data"]
+            .as_str()
+            .is_none()
+        {
             return Err(refused("it has no certificate authority"));
         }
         let name = json!(cluster.name);
@@ -123,12 +141,17 @@ impl StepSecretStore {
     /// Whether that attempt is handed out to the node now. Asks the engine; the caller's worker thread waits.
     fn allowed(&self, node: &NodeName, step: StepId, attempt: Attempt) -> bool {
         let node = node.clone();
-        let question = self.engine.ask(move |state| state.may_exchange_secret(&node, step, attempt));
+        let question = self
+            .engine
+            .ask(move |state| state.may_exchange_secret(&node, step, attempt));
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(question)).unwrap_or(false)
     }
 
     fn node(&self, node: &NodeName) -> Result<(&Cluster, Role), StepSecretError> {
-        let found = self.lab.node(node.as_str()).map(|(cluster, node)| (cluster, node.role));
+        let found = self
+            .lab
+            .node(node.as_str())
+            .map(|(cluster, node)| (cluster, node.role));
         found.ok_or_else(|| StepSecretError::UnknownNode(node.clone()))
     }
 
@@ -159,9 +182,14 @@ impl StepSecretStore {
 fn random_text(length: usize) -> String {
     const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     let mut rng = rand::rng();
-    (0..length).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())])).collect()
+    (0..length)
+        .map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]))
+        .collect()
 }
 
 fn file_error(path: PathBuf, source: std::io::Error) -> StepSecretError {
-    StepSecretError::File { path: path.display().to_string(), source }
+    StepSecretError::File {
+        path: path.display().to_string(),
+        source,
+    }
 }

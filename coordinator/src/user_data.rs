@@ -1,6 +1,6 @@
 //! User-data of one node, with a token of its own; made when the launcher asks, never kept.
 
-use crate::authority::{Authority, AuditEvent, MintError, NodeSpec};
+use crate::authority::{AuditEvent, Authority, MintError, NodeSpec};
 use crate::host_steps::ensure_nodes::role_name;
 use crate::places::Places;
 use launcher::{InjectSpec, RenderError, render_user_data};
@@ -37,7 +37,10 @@ pub enum UserDataError {
 
 /// The agent's binary in the bundle.
 pub fn agent_binary(places: &Places) -> PathBuf {
-    places.cache.join("bundle/bin").join(format!("agent-{AGENT_TARGET}"))
+    places
+        .cache
+        .join("bundle/bin")
+        .join(format!("agent-{AGENT_TARGET}"))
 }
 
 /// Mints a token for `node` and renders its user-data. A node that is made anew replaces the one before it.
@@ -48,11 +51,19 @@ pub fn mint(
     node: &str,
     now: Moment,
 ) -> Result<(String, Vec<AuditEvent>), UserDataError> {
-    let (cluster, spec) = lab.node(node).ok_or_else(|| UserDataError::UnknownNode(node.chars().take(80).collect()))?;
+    let (cluster, spec) = lab
+        .node(node)
+        .ok_or_else(|| UserDataError::UnknownNode(node.chars().take(80).collect()))?;
     let path = agent_binary(places);
-    let binary =
-        std::fs::read(&path).map_err(|source| UserDataError::Agent { path: path.display().to_string(), source })?;
-    let whom = NodeSpec { cluster: cluster.name.clone(), name: spec.name.clone(), role: spec.role };
+    let binary = std::fs::read(&path).map_err(|source| UserDataError::Agent {
+        path: path.display().to_string(),
+        source,
+    })?;
+    let whom = NodeSpec {
+        cluster: cluster.name.clone(),
+        name: spec.name.clone(),
+        role: spec.role,
+    };
     let (token, audit) = authority.mint(&whom, true, now)?;
     let port = lab.network.coordinator_port;
     let url = |port: u16| format!("https://{}:{port}", lab.network.gateway);

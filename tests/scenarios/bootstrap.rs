@@ -11,7 +11,10 @@ const CLUSTERS: [&str; 3] = ["mgmt", "app1", "app2"];
 #[test]
 fn up_makes_three_real_clusters_and_down_leaves_nothing() {
     if let Some(reason) = unfit() {
-        assert!(std::env::var_os("DRILLYARD_REQUIRE_LAB").is_none(), "the real lab must run here, but: {reason}");
+        assert!(
+            std::env::var_os("DRILLYARD_REQUIRE_LAB").is_none(),
+            "the real lab must run here, but: {reason}"
+        );
         eprintln!("SKIPPED: {reason}");
         return;
     }
@@ -32,8 +35,12 @@ fn up_makes_three_real_clusters_and_down_leaves_nothing() {
 
 fn nodes_are_ready(lab: &TestLab) {
     for cluster in CLUSTERS {
-        let text = lab.kubectl(cluster, &["get", "nodes", "--no-headers"]).expect("nodes");
-        let ready = text.lines().filter(|l| l.split_whitespace().nth(1) == Some("Ready") && l.ends_with("v1.35.4"));
+        let text = lab
+            .kubectl(cluster, &["get", "nodes", "--no-headers"])
+            .expect("nodes");
+        let ready = text
+            .lines()
+            .filter(|l| l.split_whitespace().nth(1) == Some("Ready") && l.ends_with("v1.35.4"));
         assert_eq!(ready.count(), 2, "{cluster}: {text}");
     }
 }
@@ -41,8 +48,12 @@ fn nodes_are_ready(lab: &TestLab) {
 fn agents_are_connected(lab: &TestLab) {
     let output = lab.run(&["status", "--json"]).expect("status runs");
     let status: Value = serde_json::from_slice(&output.stdout).expect("status is JSON");
-    let nodes: Vec<&Value> =
-        status["clusters"].as_array().expect("clusters").iter().flat_map(|c| c["nodes"].as_array().expect("nodes")).collect();
+    let nodes: Vec<&Value> = status["clusters"]
+        .as_array()
+        .expect("clusters")
+        .iter()
+        .flat_map(|c| c["nodes"].as_array().expect("nodes"))
+        .collect();
     assert_eq!(nodes.len(), 6);
     for node in nodes {
         assert_eq!(node["agent"]["state"], "connected", "{node}");
@@ -50,23 +61,45 @@ fn agents_are_connected(lab: &TestLab) {
 }
 
 fn mesh_is_full(lab: &TestLab) {
-    let words = ["-n", "kube-system", "exec", "ds/cilium", "-c", "cilium-agent", "--", "cilium-dbg", "status"];
+    let words = [
+        "-n",
+        "kube-system",
+        "exec",
+        "ds/cilium",
+        "-c",
+        "cilium-agent",
+        "--",
+        "cilium-dbg",
+        "status",
+    ];
     for cluster in CLUSTERS {
         let text = until("mesh", Duration::from_secs(60), || {
             let text = lab.kubectl(cluster, &words)?;
-            if text.contains("2/2 remote clusters ready") { Ok(text) } else { Err(text) }
+            if text.contains("2/2 remote clusters ready") {
+                Ok(text)
+            } else {
+                Err(text)
+            }
         })
         .expect("2/2 remote clusters");
-        assert!(text.to_lowercase().contains("vxlan"), "{cluster} does not tunnel with VXLAN: {text}");
+        assert!(
+            text.to_lowercase().contains("vxlan"),
+            "{cluster} does not tunnel with VXLAN: {text}"
+        );
     }
 }
 
 fn a_second_up_does_nothing(lab: &TestLab) {
     let since = Instant::now();
-    let again = lab.run(&["--json", "up", "--yes", "--through", "3"]).expect("up runs");
+    let again = lab
+        .run(&["--json", "up", "--yes", "--through", "3"])
+        .expect("up runs");
     assert!(again.status.success());
     let lines = String::from_utf8_lossy(&again.stdout).into_owned();
-    let ran = lines.lines().filter(|l| l.contains("\"kind\":\"step_dispatched\"")).count();
+    let ran = lines
+        .lines()
+        .filter(|l| l.contains("\"kind\":\"step_dispatched\""))
+        .count();
     assert_eq!(ran, 0, "steps ran: {lines}");
     eprintln!("second up: {:.2} s", since.elapsed().as_secs_f64());
 }

@@ -8,7 +8,9 @@ use tests::patience::until;
 fn image() -> Result<String, String> {
     let path = tests::lab::cache().join("bundle/manifest.json");
     let text = std::fs::read_to_string(&path).map_err(|e| e.to_string())?;
-    let at = text.find("registry.k8s.io/e2e-test-images/agnhost:").ok_or("no agnhost image in the bundle")?;
+    let at = text
+        .find("registry.k8s.io/e2e-test-images/agnhost:")
+        .ok_or("no agnhost image in the bundle")?;
     Ok(text[at..].split('"').next().unwrap_or_default().to_owned())
 }
 
@@ -30,7 +32,11 @@ spec:
 "
         )
     };
-    let program = if serve { pod("hello", "netexec, --http-port=8080") } else { pod("asker", "pause") };
+    let program = if serve {
+        pod("hello", "netexec, --http-port=8080")
+    } else {
+        pod("asker", "pause")
+    };
     format!("{service}{program}")
 }
 
@@ -42,7 +48,17 @@ pub(crate) fn check(lab: &TestLab) -> Result<(), String> {
         std::fs::write(&file, manifest(&image, serve)).map_err(|e| e.to_string())?;
         lab.kubectl(cluster, &["apply", "-f", &file.display().to_string()])?;
     }
-    let words =
-        ["exec", "asker", "--", "/agnhost", "connect", "--timeout=2s", "hello.default.svc.cluster.local:80"];
-    until("app1 reaches app2's pod", Duration::from_secs(180), || lab.kubectl("app1", &words)).map(|_| ())
+    let words = [
+        "exec",
+        "asker",
+        "--",
+        "/agnhost",
+        "connect",
+        "--timeout=2s",
+        "hello.default.svc.cluster.local:80",
+    ];
+    until("app1 reaches app2's pod", Duration::from_secs(180), || {
+        lab.kubectl("app1", &words)
+    })
+    .map(|_| ())
 }

@@ -11,11 +11,20 @@ pub(crate) fn of(lab: &str) -> Vec<String> {
         ("mount", vec!["cat", "/proc/self/mounts"]),
         ("loop device", vec!["losetup", "--list", "--noheadings"]),
         ("process", vec!["ps", "-eo", "args"]),
-        ("cgroup", vec!["find", "/sys/fs/cgroup", "-maxdepth", "2", "-type", "d"]),
+        (
+            "cgroup",
+            vec!["find", "/sys/fs/cgroup", "-maxdepth", "2", "-type", "d"],
+        ),
     ] {
-        let Ok(output) = Command::new(words[0]).args(&words[1..]).output() else { continue };
+        let Ok(output) = Command::new(words[0]).args(&words[1..]).output() else {
+            continue;
+        };
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        found.extend(text.lines().filter(|l| l.contains(&label)).map(|l| format!("{what}: {}", l.trim())));
+        found.extend(
+            text.lines()
+                .filter(|l| l.contains(&label))
+                .map(|l| format!("{what}: {}", l.trim())),
+        );
     }
     found
 }

@@ -1,5 +1,7 @@
 //! Scenarios over real programs: the layering of the workspace and the whole lab.
 
+#![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
+
 mod bootstrap;
 mod global_service;
 mod layering;

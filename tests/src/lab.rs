@@ -22,7 +22,12 @@ impl TestLab {
         lab.network.coordinator_port = 17443;
         let document = home.path().join("document.yaml");
         std::fs::write(&document, lab.to_yaml())?;
-        Ok(Self { program: program()?, home, document, lab })
+        Ok(Self {
+            program: program()?,
+            home,
+            document,
+            lab,
+        })
     }
 
     /// The lab's home.
@@ -38,13 +43,21 @@ impl TestLab {
     /// The program with these words, in this lab.
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg("--file").arg(&self.document).args(words).env("DRILLYARD_HOME", self.home()).stdin(Stdio::null());
+        command
+            .arg("--file")
+            .arg(&self.document)
+            .args(words)
+            .env("DRILLYARD_HOME", self.home())
+            .stdin(Stdio::null());
         command
     }
 
     /// Runs to the end; output goes to the test's own.
     pub fn run(&self, words: &[&str]) -> std::io::Result<Output> {
-        self.command(words).stdout(Stdio::piped()).stderr(Stdio::inherit()).output()
+        self.command(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .output()
     }
 
     /// `kubectl` of the bundle against a cluster.
@@ -56,7 +69,11 @@ impl TestLab {
             .output()
             .map_err(|e| e.to_string())?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+        if output.status.success() {
+            Ok(text(&output.stdout))
+        } else {
+            Err(text(&output.stderr))
+        }
     }
 }
 
@@ -72,17 +89,19 @@ pub fn cache() -> PathBuf {
     std::env::var_os("DRILLYARD_CACHE").map_or_else(|| home().join(".cache/drillyard"), PathBuf::from)
 }
 
-/// The release build of `coordinator`; made here, since a debug build would be measured otherwise.
+/// The `coordinator` of the same build as the tests; figures are measured with a release build by the benchmark.
 fn program() -> std::io::Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."));
     let built = Command::new("cargo")
-        .args(["build", "--locked", "--release", "--bin", "coordinator"])
+        .args(["build", "--locked", "--bin", "coordinator"])
         .current_dir(root)
         .status()?;
     if !built.success() {
-        return Err(std::io::Error::other("cargo build --release --bin coordinator failed"));
+        return Err(std::io::Error::other("cargo build --bin coordinator failed"));
     }
-    Ok(root.join("target/release/coordinator"))
+    Ok(root.join("target/debug/coordinator"))
 }
 
 /// Why the real lab cannot run here; None when it can. With `DRILLYARD_REQUIRE_LAB` set, a reason is a failure.

@@ -42,18 +42,29 @@ impl Attempts {
     /// Reads the markers; an attempt without result whose unit is gone gets the result that nobody knows.
     pub(super) fn recover(paths: Paths, node: NodeName) -> io::Result<Self> {
         let boot = clock::boot_id(&paths.boot())?;
-        let mut attempts = Self { paths, node, boot, running: BTreeMap::new() };
+        let mut attempts = Self {
+            paths,
+            node,
+            boot,
+            running: BTreeMap::new(),
+        };
         for (step, attempt) in attempts.marked()? {
             if StepResult::read(&attempts.paths, step, attempt)?.is_some() {
                 continue;
             }
-            let Some(marker) = attempts.marker(step, attempt)? else { continue };
+            let Some(marker) = attempts.marker(step, attempt)? else {
+                continue;
+            };
             let same_boot = marker.boot == attempts.boot;
             if same_boot && units::is_alive(&marker.unit) {
                 attempts.running.insert(marker.lane, (step, attempt, marker.unit));
             } else if StepResult::read(&attempts.paths, step, attempt)?.is_none() {
                 // Looked for again above, as the unit may have ended between the two looks.
-                let reason = if same_boot { "the unit is gone and left no result" } else { "the node rebooted" };
+                let reason = if same_boot {
+                    "the unit is gone and left no result"
+                } else {
+                    "the node rebooted"
+                };
                 attempts.unknown(step, attempt, reason)?;
             }
         }
@@ -65,19 +76,28 @@ impl Attempts {
         if let Some(result) = StepResult::read(&self.paths, step, attempt)? {
             return Ok(Known::Ended(result));
         }
-        let running = self.running.values().find(|(s, a, _)| *s == step && *a == attempt);
+        let running = self
+            .running
+            .values()
+            .find(|(s, a, _)| *s == step && *a == attempt);
         Ok(running.map_or(Known::Never, |(_, _, unit)| Known::Running(unit.clone())))
     }
 
     /// Who occupies the lane.
     pub(super) fn occupant(&self, lane: Lane) -> Option<(StepId, Attempt)> {
-        self.running.get(&lane).map(|(step, attempt, _)| (*step, *attempt))
+        self.running
+            .get(&lane)
+            .map(|(step, attempt, _)| (*step, *attempt))
     }
 
     /// Durable before the unit starts: after a crash in between, the attempt counts as unknown, never as not started.
     pub(super) fn mark(&mut self, step: StepId, attempt: Attempt, lane: Lane) -> io::Result<String> {
         let unit = units::name(step, attempt);
-        let marker = Marker { unit: unit.clone(), lane, boot: self.boot };
+        let marker = Marker {
+            unit: unit.clone(),
+            lane,
+            boot: self.boot,
+        };
         let bytes = serde_json::to_vec(&marker)?;
         durable::replace(&self.marker_path(step, attempt), &bytes, 0o600)?;
         self.running.insert(lane, (step, attempt, unit.clone()));
@@ -91,8 +111,16 @@ impl Attempts {
 
     /// Leaves the result of an attempt about which nobody knows anything.
     pub(super) fn unknown(&self, step: StepId, attempt: Attempt, reason: &str) -> io::Result<()> {
-        let outcome = StepOutcome::Unknown { reason: reason.into() };
-        StepResult { step, attempt, boot: self.boot, outcome }.write(&self.paths)
+        let outcome = StepOutcome::Unknown {
+            reason: reason.into(),
+        };
+        StepResult {
+            step,
+            attempt,
+            boot: self.boot,
+            outcome,
+        }
+        .write(&self.paths)
     }
 
     fn marker_path(&self, step: StepId, attempt: Attempt) -> PathBuf {
@@ -108,14 +136,24 @@ impl Attempts {
     }
 
     fn marked(&self) -> io::Result<Vec<(StepId, Attempt)>> {
-        let names = std::fs::read_dir(self.paths.started())?.flatten().filter_map(|e| e.file_name().into_string().ok());
-        Ok(names.filter(|name| name.ends_with(".json")).filter_map(|name| parse_attempt(&name)).collect())
+        let names = std::fs::read_dir(self.paths.started())?
+            .flatten()
+            .filter_map(|e| e.file_name().into_string().ok());
+        Ok(names
+            .filter(|name| name.ends_with(".json"))
+            .filter_map(|name| parse_attempt(&name))
+            .collect())
     }
 
     fn prune(&self) -> io::Result<()> {
         let mut ended: Vec<_> = std::fs::read_dir(self.paths.results())?
             .flatten()
-            .filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, parse_attempt(e.file_name().to_str()?)?)))
+            .filter_map(|e| {
+                Some((
+                    e.metadata().ok()?.modified().ok()?,
+                    parse_attempt(e.file_name().to_str()?)?,
+                ))
+            })
             .collect();
         ended.sort();
         let surplus = ended.len().saturating_sub(REMEMBERED);
@@ -151,9 +189,15 @@ mod tests {
         let mut first = recover(&paths);
         let (a, b) = (StepId([0xfa; 32]), StepId([0xfb; 32]));
         first.mark(a, Attempt(1), Lane::Kubeadm).expect("marked");
-        assert!(matches!(first.known(a, Attempt(1)).expect("known"), Known::Running(_)));
+        assert!(matches!(
+            first.known(a, Attempt(1)).expect("known"),
+            Known::Running(_)
+        ));
         let reason = |attempts: &Attempts, step| match attempts.known(step, Attempt(1)).expect("known") {
-            Known::Ended(StepResult { outcome: StepOutcome::Unknown { reason }, .. }) => reason,
+            Known::Ended(StepResult {
+                outcome: StepOutcome::Unknown { reason },
+                ..
+            }) => reason,
             other => format!("{other:?}"),
         };
         let mut second = recover(&paths);
@@ -167,8 +211,13 @@ mod tests {
     fn the_lane_is_taken_until_the_attempt_ends() {
         let (_dir, paths) = setup();
         let mut attempts = recover(&paths);
-        attempts.mark(StepId([1; 32]), Attempt(1), Lane::Kubeadm).expect("marked");
-        assert_eq!(attempts.occupant(Lane::Kubeadm), Some((StepId([1; 32]), Attempt(1))));
+        attempts
+            .mark(StepId([1; 32]), Attempt(1), Lane::Kubeadm)
+            .expect("marked");
+        assert_eq!(
+            attempts.occupant(Lane::Kubeadm),
+            Some((StepId([1; 32]), Attempt(1)))
+        );
         assert_eq!(attempts.occupant(Lane::Images), None);
         attempts.ended(StepId([1; 32]), Attempt(1));
         assert_eq!(attempts.occupant(Lane::Kubeadm), None);

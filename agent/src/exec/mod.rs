@@ -64,7 +64,8 @@ pub fn run(paths: Paths) -> Result<(), ExecError> {
     let bytes = std::fs::read(&config).map_err(at("read", &config))?;
     let identity: Identity = serde_json::from_slice(&bytes).map_err(|e| at("read", &config)(e.into()))?;
 
-    let attempts = attempts::Attempts::recover(paths.clone(), identity.node).map_err(at("recover", &paths.started()))?;
+    let attempts =
+        attempts::Attempts::recover(paths.clone(), identity.node).map_err(at("recover", &paths.started()))?;
     let server = Arc::new(server::Server::new(attempts));
     let watch = watch::Watch::new(&paths).map_err(at("watch", &paths.results()))?;
     let publisher = server.clone();
@@ -74,14 +75,22 @@ pub fn run(paths: Paths) -> Result<(), ExecError> {
     durable::remove(&socket).map_err(at("remove", &socket))?;
     let listener = UnixListener::bind(&socket).map_err(at("bind", &socket))?;
     std::os::unix::fs::chown(&socket, Some(0), Some(gid)).map_err(at("own", &socket))?;
-    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o660)).map_err(at("protect", &socket))?;
+    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o660))
+        .map_err(at("protect", &socket))?;
     notify::ready();
     server::accept(&server, &listener, uid);
     Ok(())
 }
 
 fn make_folders(paths: &Paths) -> Result<(), ExecError> {
-    for folder in [paths.exec(), paths.results(), paths.started(), paths.steps(), paths.yielded(), paths.progress()] {
+    for folder in [
+        paths.exec(),
+        paths.results(),
+        paths.started(),
+        paths.steps(),
+        paths.yielded(),
+        paths.progress(),
+    ] {
         durable::folder(&folder, 0o700).map_err(at("make", &folder))?;
     }
     Ok(())

@@ -11,7 +11,10 @@ pub(super) fn uid_of(name: &str) -> Option<u32> {
 
 /// Number of the group, if there is one of that name.
 pub(super) fn gid_of(name: &str) -> Option<u32> {
-    Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw())
+    Group::from_name(name)
+        .ok()
+        .flatten()
+        .map(|group| group.gid.as_raw())
 }
 
 /// Whether the peer is the front's user or root.

@@ -126,7 +126,8 @@ pub enum Push {
 pub fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
     let body = serde_json::to_vec(message)?;
     let length = u32::try_from(body.len()).ok().filter(|_| body.len() <= MAX_FRAME);
-    let length = length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the frame is too large"))?;
+    let length =
+        length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the frame is too large"))?;
     let mut frame = Vec::with_capacity(body.len() + 4);
     frame.extend_from_slice(&length.to_be_bytes());
     frame.extend_from_slice(&body);
@@ -137,7 +138,10 @@ pub fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
 pub fn body_length(head: [u8; 4]) -> io::Result<usize> {
     let length = usize::try_from(u32::from_be_bytes(head)).unwrap_or(usize::MAX);
     if length > MAX_FRAME {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the frame is too large"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the frame is too large",
+        ));
     }
     Ok(length)
 }
@@ -162,10 +166,19 @@ mod tests {
 
     #[test]
     fn frames_round_trip_and_large_ones_are_refused_before_they_are_read() {
-        let request = Request::Look { step: StepId([1; 32]), attempt: Attempt(2) };
+        let request = Request::Look {
+            step: StepId([1; 32]),
+            attempt: Attempt(2),
+        };
         let frame = encode(&request).expect("encoded");
         let back: Request = read(&mut frame.as_slice()).expect("decoded");
-        assert!(matches!(back, Request::Look { attempt: Attempt(2), .. }));
+        assert!(matches!(
+            back,
+            Request::Look {
+                attempt: Attempt(2),
+                ..
+            }
+        ));
         assert!(read::<Request>(&mut [0xff, 0xff, 0xff, 0xff].as_slice()).is_err());
     }
 
@@ -174,8 +187,11 @@ mod tests {
         let text = r#"{"request":"probe","order":{"step":"00","attempt":1,"budget_ms":1,
             "body":{"kind":"import_images","role":"worker"}}}"#;
         assert!(serde_json::from_str::<Request>(text).is_err());
-        let text = format!(r#"{{"request":"probe","order":{{"step":"{}","attempt":1,"budget_ms":1,
-            "body":{{"kind":"import_images","role":"worker","run":"sh"}}}}}}"#, "0".repeat(64));
+        let text = format!(
+            r#"{{"request":"probe","order":{{"step":"{}","attempt":1,"budget_ms":1,
+            "body":{{"kind":"import_images","role":"worker","run":"sh"}}}}}}"#,
+            "0".repeat(64)
+        );
         assert!(serde_json::from_str::<Request>(&text).is_err());
     }
 }

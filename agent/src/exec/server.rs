@@ -60,7 +60,9 @@ impl Server {
                 self.subscribers.add(stream.try_clone()?)?;
                 continue;
             }
-            let reply = self.answer(request).unwrap_or_else(|error| refused(codes::STEP, error.to_string()));
+            let reply = self
+                .answer(request)
+                .unwrap_or_else(|error| refused(codes::STEP, error.to_string()));
             protocol::write(&mut stream, &reply)?;
         }
     }
@@ -68,21 +70,30 @@ impl Server {
     /// A result appeared: the lane is free, and whoever listens is told.
     pub(super) fn ended(&self, result: &StepResult) {
         self.attempts().ended(result.step, result.attempt);
-        self.subscribers.tell(&Push::Finished { result: result.clone() });
+        self.subscribers.tell(&Push::Finished {
+            result: result.clone(),
+        });
     }
 
     fn answer(&self, request: Request) -> io::Result<Reply> {
         match request {
             Request::Start { order, secret } => self.start(order, secret),
-            Request::Look { step, attempt } => self.attempts().known(step, attempt).map(|k| known(k).unwrap_or(Reply::Absent)),
+            Request::Look { step, attempt } => self
+                .attempts()
+                .known(step, attempt)
+                .map(|k| known(k).unwrap_or(Reply::Absent)),
             Request::Cancel { step, attempt } => self.cancel(step, attempt),
-            Request::Probe { order } => Ok(Reply::Probed { result: self.probe(order) }),
+            Request::Probe { order } => Ok(Reply::Probed {
+                result: self.probe(order),
+            }),
             Request::YieldedSecret { step, attempt } => self.yielded(step, attempt),
             Request::Forget { step, attempt } => {
                 let path = Paths::attempt(&self.attempts().paths.yielded(), step, attempt, "secret");
                 durable::remove(&path).map(|()| Reply::Done)
             }
-            Request::Observe => Ok(Reply::Observed { rss: crate::clock::own_rss() }),
+            Request::Observe => Ok(Reply::Observed {
+                rss: crate::clock::own_rss(),
+            }),
             Request::Subscribe => Ok(Reply::Done),
         }
     }
@@ -94,13 +105,20 @@ impl Server {
             return Ok(reply);
         }
         if let Some((other, its)) = attempts.occupant(order.body.lane()) {
-            return Ok(refused(codes::BUSY, format!("step {} attempt {its} runs in this lane", other.short())));
+            return Ok(refused(
+                codes::BUSY,
+                format!("step {} attempt {its} runs in this lane", other.short()),
+            ));
         }
         let (label, lane) = (order.body.label(), order.body.lane());
         let ceiling = order.budget_ms.saturating_mul(3) / 2;
         let file = Paths::attempt(&attempts.paths.steps(), step, attempt, "json");
         let text = secret.as_ref().map(|s| s.expose().to_owned());
-        let input = Secret::new(serde_json::to_string(&StepFile { order, node: attempts.node.clone(), secret: text })?);
+        let input = Secret::new(serde_json::to_string(&StepFile {
+            order,
+            node: attempts.node.clone(),
+            secret: text,
+        })?);
         durable::remove(&file)?;
         durable::create_private(&file, input.expose().as_bytes())?;
         let unit = attempts.mark(step, attempt, lane)?;
@@ -116,8 +134,14 @@ impl Server {
 
     fn cancel(&self, step: StepId, attempt: Attempt) -> io::Result<Reply> {
         let attempts = self.attempts();
-        let Known::Running(unit) = attempts.known(step, attempt)? else { return Ok(Reply::Done) };
-        durable::replace(&Paths::attempt(&attempts.paths.started(), step, attempt, "cancelled"), b"", 0o600)?;
+        let Known::Running(unit) = attempts.known(step, attempt)? else {
+            return Ok(Reply::Done);
+        };
+        durable::replace(
+            &Paths::attempt(&attempts.paths.started(), step, attempt, "cancelled"),
+            b"",
+            0o600,
+        )?;
         drop(attempts);
         match units::stop(&unit) {
             Ok(()) => Ok(Reply::Done),
@@ -128,7 +152,9 @@ impl Server {
     fn yielded(&self, step: StepId, attempt: Attempt) -> io::Result<Reply> {
         let path = Paths::attempt(&self.attempts().paths.yielded(), step, attempt, "secret");
         match std::fs::read_to_string(path) {
-            Ok(text) => Ok(Reply::Secret { value: Some(Secret::new(text)) }),
+            Ok(text) => Ok(Reply::Secret {
+                value: Some(Secret::new(text)),
+            }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Reply::Secret { value: None }),
             Err(error) => Err(error),
         }
@@ -143,15 +169,27 @@ impl Server {
         let short = order.step.short();
         let file = paths.steps().join(format!("probe-{short}-{number}.json"));
         let answer = file.with_extension("answer");
-        let result = write_input(&file, StepFile { order, node, secret: None })
-            .map_err(|error| error.to_string())
-            .and_then(|()| units::probe(&format!("drillyard-probe-{short}-{number}.service"), &file).map_err(|e| e.to_string()))
-            .and_then(|()| std::fs::read(&answer).map_err(|error| error.to_string()))
-            .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
+        let result = write_input(
+            &file,
+            StepFile {
+                order,
+                node,
+                secret: None,
+            },
+        )
+        .map_err(|error| error.to_string())
+        .and_then(|()| {
+            units::probe(&format!("drillyard-probe-{short}-{number}.service"), &file)
+                .map_err(|e| e.to_string())
+        })
+        .and_then(|()| std::fs::read(&answer).map_err(|error| error.to_string()))
+        .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
         for path in [&file, &answer] {
             let _ = durable::remove(path);
         }
-        result.unwrap_or_else(|error| ProbeResult::Broken { detail: format!("the probe did not end: {error}") })
+        result.unwrap_or_else(|error| ProbeResult::Broken {
+            detail: format!("the probe did not end: {error}"),
+        })
     }
 
     fn attempts(&self) -> MutexGuard<'_, Attempts> {
@@ -173,5 +211,8 @@ fn known(known: Known) -> Option<Reply> {
 }
 
 fn refused(code: &str, reason: String) -> Reply {
-    Reply::Refused { code: code.into(), reason }
+    Reply::Refused {
+        code: code.into(),
+        reason,
+    }
 }

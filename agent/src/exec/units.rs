@@ -14,7 +14,13 @@ pub(super) fn name(step: StepId, attempt: Attempt) -> String {
 }
 
 /// Has PID 1 start the attempt in `file` and returns at once.
-pub(super) fn start(step: StepId, attempt: Attempt, label: &str, file: &Path, ceiling_ms: u64) -> Result<(), CommandError> {
+pub(super) fn start(
+    step: StepId,
+    attempt: Attempt,
+    label: &str,
+    file: &Path,
+    ceiling_ms: u64,
+) -> Result<(), CommandError> {
     let agent = agent_path();
     let agent = agent.display();
     let args = [
@@ -57,8 +63,16 @@ pub(super) fn stop(unit: &str) -> Result<(), CommandError> {
 
 /// Whether PID 1 still has work with the unit: running, starting, or running what follows its end.
 pub(super) fn is_alive(unit: &str) -> bool {
-    let shown = command::run(Path::new(SYSTEMCTL), ["show", "--property=ActiveState", "--value", unit]);
-    shown.is_ok_and(|out| matches!(out.stdout.trim(), "active" | "activating" | "deactivating" | "reloading"))
+    let shown = command::run(
+        Path::new(SYSTEMCTL),
+        ["show", "--property=ActiveState", "--value", unit],
+    );
+    shown.is_ok_and(|out| {
+        matches!(
+            out.stdout.trim(),
+            "active" | "activating" | "deactivating" | "reloading"
+        )
+    })
 }
 
 /// This very program, so that a step runs what its helper is.

@@ -22,15 +22,25 @@ impl Watch {
         // A result appears by rename, whole; a progress line is overwritten in place.
         let results = inotify.add_watch(&paths.results(), AddWatchFlags::IN_MOVED_TO)?;
         inotify.add_watch(&paths.progress(), AddWatchFlags::IN_CLOSE_WRITE)?;
-        Ok(Self { inotify, results, paths: paths.clone() })
+        Ok(Self {
+            inotify,
+            results,
+            paths: paths.clone(),
+        })
     }
 
     pub(super) fn run(&self, server: &Server) {
         loop {
-            let Ok(events) = self.inotify.read_events() else { continue };
+            let Ok(events) = self.inotify.read_events() else {
+                continue;
+            };
             for event in events {
-                let Some(name) = event.name.as_ref().and_then(|n| n.to_str()) else { continue };
-                let Some((step, attempt)) = parse_attempt(name) else { continue };
+                let Some(name) = event.name.as_ref().and_then(|n| n.to_str()) else {
+                    continue;
+                };
+                let Some((step, attempt)) = parse_attempt(name) else {
+                    continue;
+                };
                 if event.wd == self.results {
                     if let Ok(Some(result)) = StepResult::read(&self.paths, step, attempt) {
                         server.ended(&result);
@@ -39,7 +49,11 @@ impl Watch {
                 }
                 if let Ok(text) = std::fs::read_to_string(self.paths.progress().join(name)) {
                     let message = crate::redact::clean(&text).trim().chars().take(LINE).collect();
-                    server.subscribers.tell(&Push::Progress { step, attempt, message });
+                    server.subscribers.tell(&Push::Progress {
+                        step,
+                        attempt,
+                        message,
+                    });
                 }
             }
         }

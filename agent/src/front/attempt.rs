@@ -58,7 +58,11 @@ impl Attempt {
             Err(outcome) => return self.finish(outcome).await,
         };
         let boot = self.steps.context.boot;
-        let unit = format!("drillyard-step-{}-{}.service", self.record.step().short(), self.record.attempt());
+        let unit = format!(
+            "drillyard-step-{}-{}.service",
+            self.record.step().short(),
+            self.record.attempt()
+        );
         let (step, attempt) = (self.record.step(), self.record.attempt());
         let event = NodeEventKind::StepStarted { step, attempt, unit };
         self.advance(StepPhase::Started { boot }, Some(event)).await?;
@@ -74,7 +78,10 @@ impl Attempt {
         connected.mark_unchanged();
         let mut reply = match secret {
             Some(secret) => {
-                let request = Request::Start { order: self.record.order.clone(), secret };
+                let request = Request::Start {
+                    order: self.record.order.clone(),
+                    secret,
+                };
                 Some(context.helper.ask_until(&request).await)
             }
             None => context.helper.look(step, attempt).await,
@@ -86,7 +93,13 @@ impl Attempt {
                 None => return self.advance(StepPhase::Accepted, None).await,
                 Some(Reply::Running { .. }) => {}
                 Some(Reply::Refused { code, reason }) => {
-                    return self.finish(StepOutcome::Failed { code, message: reason, output: String::new() }).await;
+                    return self
+                        .finish(StepOutcome::Failed {
+                            code,
+                            message: reason,
+                            output: String::new(),
+                        })
+                        .await;
                 }
                 Some(other) => {
                     if let Some(result) = result_of(other) {
@@ -107,10 +120,17 @@ impl Attempt {
 
     /// The unit went with the boot; its result may be there all the same.
     async fn after_reboot(&mut self) -> Result<(), Failure> {
-        let known = self.steps.context.helper.look(self.record.step(), self.record.attempt()).await;
+        let known = self
+            .steps
+            .context
+            .helper
+            .look(self.record.step(), self.record.attempt())
+            .await;
         let outcome = match known.and_then(result_of) {
             Some(result) => result.outcome,
-            None => StepOutcome::Unknown { reason: "the node rebooted".into() },
+            None => StepOutcome::Unknown {
+                reason: "the node rebooted".into(),
+            },
         };
         self.finish(outcome).await
     }
@@ -127,14 +147,25 @@ impl Attempt {
     async fn report(&mut self, outcome: StepOutcome) -> Result<(), Failure> {
         let outcome = if self.hands_over(&outcome) {
             let (step, attempt) = (self.record.step(), self.record.attempt());
-            let reply = self.steps.context.helper.ask_until(&Request::YieldedSecret { step, attempt }).await;
+            let reply = self
+                .steps
+                .context
+                .helper
+                .ask_until(&Request::YieldedSecret { step, attempt })
+                .await;
             match reply {
                 Reply::Secret { value: Some(secret) } => {
                     secrets_grpc::put(&self.steps.context, &self.record.order, &secret).await;
-                    self.steps.context.helper.ask_until(&Request::Forget { step, attempt }).await;
+                    self.steps
+                        .context
+                        .helper
+                        .ask_until(&Request::Forget { step, attempt })
+                        .await;
                     outcome
                 }
-                _ => StepOutcome::Unknown { reason: "what the step yielded went with a reboot".into() },
+                _ => StepOutcome::Unknown {
+                    reason: "what the step yielded went with a reboot".into(),
+                },
             }
         } else {
             outcome
@@ -148,7 +179,11 @@ impl Attempt {
 
     async fn advance_reported(&mut self, outcome: StepOutcome) -> Result<(), Failure> {
         let (step, attempt) = (self.record.step(), self.record.attempt());
-        let event = NodeEventKind::StepFinished { step, attempt, outcome: outcome.clone() };
+        let event = NodeEventKind::StepFinished {
+            step,
+            attempt,
+            outcome: outcome.clone(),
+        };
         self.advance(StepPhase::Reported { outcome }, Some(event)).await?;
         reach(Arrow::Reported);
         Ok(())
@@ -168,7 +203,9 @@ impl Attempt {
 
     /// The secret the step takes, or the outcome when there is none to be had.
     async fn secret(&mut self) -> Result<Option<Secret>, StepOutcome> {
-        let Some(name) = self.record.order.body.needs_secret() else { return Ok(None) };
+        let Some(name) = self.record.order.body.needs_secret() else {
+            return Ok(None);
+        };
         let context = self.steps.context.clone();
         let order = self.record.order.clone();
         tokio::select! {

@@ -34,7 +34,13 @@ impl Conditions {
                 continue;
             }
             let since = old.filter(|c| c.status == status).map_or(now, |c| c.since);
-            let condition = Condition { kind: kind.into(), status, reason: reason.into(), message, since };
+            let condition = Condition {
+                kind: kind.into(),
+                status,
+                reason: reason.into(),
+                message,
+                since,
+            };
             self.0.insert(kind, condition.clone());
             changed.push(condition);
         }
@@ -47,25 +53,54 @@ type Verdict = (&'static str, ConditionStatus, &'static str, String);
 fn judge(look: &Look) -> Vec<Verdict> {
     use ConditionStatus::{False, True, Unknown};
     let service = |kind, runs, name: &str| -> Verdict {
-        if runs { (kind, True, "Running", format!("{name} runs")) } else { (kind, False, "NotRunning", format!("{name} does not run")) }
+        if runs {
+            (kind, True, "Running", format!("{name} runs"))
+        } else {
+            (kind, False, "NotRunning", format!("{name} does not run"))
+        }
     };
     let kubelet = match (look.kubelet, look.kubelet_healthy) {
-        (true, Some(false)) => ("KubeletRunning", False, "NotHealthy", "kubelet runs and does not answer its health check".into()),
+        (true, Some(false)) => (
+            "KubeletRunning",
+            False,
+            "NotHealthy",
+            "kubelet runs and does not answer its health check".into(),
+        ),
         (runs, _) => service("KubeletRunning", runs, "kubelet"),
     };
     let disk = match look.disk_free {
-        None => ("DiskPressure", Unknown, "NotMeasured", "the disk cannot be measured".into()),
-        Some(free) if free < DISK_FREE => ("DiskPressure", True, "LittleFree", format!("{} MiB are free", free >> 20)),
+        None => (
+            "DiskPressure",
+            Unknown,
+            "NotMeasured",
+            "the disk cannot be measured".into(),
+        ),
+        Some(free) if free < DISK_FREE => (
+            "DiskPressure",
+            True,
+            "LittleFree",
+            format!("{} MiB are free", free >> 20),
+        ),
         Some(_) => ("DiskPressure", False, "EnoughFree", "enough is free".into()),
     };
     let facts = &look.facts;
     let left = facts.memory_limit.saturating_sub(facts.memory_used);
     let memory = if facts.memory_limit > 0 && left < MEMORY_FREE {
-        ("MemoryPressure", True, "LittleFree", format!("{} MiB are left", left >> 20))
+        (
+            "MemoryPressure",
+            True,
+            "LittleFree",
+            format!("{} MiB are left", left >> 20),
+        )
     } else {
         ("MemoryPressure", False, "EnoughFree", "enough is left".into())
     };
-    vec![service("ContainerdRunning", look.containerd, "containerd"), kubelet, disk, memory]
+    vec![
+        service("ContainerdRunning", look.containerd, "containerd"),
+        kubelet,
+        disk,
+        memory,
+    ]
 }
 
 #[cfg(test)]
@@ -73,8 +108,18 @@ mod tests {
     use super::*;
 
     fn look() -> Look {
-        let facts = NodeFacts { memory_limit: 4 << 30, memory_used: 1 << 30, ..NodeFacts::default() };
-        Look { containerd: true, kubelet: true, kubelet_healthy: Some(true), disk_free: Some(9 << 30), facts }
+        let facts = NodeFacts {
+            memory_limit: 4 << 30,
+            memory_used: 1 << 30,
+            ..NodeFacts::default()
+        };
+        Look {
+            containerd: true,
+            kubelet: true,
+            kubelet_healthy: Some(true),
+            disk_free: Some(9 << 30),
+            facts,
+        }
     }
 
     #[test]
@@ -82,16 +127,46 @@ mod tests {
         let mut conditions = Conditions::default();
         assert_eq!(conditions.update(&look(), Moment(1)).len(), 4);
         assert!(conditions.update(&look(), Moment(2)).is_empty());
-        let sick = conditions.update(&Look { kubelet_healthy: Some(false), ..look() }, Moment(3));
-        assert_eq!((sick[0].reason.as_str(), sick[0].since), ("NotHealthy", Moment(3)));
-        let gone = conditions.update(&Look { kubelet: false, ..look() }, Moment(4));
-        assert_eq!((gone[0].reason.as_str(), gone[0].since), ("NotRunning", Moment(3)), "False since then");
+        let sick = conditions.update(
+            &Look {
+                kubelet_healthy: Some(false),
+                ..look()
+            },
+            Moment(3),
+        );
+        assert_eq!(
+            (sick[0].reason.as_str(), sick[0].since),
+            ("NotHealthy", Moment(3))
+        );
+        let gone = conditions.update(
+            &Look {
+                kubelet: false,
+                ..look()
+            },
+            Moment(4),
+        );
+        assert_eq!(
+            (gone[0].reason.as_str(), gone[0].since),
+            ("NotRunning", Moment(3)),
+            "False since then"
+        );
     }
 
     #[test]
     fn pressure_is_told_in_figures() {
-        let facts = NodeFacts { memory_limit: 1 << 30, memory_used: (1 << 30) - 1, ..NodeFacts::default() };
-        let changed = Conditions::default().update(&Look { disk_free: Some(5 << 20), facts, ..look() }, Moment(1));
+        let facts = NodeFacts {
+            memory_limit: 1 << 30,
+            memory_used: (1 << 30) - 1,
+            ..NodeFacts::default()
+        };
+        let changed = Conditions::default().update(
+            &Look {
+                disk_free: Some(5 << 20),
+                facts,
+                ..look()
+            },
+            Moment(1),
+        );
         let by = |kind: &str| changed.iter().find(|c| c.kind == kind).expect("there").clone();
         assert_eq!(by("DiskPressure").message, "5 MiB are free");
         assert_eq!(by("MemoryPressure").status, ConditionStatus::True);

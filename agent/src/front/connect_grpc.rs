@@ -28,7 +28,11 @@ pub(super) enum ConnectError {
 }
 
 /// Dials once.
-pub(super) async fn channel(address: SocketAddr, name: &str, tls: Arc<ClientConfig>) -> Result<Channel, ConnectError> {
+pub(super) async fn channel(
+    address: SocketAddr,
+    name: &str,
+    tls: Arc<ClientConfig>,
+) -> Result<Channel, ConnectError> {
     let server = ServerName::try_from(name.to_owned()).map_err(|_| ConnectError::Name(name.to_owned()))?;
     let endpoint = Endpoint::from_shared(format!("http://{name}"))
         .map_err(ConnectError::Transport)?
@@ -49,8 +53,13 @@ pub(super) async fn channel(address: SocketAddr, name: &str, tls: Arc<ClientConf
                 connector.connect(server, tcp).await
             };
             let timed = tokio::time::timeout(CONNECT, dialled).await;
-            timed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map(TokioIo::new)
+            timed
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+                .map(TokioIo::new)
         }
     });
-    endpoint.connect_with_connector(dial).await.map_err(ConnectError::Transport)
+    endpoint
+        .connect_with_connector(dial)
+        .await
+        .map_err(ConnectError::Transport)
 }

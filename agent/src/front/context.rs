@@ -35,14 +35,23 @@ pub enum Failure {
 
 impl From<Arc<JournalError>> for Failure {
     fn from(error: Arc<JournalError>) -> Self {
-        if matches!(*error, JournalError::Full) { Failure::Full } else { Failure::Journal(error) }
+        if matches!(*error, JournalError::Full) {
+            Failure::Full
+        } else {
+            Failure::Journal(error)
+        }
     }
 }
 
 impl Context {
     /// `kind` with the time of now.
     pub(super) fn draft(&self, kind: NodeEventKind) -> Draft {
-        Draft { time: clock::now(), monotonic_ms: clock::monotonic_ms(), boot: self.boot, kind }
+        Draft {
+            time: clock::now(),
+            monotonic_ms: clock::monotonic_ms(),
+            boot: self.boot,
+            kind,
+        }
     }
 
     /// Writes; durable on return.
@@ -52,7 +61,11 @@ impl Context {
 
     /// Writes one event.
     pub(super) async fn tell(&self, kind: NodeEventKind) -> Result<(), Failure> {
-        self.append(Batch { events: vec![self.draft(kind)], ..Batch::default() }).await
+        self.append(Batch {
+            events: vec![self.draft(kind)],
+            ..Batch::default()
+        })
+        .await
     }
 
     /// Ends the process with this failure, from wherever it was met.

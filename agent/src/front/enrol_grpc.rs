@@ -30,8 +30,13 @@ impl EnrolError {
     /// Whether the same request again could succeed.
     pub(super) fn is_final(&self) -> bool {
         use tonic::Code;
-        let EnrolError::Refused(status) = self else { return false };
-        matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument)
+        let EnrolError::Refused(status) = self else {
+            return false;
+        };
+        matches!(
+            status.code(),
+            Code::Unauthenticated | Code::PermissionDenied | Code::InvalidArgument
+        )
     }
 }
 
@@ -41,7 +46,11 @@ pub(super) async fn enrol(files: &Files, seed: &Seed, token: String) -> Result<M
     let csr_der = identity::request(&key)?;
     let channel = connect_grpc::channel(seed.enrol_url.0, &seed.server_name, files.tls(None)?).await?;
     let mut client = EnrolmentClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
-    let request = EnrolRequest { token, csr_der, node: seed.node.to_string() };
+    let request = EnrolRequest {
+        token,
+        csr_der,
+        node: seed.node.to_string(),
+    };
     let response = answer(client.enrol(request)).await?;
     let not_after = files.store(&key, &response.certificate_der, &response.chain_der)?;
     files.used_up()?;
@@ -51,7 +60,9 @@ pub(super) async fn enrol(files: &Files, seed: &Seed, token: String) -> Result<M
 /// Trades the present certificate for a new one with a new key.
 pub(super) async fn renew(files: &Files, mut link: AgentLinkClient<Channel>) -> Result<Moment, EnrolError> {
     let key = identity::new_key()?;
-    let request = RenewRequest { csr_der: identity::request(&key)? };
+    let request = RenewRequest {
+        csr_der: identity::request(&key)?,
+    };
     let response = answer(link.renew(request)).await?;
     Ok(files.store(&key, &response.certificate_der, &response.chain_der)?)
 }
@@ -59,6 +70,10 @@ pub(super) async fn renew(files: &Files, mut link: AgentLinkClient<Channel>) -> 
 async fn answer(
     call: impl Future<Output = Result<tonic::Response<EnrolResponse>, tonic::Status>>,
 ) -> Result<EnrolResponse, EnrolError> {
-    let answered = tokio::time::timeout(ANSWER, call).await.map_err(|_| EnrolError::Silent)?;
-    Ok(answered.map_err(|status| EnrolError::Refused(Box::new(status)))?.into_inner())
+    let answered = tokio::time::timeout(ANSWER, call)
+        .await
+        .map_err(|_| EnrolError::Silent)?;
+    Ok(answered
+        .map_err(|status| EnrolError::Refused(Box::new(status)))?
+        .into_inner())
 }

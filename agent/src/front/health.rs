@@ -34,7 +34,11 @@ pub(super) async fn watch(context: Context, paths: Paths) {
         let look = Look {
             containerd: vitals.service_runs("containerd.service"),
             kubelet,
-            kubelet_healthy: if kubelet { Some(is_kubelet_healthy().await) } else { None },
+            kubelet_healthy: if kubelet {
+                Some(is_kubelet_healthy().await)
+            } else {
+                None
+            },
             disk_free: vitals.disk_free(),
             facts: vitals.sample(helper_rss(&context).await),
         };
@@ -45,10 +49,20 @@ pub(super) async fn watch(context: Context, paths: Paths) {
             kinds.push(NodeEventKind::ClockJump { shift_ms });
         }
         let changed = conditions.update(&look, clock::now());
-        kinds.extend(changed.into_iter().map(|condition| NodeEventKind::ConditionChanged { condition }));
+        kinds.extend(
+            changed
+                .into_iter()
+                .map(|condition| NodeEventKind::ConditionChanged { condition }),
+        );
         kinds.push(NodeEventKind::Health { facts: look.facts });
         let events = kinds.into_iter().map(|kind| context.draft(kind)).collect();
-        match context.append(Batch { events, ..Batch::default() }).await {
+        match context
+            .append(Batch {
+                events,
+                ..Batch::default()
+            })
+            .await
+        {
             // Samples are what goes first.
             Ok(()) | Err(Failure::Full) => {}
             Err(failure) => return context.fail(failure),
@@ -71,7 +85,9 @@ async fn helper_rss(context: &Context) -> u64 {
 async fn is_kubelet_healthy() -> bool {
     let ask = async {
         let mut stream = TcpStream::connect(SocketAddr::from(KUBELET_HEALTH)).await?;
-        stream.write_all(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n").await?;
+        stream
+            .write_all(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            .await?;
         let mut head = [0u8; 12];
         stream.read_exact(&mut head).await?;
         Ok::<bool, std::io::Error>(head.ends_with(b"200"))

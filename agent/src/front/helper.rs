@@ -30,7 +30,14 @@ impl Helper {
         let (pushes, receiver) = mpsc::channel(64);
         let (count, connected) = watch::channel(0);
         tokio::spawn(listen(socket.clone(), pushes, count));
-        (Self { socket, stream: Arc::default(), connected }, receiver)
+        (
+            Self {
+                socket,
+                stream: Arc::default(),
+                connected,
+            },
+            receiver,
+        )
     }
 
     /// Asks once; a broken connection is made anew once.

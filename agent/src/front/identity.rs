@@ -105,11 +105,17 @@ impl Files {
             return Err(IdentityError::Exposed(path));
         }
         let pem = std::fs::read(&path).map_err(at(&path))?;
-        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| IdentityError::Certificate("has no key"))?;
+        let key =
+            PrivateKeyDer::from_pem_slice(&pem).map_err(|_| IdentityError::Certificate("has no key"))?;
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem).flatten().collect();
         let leaf = chain.first().ok_or(IdentityError::Certificate("is missing"))?;
         let (not_before, not_after) = validity(leaf)?;
-        Ok((now < not_after).then_some(Identity { key, chain, not_before, not_after }))
+        Ok((now < not_after).then_some(Identity {
+            key,
+            chain,
+            not_before,
+            not_after,
+        }))
     }
 
     /// Token and pending key are of no more use.
@@ -121,8 +127,14 @@ impl Files {
     }
 
     /// Takes over an issued certificate.
-    pub(super) fn store(&self, key: &KeyPair, leaf: &[u8], chain: &[Vec<u8>]) -> Result<Moment, IdentityError> {
-        let (_, parsed) = X509Certificate::from_der(leaf).map_err(|_| IdentityError::Certificate("cannot be read"))?;
+    pub(super) fn store(
+        &self,
+        key: &KeyPair,
+        leaf: &[u8],
+        chain: &[Vec<u8>],
+    ) -> Result<Moment, IdentityError> {
+        let (_, parsed) =
+            X509Certificate::from_der(leaf).map_err(|_| IdentityError::Certificate("cannot be read"))?;
         if parsed.public_key().raw != key.subject_public_key_info() {
             return Err(IdentityError::Certificate("is for another key"));
         }
@@ -145,7 +157,9 @@ impl Files {
             .map_err(IdentityError::Tls)?
             .with_root_certificates(roots);
         let mut config = match identity {
-            Some(id) => builder.with_client_auth_cert(id.chain, id.key).map_err(IdentityError::Tls)?,
+            Some(id) => builder
+                .with_client_auth_cert(id.chain, id.key)
+                .map_err(IdentityError::Tls)?,
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![b"h2".to_vec()];
@@ -157,7 +171,9 @@ impl Files {
 
 /// A request to sign this key; the coordinator takes nothing else from it.
 pub(super) fn request(key: &KeyPair) -> Result<Vec<u8>, IdentityError> {
-    let request = CertificateParams::default().serialize_request(key).map_err(IdentityError::Key)?;
+    let request = CertificateParams::default()
+        .serialize_request(key)
+        .map_err(IdentityError::Key)?;
     Ok(request.der().to_vec())
 }
 
@@ -172,13 +188,21 @@ fn roots(path: &Path) -> Result<RootCertStore, IdentityError> {
     for certificate in CertificateDer::pem_slice_iter(&pem).flatten() {
         roots.add(certificate).map_err(IdentityError::Tls)?;
     }
-    if roots.is_empty() { Err(IdentityError::Certificate("of the pinned authority is missing")) } else { Ok(roots) }
+    if roots.is_empty() {
+        Err(IdentityError::Certificate("of the pinned authority is missing"))
+    } else {
+        Ok(roots)
+    }
 }
 
 fn validity(leaf: &[u8]) -> Result<(Moment, Moment), IdentityError> {
-    let (_, parsed) = X509Certificate::from_der(leaf).map_err(|_| IdentityError::Certificate("cannot be read"))?;
+    let (_, parsed) =
+        X509Certificate::from_der(leaf).map_err(|_| IdentityError::Certificate("cannot be read"))?;
     let moment = |time: x509_parser::time::ASN1Time| Moment(time.timestamp().saturating_mul(1_000_000));
-    Ok((moment(parsed.validity().not_before), moment(parsed.validity().not_after)))
+    Ok((
+        moment(parsed.validity().not_before),
+        moment(parsed.validity().not_after),
+    ))
 }
 
 fn to_pem(der: &[u8]) -> String {
@@ -209,7 +233,9 @@ mod tests {
         let mut ca = CertificateParams::default();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(ca, new_key().expect("key")).expect("ca");
-        let leaf = CertificateParams::default().signed_by(key, &issuer).expect("leaf");
+        let leaf = CertificateParams::default()
+            .signed_by(key, &issuer)
+            .expect("leaf");
         (leaf.der().to_vec(), issuer.der().to_vec())
     }
 
@@ -220,14 +246,20 @@ mod tests {
         durable::create_private(&dir.path().join("token"), b"id.secret\n").expect("token");
         assert_eq!(files.token().expect("read").as_deref(), Some("id.secret"));
         let key = files.pending_key().expect("made");
-        assert_eq!(files.pending_key().expect("read").serialize_der(), key.serialize_der());
+        assert_eq!(
+            files.pending_key().expect("read").serialize_der(),
+            key.serialize_der()
+        );
         let (leaf, ca) = issue(&key);
         files.store(&key, &leaf, &[ca]).expect("stored");
         files.used_up().expect("removed");
         assert_eq!(files.token().expect("gone"), None);
         let now = crate::clock::now();
         assert_eq!(files.identity(now).expect("read").expect("there").chain.len(), 2);
-        assert!(files.identity(Moment(i64::MAX)).expect("read").is_none(), "an expired one is none");
+        assert!(
+            files.identity(Moment(i64::MAX)).expect("read").is_none(),
+            "an expired one is none"
+        );
     }
 
     #[test]
@@ -237,10 +269,16 @@ mod tests {
         let files = Files::new(dir.path().to_owned());
         let (key, other) = (new_key().expect("key"), new_key().expect("key"));
         let (leaf, ca) = issue(&other);
-        assert!(matches!(files.store(&key, &leaf, std::slice::from_ref(&ca)), Err(IdentityError::Certificate(_))));
+        assert!(matches!(
+            files.store(&key, &leaf, std::slice::from_ref(&ca)),
+            Err(IdentityError::Certificate(_))
+        ));
         files.store(&other, &leaf, &[ca]).expect("stored");
         let path = dir.path().join("identity.pem");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("opened");
-        assert!(matches!(files.identity(Moment(0)), Err(IdentityError::Exposed(_))));
+        assert!(matches!(
+            files.identity(Moment(0)),
+            Err(IdentityError::Exposed(_))
+        ));
     }
 }

@@ -28,12 +28,20 @@ pub(super) fn judge(
     node: &NodeName,
 ) -> Verdict {
     if epoch < highest {
-        return Verdict::Refuse(codes::STALE_EPOCH, format!("epoch {epoch} is over, {highest} was seen"));
+        return Verdict::Refuse(
+            codes::STALE_EPOCH,
+            format!("epoch {epoch} is over, {highest} was seen"),
+        );
     }
     if order.body.id(lab, node) != order.step {
-        return Verdict::Refuse(codes::CONTENT_DIFFERS, "the step's content does not give its id on this node".into());
+        return Verdict::Refuse(
+            codes::CONTENT_DIFFERS,
+            "the step's content does not give its id on this node".into(),
+        );
     }
-    let Some(known) = known else { return Verdict::Accept };
+    let Some(known) = known else {
+        return Verdict::Accept;
+    };
     let running = matches!(known.phase, StepPhase::Accepted | StepPhase::Started { .. });
     match order.attempt.cmp(&known.attempt()) {
         std::cmp::Ordering::Less => Verdict::Ignore,
@@ -60,9 +68,20 @@ mod tests {
     fn every_case() {
         let node = NodeName::new("a").expect("valid");
         let body = NodeStep::ImportImages { role: Role::Worker };
-        let order = |attempt| StepOrder { step: body.id("lab", &node), attempt: Attempt(attempt), body: body.clone(), budget_ms: 1 };
-        let record = |phase| StepRecord { order: order(2), phase, at: Moment(0) };
-        let ask = |known: Option<&StepRecord>, attempt, epoch| judge(known, &order(attempt), Epoch(epoch), Epoch(5), "lab", &node);
+        let order = |attempt| StepOrder {
+            step: body.id("lab", &node),
+            attempt: Attempt(attempt),
+            body: body.clone(),
+            budget_ms: 1,
+        };
+        let record = |phase| StepRecord {
+            order: order(2),
+            phase,
+            at: Moment(0),
+        };
+        let ask = |known: Option<&StepRecord>, attempt, epoch| {
+            judge(known, &order(attempt), Epoch(epoch), Epoch(5), "lab", &node)
+        };
 
         let refused = |verdict, code| matches!(verdict, Verdict::Refuse(c, _) if c == code);
         assert_eq!(ask(None, 1, 5), Verdict::Accept);
@@ -70,18 +89,27 @@ mod tests {
         let foreign = judge(None, &order(1), Epoch(5), Epoch(5), "other", &node);
         assert!(refused(foreign, codes::CONTENT_DIFFERS));
 
-        for phase in [StepPhase::Accepted, StepPhase::Started { boot: BootId([0; 16]) }] {
+        for phase in [
+            StepPhase::Accepted,
+            StepPhase::Started {
+                boot: BootId([0; 16]),
+            },
+        ] {
             let known = record(phase);
             assert_eq!(ask(Some(&known), 1, 5), Verdict::Ignore);
             assert_eq!(ask(Some(&known), 2, 6), Verdict::Ignore);
             assert!(refused(ask(Some(&known), 3, 5), codes::BUSY));
         }
-        let done = record(StepPhase::Reported { outcome: StepOutcome::Cancelled });
+        let done = record(StepPhase::Reported {
+            outcome: StepOutcome::Cancelled,
+        });
         assert_eq!(ask(Some(&done), 1, 5), Verdict::Ignore);
         assert_eq!(ask(Some(&done), 2, 5), Verdict::Repeat(StepOutcome::Cancelled));
         assert_eq!(ask(Some(&done), 3, 5), Verdict::Accept);
         assert!(refused(ask(Some(&done), 3, 4), codes::STALE_EPOCH));
-        let finished = record(StepPhase::Finished { outcome: StepOutcome::Cancelled });
+        let finished = record(StepPhase::Finished {
+            outcome: StepOutcome::Cancelled,
+        });
         assert_eq!(ask(Some(&finished), 2, 5), Verdict::Ignore);
     }
 }

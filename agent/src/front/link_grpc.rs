@@ -57,7 +57,13 @@ pub(super) async fn keep(files: Files, seed: Seed, steps: Steps, link: watch::Se
 }
 
 /// Stays with a session, and moves to a new one with a new certificate without a gap between them.
-async fn attend(files: &Files, seed: &Seed, steps: &Steps, link: &watch::Sender<Option<Link>>, mut held: Held) -> End {
+async fn attend(
+    files: &Files,
+    seed: &Seed,
+    steps: &Steps,
+    link: &watch::Sender<Option<Link>>,
+    mut held: Held,
+) -> End {
     loop {
         link.send_replace(Some(held.link.clone()));
         let wait = Duration::from_millis(held.renew_at.millis_since(clock::now()));
@@ -84,14 +90,18 @@ type AnyError = Box<dyn std::error::Error + Send + Sync>;
 async fn renew(files: &Files, seed: &Seed, steps: &Steps, held: &Held) -> Result<Held, AnyError> {
     let not_after = enrol_grpc::renew(files, held.link.clone()).await?;
     // Told before the move, so that it is not lost should the new session fail.
-    let _ = steps.context.tell(NodeEventKind::CertificateRenewed { not_after }).await;
+    let _ = steps
+        .context
+        .tell(NodeEventKind::CertificateRenewed { not_after })
+        .await;
     establish(files, seed, steps).await
 }
 
 async fn establish(files: &Files, seed: &Seed, steps: &Steps) -> Result<Held, AnyError> {
     let identity = identity(files, seed).await?;
     let renew_at = half_life(&identity);
-    let channel = connect_grpc::channel(seed.agent_url.0, &seed.server_name, files.tls(Some(identity))?).await?;
+    let channel =
+        connect_grpc::channel(seed.agent_url.0, &seed.server_name, files.tls(Some(identity))?).await?;
     let link = AgentLinkClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
     let (ready, welcomed) = oneshot::channel();
     let task = tokio::spawn(session_grpc::hold(steps.clone(), link.clone(), ready));
@@ -131,7 +141,10 @@ async fn identity(files: &Files, seed: &Seed) -> Result<Identity, AnyError> {
         Some(identity) => Ok(identity),
         None => {
             tokio::time::sleep(REFUSED).await;
-            Err(IdentityError::Certificate("is missing or expired, and there is no token; install with a new one").into())
+            Err(IdentityError::Certificate(
+                "is missing or expired, and there is no token; install with a new one",
+            )
+            .into())
         }
     }
 }

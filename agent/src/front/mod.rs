@@ -61,8 +61,10 @@ pub fn run(paths: Paths) -> Result<(), FrontError> {
         .with_target(false)
         .with_max_level(tracing::Level::INFO)
         .try_init();
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(FrontError::Runtime)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(FrontError::Runtime)?;
     runtime.block_on(serve(paths))
 }
 
@@ -70,8 +72,15 @@ async fn serve(paths: Paths) -> Result<(), FrontError> {
     let files = identity::Files::new(paths.front());
     let seed = files.seed()?;
     let boot = await_boot(&paths).await;
-    let started = NodeEventKind::AgentStarted { version: env!("CARGO_PKG_VERSION").into() };
-    let stamp = Draft { time: clock::now(), monotonic_ms: clock::monotonic_ms(), boot, kind: started };
+    let started = NodeEventKind::AgentStarted {
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    let stamp = Draft {
+        time: clock::now(),
+        monotonic_ms: clock::monotonic_ms(),
+        boot,
+        kind: started,
+    };
     let journal = SledJournal::open(&paths.front().join("journal"), &stamp).map_err(FrontError::Journal)?;
     let (journal, records, epoch) = Writer::start(Box::new(journal));
 
@@ -79,8 +88,22 @@ async fn serve(paths: Paths) -> Result<(), FrontError> {
     let (failures, mut failed) = mpsc::unbounded_channel();
     let (link, linked) = watch::channel(None);
     let lab = seed.lab.as_str().into();
-    let context = Context { lab, node: seed.node.clone(), boot, journal, helper, link: linked, failures };
-    match context.append(Batch { events: vec![stamp], ..Batch::default() }).await {
+    let context = Context {
+        lab,
+        node: seed.node.clone(),
+        boot,
+        journal,
+        helper,
+        link: linked,
+        failures,
+    };
+    match context
+        .append(Batch {
+            events: vec![stamp],
+            ..Batch::default()
+        })
+        .await
+    {
         Ok(()) | Err(Failure::Full) => {}
         Err(failure) => return Err(failure.into()),
     }
@@ -89,7 +112,8 @@ async fn serve(paths: Paths) -> Result<(), FrontError> {
     tokio::spawn(health::watch(context.clone(), paths.clone()));
     tokio::spawn(link_grpc::keep(files, seed, steps.clone(), link));
 
-    let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(FrontError::Runtime)?;
+    let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .map_err(FrontError::Runtime)?;
     loop {
         tokio::select! {
             Some(push) = pushes.recv() => steps.pushed(push).await?,

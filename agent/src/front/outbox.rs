@@ -40,12 +40,33 @@ impl Outbox {
         let kept = before(position.first_unacked);
         let wanted = before(expected);
         if wanted > position.last {
-            return (Self { sent: position.last, acked: position.last }, Expectation::Ahead);
+            return (
+                Self {
+                    sent: position.last,
+                    acked: position.last,
+                },
+                Expectation::Ahead,
+            );
         }
         if wanted < kept {
-            return (Self { sent: kept, acked: wanted }, Expectation::Gone { from: wanted.next(), to: kept });
+            return (
+                Self {
+                    sent: kept,
+                    acked: wanted,
+                },
+                Expectation::Gone {
+                    from: wanted.next(),
+                    to: kept,
+                },
+            );
         }
-        (Self { sent: wanted, acked: wanted }, Expectation::Fits)
+        (
+            Self {
+                sent: wanted,
+                acked: wanted,
+            },
+            Expectation::Fits,
+        )
     }
 
     /// The number to read from, when something may be sent.
@@ -71,7 +92,11 @@ mod tests {
     use model::ids::Incarnation;
 
     fn position(first_unacked: u64, last: u64) -> Position {
-        Position { incarnation: Incarnation([0; 16]), first_unacked: Seq(first_unacked), last: Seq(last) }
+        Position {
+            incarnation: Incarnation([0; 16]),
+            first_unacked: Seq(first_unacked),
+            last: Seq(last),
+        }
     }
 
     #[test]
@@ -82,7 +107,13 @@ mod tests {
         assert_eq!(ask(7, 4, 9), Expectation::Fits);
         assert_eq!(ask(10, 4, 9), Expectation::Fits);
         assert_eq!(ask(11, 4, 9), Expectation::Ahead);
-        assert_eq!(ask(1, 4, 9), Expectation::Gone { from: Seq(1), to: Seq(3) });
+        assert_eq!(
+            ask(1, 4, 9),
+            Expectation::Gone {
+                from: Seq(1),
+                to: Seq(3)
+            }
+        );
     }
 
     #[test]
@@ -95,6 +126,10 @@ mod tests {
         assert_eq!(outbox.next(Seq(1000)), Some(Seq(WINDOW + 1)));
         assert_eq!(outbox.next(Seq(WINDOW)), None, "nothing left to send");
         outbox.acked(Seq(9999));
-        assert_eq!(outbox.next(Seq(1000)), Some(Seq(WINDOW + 1)), "an impossible acknowledgement is cut");
+        assert_eq!(
+            outbox.next(Seq(1000)),
+            Some(Seq(WINDOW + 1)),
+            "an impossible acknowledgement is cut"
+        );
     }
 }

@@ -38,7 +38,10 @@ pub(super) async fn fetch(context: &Context, order: &StepOrder, name: SecretName
             Err(status) => {
                 refusals += 1;
                 if refusals >= REFUSALS {
-                    return Err(format!("the coordinator did not give the secret: {}", status.message()));
+                    return Err(format!(
+                        "the coordinator did not give the secret: {}",
+                        status.message()
+                    ));
                 }
             }
         }
@@ -48,7 +51,9 @@ pub(super) async fn fetch(context: &Context, order: &StepOrder, name: SecretName
 
 /// Hands a yielded secret over; tries until the coordinator has it, or will never take it.
 pub(super) async fn put(context: &Context, order: &StepOrder, secret: &Secret) {
-    let Some(name) = order.body.yields_secret() else { return };
+    let Some(name) = order.body.yields_secret() else {
+        return;
+    };
     let mut backoff = Backoff::new();
     let mut refusals = 0;
     while refusals < REFUSALS {
@@ -86,9 +91,14 @@ async fn present(context: &Context) -> Link {
 }
 
 async fn timed<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
-    tokio::time::timeout(ANSWER, call).await.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer")))
+    tokio::time::timeout(ANSWER, call)
+        .await
+        .unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer")))
 }
 
 fn is_transient(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Unknown | Code::Cancelled | Code::Internal)
+    matches!(
+        status.code(),
+        Code::Unavailable | Code::DeadlineExceeded | Code::Unknown | Code::Cancelled | Code::Internal
+    )
 }

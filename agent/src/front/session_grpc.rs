@@ -16,7 +16,8 @@ use proto::v1::agent_message::Message as Out;
 use proto::v1::coordinator_message::Message as In;
 use proto::v1::step_state::Phase;
 use proto::v1::{
-    AgentMessage, CoordinatorMessage, EventBatch, Heartbeat, Hello, ProbeAnswer, ProbeStep, StepState, StepStates, Welcome,
+    AgentMessage, CoordinatorMessage, EventBatch, Heartbeat, Hello, ProbeAnswer, ProbeStep, StepState,
+    StepStates, Welcome,
 };
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -87,12 +88,25 @@ async fn open(
         last_seq: position.last.0,
     };
     let lost = |what: &str| End::Lost(what.to_owned());
-    out.send(AgentMessage { message: Some(Out::Hello(hello)) }).await.map_err(|_| lost("no stream"))?;
+    out.send(AgentMessage {
+        message: Some(Out::Hello(hello)),
+    })
+    .await
+    .map_err(|_| lost("no stream"))?;
     let call = link.session(ReceiverStream::new(stream));
-    let answered = tokio::time::timeout(ANSWER, call).await.map_err(|_| lost("no answer"))?;
-    let mut inbound = answered.map_err(|status| End::Lost(status.message().to_owned()))?.into_inner();
-    let first = tokio::time::timeout(ANSWER, inbound.message()).await.map_err(|_| lost("no welcome"))?;
-    let Ok(Some(CoordinatorMessage { message: Some(In::Welcome(welcome)) })) = first else {
+    let answered = tokio::time::timeout(ANSWER, call)
+        .await
+        .map_err(|_| lost("no answer"))?;
+    let mut inbound = answered
+        .map_err(|status| End::Lost(status.message().to_owned()))?
+        .into_inner();
+    let first = tokio::time::timeout(ANSWER, inbound.message())
+        .await
+        .map_err(|_| lost("no welcome"))?;
+    let Ok(Some(CoordinatorMessage {
+        message: Some(In::Welcome(welcome)),
+    })) = first
+    else {
         return Err(lost("something else came before the welcome"));
     };
     if !steps.obey(Epoch(welcome.epoch)).await? {
@@ -101,7 +115,18 @@ async fn open(
     let (answers, answered) = mpsc::unbounded_channel();
     let (outbox, _) = Outbox::expect(Seq(1), position);
     let (incarnation, queue) = (position.incarnation, VecDeque::new());
-    Ok((Session { context, incarnation, outbox, queue, answers, answered }, inbound, welcome))
+    Ok((
+        Session {
+            context,
+            incarnation,
+            outbox,
+            queue,
+            answers,
+            answered,
+        },
+        inbound,
+        welcome,
+    ))
 }
 
 impl Session {
@@ -112,7 +137,9 @@ impl Session {
         out: mpsc::Sender<AgentMessage>,
         welcome: Welcome,
     ) -> End {
-        let every = Duration::from_millis(u64::from(welcome.heartbeat_ms).clamp(*HEARTBEAT_MS.start(), *HEARTBEAT_MS.end()));
+        let every = Duration::from_millis(
+            u64::from(welcome.heartbeat_ms).clamp(*HEARTBEAT_MS.start(), *HEARTBEAT_MS.end()),
+        );
         let mut heartbeat = tokio::time::interval(every);
         heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut beats = 0;
@@ -159,13 +186,23 @@ impl Session {
     }
 
     /// What goes out next: answers and heartbeats before events.
-    async fn next(&mut self, position: &mut tokio::sync::watch::Receiver<journal::Position>) -> Result<Option<Out>, End> {
+    async fn next(
+        &mut self,
+        position: &mut tokio::sync::watch::Receiver<journal::Position>,
+    ) -> Result<Option<Out>, End> {
         if let Some(message) = self.queue.pop_front() {
             return Ok(Some(message));
         }
         let last = position.borrow_and_update().last;
-        let Some(from) = self.outbox.next(last) else { return Ok(None) };
-        let events = self.context.journal.read(from, BATCH_EVENTS).await.map_err(Failure::from)?;
+        let Some(from) = self.outbox.next(last) else {
+            return Ok(None);
+        };
+        let events = self
+            .context
+            .journal
+            .read(from, BATCH_EVENTS)
+            .await
+            .map_err(Failure::from)?;
         let mut size = 0;
         let mut batch = Vec::new();
         for event in events {
@@ -188,7 +225,9 @@ impl Session {
         match expectation {
             Expectation::Fits => Ok(()),
             Expectation::Gone { from, to } => {
-                let stamp = self.context.draft(NodeEventKind::StoreLost { reason: String::new() });
+                let stamp = self.context.draft(NodeEventKind::StoreLost {
+                    reason: String::new(),
+                });
                 let stamp = NodeEvent {
                     incarnation: position.incarnation,
                     seq: to,
@@ -203,9 +242,18 @@ impl Session {
                 Ok(())
             }
             Expectation::Ahead => {
-                let reason = format!("the coordinator has events up to {}, the journal ends at {}", expected, position.last);
-                let stamp = self.context.draft(NodeEventKind::StoreLost { reason: String::new() });
-                self.context.journal.renew(reason, stamp).await.map_err(Failure::from)?;
+                let reason = format!(
+                    "the coordinator has events up to {}, the journal ends at {}",
+                    expected, position.last
+                );
+                let stamp = self.context.draft(NodeEventKind::StoreLost {
+                    reason: String::new(),
+                });
+                self.context
+                    .journal
+                    .renew(reason, stamp)
+                    .await
+                    .map_err(Failure::from)?;
                 Err(End::Renewed)
             }
         }
@@ -218,19 +266,27 @@ impl Session {
                 match convert::order(run) {
                     Ok(order) => steps.order(epoch, order).await?,
                     // Without a valid body there is no step to refuse by; the coordinator's own tests catch this.
-                    Err(invalid) => tracing::error!(%invalid, "an order that breaks the model's rules was dropped"),
+                    Err(invalid) => {
+                        tracing::error!(%invalid, "an order that breaks the model's rules was dropped")
+                    }
                 }
             }
             Some(In::CancelStep(cancel)) => {
                 if let Ok(step) = convert::step_id(&cancel.step_id) {
-                    steps.cancel(Epoch(cancel.epoch), step, Attempt(cancel.attempt)).await?;
+                    steps
+                        .cancel(Epoch(cancel.epoch), step, Attempt(cancel.attempt))
+                        .await?;
                 }
             }
             Some(In::ListSteps(_)) => self.queue.push_back(Out::StepStates(listed(steps))),
             Some(In::ProbeStep(probe)) => self.probe(steps, probe),
             Some(In::Ack(ack)) => {
                 self.outbox.acked(Seq(ack.durable_upto));
-                self.context.journal.ack(Seq(ack.durable_upto)).await.map_err(Failure::from)?;
+                self.context
+                    .journal
+                    .ack(Seq(ack.durable_upto))
+                    .await
+                    .map_err(Failure::from)?;
                 reach(Arrow::Acknowledged);
             }
             Some(In::Rewind(rewind)) => self.expect(Seq(rewind.expected_seq)).await?,
@@ -245,7 +301,9 @@ impl Session {
     /// Looks in a task of its own, since looking takes time; a lower epoch gets no answer.
     fn probe(&self, steps: &Steps, probe: ProbeStep) {
         let epoch = Epoch(probe.epoch);
-        let Ok(order) = convert::probe_step(probe) else { return };
+        let Ok(order) = convert::probe_step(probe) else {
+            return;
+        };
         if epoch < steps.epoch() {
             return;
         }
@@ -254,12 +312,20 @@ impl Session {
             let (step_id, attempt) = (order.step.0.to_vec(), order.attempt.0);
             let result = match helper.ask(&Request::Probe { order }).await {
                 Ok(Reply::Probed { result }) => result,
-                Ok(other) => ProbeResult::Broken { detail: format!("the root helper answered {other:?}") },
-                Err(error) => ProbeResult::Broken { detail: format!("the root helper does not answer: {error}") },
+                Ok(other) => ProbeResult::Broken {
+                    detail: format!("the root helper answered {other:?}"),
+                },
+                Err(error) => ProbeResult::Broken {
+                    detail: format!("the root helper does not answer: {error}"),
+                },
             };
             let result_json = convert::probe_to_wire(&result);
             // The session may have ended meanwhile; the next one is asked again.
-            let _ = answers.send(Out::Probe(ProbeAnswer { step_id, attempt, result_json }));
+            let _ = answers.send(Out::Probe(ProbeAnswer {
+                step_id,
+                attempt,
+                result_json,
+            }));
         });
     }
 }
@@ -277,5 +343,7 @@ fn listed(steps: &Steps) -> StepStates {
         }
         .into(),
     };
-    StepStates { states: records.iter().take(LISTED).map(state).collect() }
+    StepStates {
+        states: records.iter().take(LISTED).map(state).collect(),
+    }
 }

@@ -43,14 +43,26 @@ struct Active {
 impl Steps {
     /// Takes up what the journal knows, and goes on with what is not reported.
     pub(super) fn recover(context: Context, records: Vec<StepRecord>, epoch: Epoch) -> Self {
-        let lanes = [Lane::Kubeadm, Lane::Images, Lane::Faults].map(|lane| (lane, tokio::sync::Mutex::new(())));
-        let mut open: Vec<StepRecord> =
-            records.iter().filter(|r| !matches!(r.phase, StepPhase::Reported { .. })).cloned().collect();
+        let lanes =
+            [Lane::Kubeadm, Lane::Images, Lane::Faults].map(|lane| (lane, tokio::sync::Mutex::new(())));
+        let mut open: Vec<StepRecord> = records
+            .iter()
+            .filter(|r| !matches!(r.phase, StepPhase::Reported { .. }))
+            .cloned()
+            .collect();
         // What runs takes its lane before what waits for one; among those, the older first.
         open.sort_by_key(|r| (r.phase == StepPhase::Accepted, r.at));
         let records = records.into_iter().map(|r| (r.step(), r)).collect();
-        let state = State { epoch, records, active: HashMap::new() };
-        let steps = Self { context, state: Arc::new(Mutex::new(state)), lanes: Arc::new(HashMap::from(lanes)) };
+        let state = State {
+            epoch,
+            records,
+            active: HashMap::new(),
+        };
+        let steps = Self {
+            context,
+            state: Arc::new(Mutex::new(state)),
+            lanes: Arc::new(HashMap::from(lanes)),
+        };
         for record in open {
             steps.drive(record);
         }
@@ -71,7 +83,12 @@ impl Steps {
     pub(super) async fn obey(&self, epoch: Epoch) -> Result<bool, Failure> {
         let known = self.epoch();
         if epoch > known {
-            self.context.append(Batch { epoch: Some(epoch), ..Batch::default() }).await?;
+            self.context
+                .append(Batch {
+                    epoch: Some(epoch),
+                    ..Batch::default()
+                })
+                .await?;
             self.state().epoch = epoch;
         }
         Ok(epoch >= known)
@@ -82,7 +99,14 @@ impl Steps {
         let verdict = {
             let state = self.state();
             let known = state.records.get(&order.step);
-            ledger::judge(known, &order, epoch, state.epoch, &self.context.lab, &self.context.node)
+            ledger::judge(
+                known,
+                &order,
+                epoch,
+                state.epoch,
+                &self.context.lab,
+                &self.context.node,
+            )
         };
         let (step, attempt) = (order.step, order.attempt);
         if !matches!(&verdict, Verdict::Refuse(..)) {
@@ -90,12 +114,28 @@ impl Steps {
         }
         match verdict {
             Verdict::Ignore => Ok(()),
-            Verdict::Repeat(outcome) => self.context.tell(NodeEventKind::StepFinished { step, attempt, outcome }).await,
+            Verdict::Repeat(outcome) => {
+                self.context
+                    .tell(NodeEventKind::StepFinished {
+                        step,
+                        attempt,
+                        outcome,
+                    })
+                    .await
+            }
             Verdict::Refuse(code, reason) => self.refuse(&order, code, reason).await,
             Verdict::Accept => {
-                let record = StepRecord { order, phase: StepPhase::Accepted, at: crate::clock::now() };
+                let record = StepRecord {
+                    order,
+                    phase: StepPhase::Accepted,
+                    at: crate::clock::now(),
+                };
                 let event = self.context.draft(NodeEventKind::StepAccepted { step, attempt });
-                let batch = Batch { events: vec![event], steps: vec![record.clone()], ..Batch::default() };
+                let batch = Batch {
+                    events: vec![event],
+                    steps: vec![record.clone()],
+                    ..Batch::default()
+                };
                 match self.context.append(batch).await {
                     Err(Failure::Full) => {
                         let reason = "the node's disk or buffer is full".to_owned();
@@ -116,7 +156,16 @@ impl Steps {
     async fn refuse(&self, order: &StepOrder, code: &str, reason: String) -> Result<(), Failure> {
         let (step, attempt) = (order.step, order.attempt);
         tracing::warn!(step = %step.short(), %attempt, code, reason, "order refused");
-        match self.context.tell(NodeEventKind::StepRefused { step, attempt, code: code.into(), reason }).await {
+        match self
+            .context
+            .tell(NodeEventKind::StepRefused {
+                step,
+                attempt,
+                code: code.into(),
+                reason,
+            })
+            .await
+        {
             // Nothing can be written: the coordinator hears of the full disk by the condition.
             Err(Failure::Full) => Ok(()),
             other => other,
@@ -124,7 +173,12 @@ impl Steps {
     }
 
     /// Ends an attempt, whether it runs or still waits.
-    pub(super) async fn cancel(&self, epoch: Epoch, step: StepId, attempt: model::ids::Attempt) -> Result<(), Failure> {
+    pub(super) async fn cancel(
+        &self,
+        epoch: Epoch,
+        step: StepId,
+        attempt: model::ids::Attempt,
+    ) -> Result<(), Failure> {
         if !self.obey(epoch).await? {
             return Ok(());
         }
@@ -135,7 +189,10 @@ impl Steps {
             active.map(|active| active.cancel.send_replace(true)).is_some()
         };
         if running {
-            self.context.helper.ask_until(&Request::Cancel { step, attempt }).await;
+            self.context
+                .helper
+                .ask_until(&Request::Cancel { step, attempt })
+                .await;
         }
         Ok(())
     }
@@ -150,8 +207,20 @@ impl Steps {
                 }
                 Ok(())
             }
-            Push::Progress { step, attempt, message } => {
-                match self.context.tell(NodeEventKind::StepProgress { step, attempt, message }).await {
+            Push::Progress {
+                step,
+                attempt,
+                message,
+            } => {
+                match self
+                    .context
+                    .tell(NodeEventKind::StepProgress {
+                        step,
+                        attempt,
+                        message,
+                    })
+                    .await
+                {
                     Err(Failure::Full) => Ok(()),
                     other => other,
                 }
@@ -167,7 +236,12 @@ impl Steps {
         self.state().active.insert(step, Active { results, cancel });
         let steps = self.clone();
         tokio::spawn(async move {
-            let mut attempt = Attempt { steps: steps.clone(), record, ended, cancelled };
+            let mut attempt = Attempt {
+                steps: steps.clone(),
+                record,
+                ended,
+                cancelled,
+            };
             if let Err(failure) = attempt.run().await {
                 steps.context.fail(failure);
             }
@@ -183,11 +257,20 @@ impl Steps {
     }
 
     /// Writes a record with an event, and forgets the oldest reported ones beyond the limit.
-    pub(super) async fn write(&self, record: &StepRecord, event: Option<NodeEventKind>) -> Result<(), Failure> {
+    pub(super) async fn write(
+        &self,
+        record: &StepRecord,
+        event: Option<NodeEventKind>,
+    ) -> Result<(), Failure> {
         let reported = matches!(record.phase, StepPhase::Reported { .. });
         let forget = if reported { self.surplus() } else { Vec::new() };
         let events = event.map(|kind| self.context.draft(kind)).into_iter().collect();
-        let batch = Batch { events, steps: vec![record.clone()], forget: forget.clone(), epoch: None };
+        let batch = Batch {
+            events,
+            steps: vec![record.clone()],
+            forget: forget.clone(),
+            epoch: None,
+        };
         self.context.append(batch).await?;
         let mut state = self.state();
         state.records.insert(record.step(), record.clone());
@@ -205,7 +288,12 @@ impl Steps {
             return Vec::new();
         }
         let done = |r: &&StepRecord| matches!(r.phase, StepPhase::Reported { .. });
-        let mut ended: Vec<_> = state.records.values().filter(done).map(|r| (r.at, r.step())).collect();
+        let mut ended: Vec<_> = state
+            .records
+            .values()
+            .filter(done)
+            .map(|r| (r.at, r.step()))
+            .collect();
         ended.sort_unstable();
         ended.into_iter().take(surplus).map(|(_, step)| step).collect()
     }

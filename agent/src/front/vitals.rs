@@ -21,7 +21,11 @@ impl Vitals {
     pub(super) fn new(paths: &Paths) -> Self {
         let root = paths.at("/sys/fs/cgroup");
         let v1 = root.join("memory").is_dir();
-        Self { root, v1, disk: paths.at("/var/lib") }
+        Self {
+            root,
+            v1,
+            disk: paths.at("/var/lib"),
+        }
     }
 
     /// Takes a sample; `helper_rss` is what the root helper says of itself.
@@ -43,43 +47,71 @@ impl Vitals {
 
     /// Whether a systemd service has processes, read from its control group: no program needs to be started for it.
     pub(super) fn service_runs(&self, unit: &str) -> bool {
-        let base = if self.v1 { self.root.join("systemd") } else { self.root.clone() };
+        let base = if self.v1 {
+            self.root.join("systemd")
+        } else {
+            self.root.clone()
+        };
         let group = base.join("system.slice").join(unit);
         std::fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|text| !text.trim().is_empty())
     }
 
     /// Bytes left on the node's writable disk.
     pub(super) fn disk_free(&self) -> Option<u64> {
-        statvfs(&self.disk).ok().map(|s| s.blocks_available().saturating_mul(s.fragment_size()))
+        statvfs(&self.disk)
+            .ok()
+            .map(|s| s.blocks_available().saturating_mul(s.fragment_size()))
     }
 
     fn memory(&self) -> (u64, u64) {
-        let folder = if self.v1 { self.root.join("memory") } else { self.root.clone() };
+        let folder = if self.v1 {
+            self.root.join("memory")
+        } else {
+            self.root.clone()
+        };
         let (usage, limit, inactive) = if self.v1 {
-            ("memory.usage_in_bytes", "memory.limit_in_bytes", "total_inactive_file")
+            (
+                "memory.usage_in_bytes",
+                "memory.limit_in_bytes",
+                "total_inactive_file",
+            )
         } else {
             ("memory.current", "memory.max", "inactive_file")
         };
-        let Some(used) = number(&folder.join(usage)) else { return whole_machine() };
+        let Some(used) = number(&folder.join(usage)) else {
+            return whole_machine();
+        };
         let stat = std::fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
         // As kubelet counts it: cache that could go at any time is not used.
         let used = used.saturating_sub(field(&stat, inactive).unwrap_or(0));
-        (used, number(&folder.join(limit)).filter(|l| *l < NO_LIMIT).unwrap_or(0))
+        (
+            used,
+            number(&folder.join(limit)).filter(|l| *l < NO_LIMIT).unwrap_or(0),
+        )
     }
 
     fn disk(&self) -> (u64, u64) {
         statvfs(&self.disk).map_or((0, 0), |s| {
             let unit = s.fragment_size();
-            (s.blocks().saturating_sub(s.blocks_free()).saturating_mul(unit), s.blocks().saturating_mul(unit))
+            (
+                s.blocks().saturating_sub(s.blocks_free()).saturating_mul(unit),
+                s.blocks().saturating_mul(unit),
+            )
         })
     }
 
     fn pressure(&self) -> Option<u64> {
-        let folder = if self.v1 { self.root.join("unified") } else { self.root.clone() };
+        let folder = if self.v1 {
+            self.root.join("unified")
+        } else {
+            self.root.clone()
+        };
         let text = std::fs::read_to_string(folder.join("memory.pressure")).ok()?;
         let some = text.lines().find(|line| line.starts_with("some "))?;
         // A share in hundredths of a percent point: `avg10=1.23` is 1.23 %.
-        some.split(' ').find_map(|part| part.strip_prefix("avg10=")).map(|value| milli(value) / 100)
+        some.split(' ')
+            .find_map(|part| part.strip_prefix("avg10="))
+            .map(|value| milli(value) / 100)
     }
 
     fn cpu_ms(&self) -> u64 {
@@ -102,14 +134,19 @@ fn number(path: &Path) -> Option<u64> {
 }
 
 fn field(stat: &str, name: &str) -> Option<u64> {
-    stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    stat.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
 /// Thousandths of a decimal such as `0.52`, without floating point.
 fn milli(text: &str) -> u64 {
     let (whole, part) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
     let part: String = part.chars().chain("000".chars()).take(3).collect();
-    whole.parse::<u64>().unwrap_or(0).saturating_mul(1000).saturating_add(part.parse().unwrap_or(0))
+    whole
+        .parse::<u64>()
+        .unwrap_or(0)
+        .saturating_mul(1000)
+        .saturating_add(part.parse().unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -118,7 +155,10 @@ mod tests {
 
     #[test]
     fn decimals_become_thousandths() {
-        assert_eq!((milli("0.52"), milli("12.3456"), milli("3"), milli("x")), (520, 12_345, 3000, 0));
+        assert_eq!(
+            (milli("0.52"), milli("12.3456"), milli("3"), milli("x")),
+            (520, 12_345, 3000, 0)
+        );
     }
 
     #[test]
@@ -134,7 +174,10 @@ mod tests {
         write("memory/memory.limit_in_bytes", "9223372036854771712\n");
         write("memory/memory.stat", "cache 1\ntotal_inactive_file 300\n");
         write("cpuacct/cpuacct.usage", "5000000\n");
-        write("unified/memory.pressure", "some avg10=1.50 avg60=0.00 avg300=0.00 total=1\nfull avg10=0.00\n");
+        write(
+            "unified/memory.pressure",
+            "some avg10=1.50 avg60=0.00 avg300=0.00 total=1\nfull avg10=0.00\n",
+        );
         write("systemd/system.slice/kubelet.service/cgroup.procs", "12\n");
         let vitals = Vitals::new(&paths);
         let facts = vitals.sample(0);

@@ -63,8 +63,10 @@ pub fn run(paths: &Paths, seed: &Path) -> Result<(), InstallError> {
     }
     let document = seed.join("agent.json");
     let bytes = std::fs::read(&document).map_err(at("read", &document))?;
-    let parsed: Seed =
-        serde_json::from_slice(&bytes).map_err(|source| InstallError::Seed { path: document.clone(), source })?;
+    let parsed: Seed = serde_json::from_slice(&bytes).map_err(|source| InstallError::Seed {
+        path: document.clone(),
+        source,
+    })?;
     let (uid, gid) = user()?;
 
     let state = paths.at("/var/lib/drillyard");
@@ -78,7 +80,12 @@ pub fn run(paths: &Paths, seed: &Path) -> Result<(), InstallError> {
     durable::replace(&copy, &bytes, 0o600).map_err(at("write", &copy))?;
     give(&front.join("agent.json"), &bytes, uid, gid)?;
     let ca = seed.join("ca.pem");
-    give(&front.join("ca.pem"), &std::fs::read(&ca).map_err(at("read", &ca))?, uid, gid)?;
+    give(
+        &front.join("ca.pem"),
+        &std::fs::read(&ca).map_err(at("read", &ca))?,
+        uid,
+        gid,
+    )?;
     hand_token_over(&seed.join("token"), &front, uid, gid)?;
 
     write_units(paths, &parsed)?;
@@ -87,16 +94,36 @@ pub fn run(paths: &Paths, seed: &Path) -> Result<(), InstallError> {
         eprintln!("not prepared yet: {}", error.chain());
     }
     command::run(Path::new(SYSTEMCTL), ["daemon-reload"])?;
-    command::run(Path::new(SYSTEMCTL), ["start", "--no-block", "drillyard-exec.service", "drillyard-agent.service"])?;
+    command::run(
+        Path::new(SYSTEMCTL),
+        [
+            "start",
+            "--no-block",
+            "drillyard-exec.service",
+            "drillyard-agent.service",
+        ],
+    )?;
     Ok(())
 }
 
 fn user() -> Result<(Uid, Gid), InstallError> {
-    let find = || User::from_name(USER).ok().flatten().map(|user| (user.uid, user.gid));
+    let find = || {
+        User::from_name(USER)
+            .ok()
+            .flatten()
+            .map(|user| (user.uid, user.gid))
+    };
     if let Some(found) = find() {
         return Ok(found);
     }
-    let args = ["--system", "--user-group", "--no-create-home", "--home-dir=/nonexistent", "--shell=/usr/sbin/nologin", USER];
+    let args = [
+        "--system",
+        "--user-group",
+        "--no-create-home",
+        "--home-dir=/nonexistent",
+        "--shell=/usr/sbin/nologin",
+        USER,
+    ];
     command::run(Path::new("/usr/sbin/useradd"), args)?;
     find().ok_or(InstallError::User)
 }
@@ -120,7 +147,10 @@ fn hand_token_over(token: &Path, front: &Path, uid: Uid, gid: Gid) -> Result<(),
 
 fn write_units(paths: &Paths, seed: &Seed) -> Result<(), InstallError> {
     let front = render_front(seed.agent_url.0.ip(), seed.enrol_url.0.ip());
-    for (name, text) in [("drillyard-agent.service", front.as_str()), ("drillyard-exec.service", EXEC_UNIT)] {
+    for (name, text) in [
+        ("drillyard-agent.service", front.as_str()),
+        ("drillyard-exec.service", EXEC_UNIT),
+    ] {
         let unit = paths.at("/etc/systemd/system").join(name);
         durable::write_if_changed(&unit, text, 0o644).map_err(at("write", &unit))?;
         // What `systemctl enable` would do, without its reload.
@@ -148,8 +178,14 @@ mod tests {
 
     #[test]
     fn the_front_may_reach_the_coordinator_only() {
-        let unit = render_front("192.168.64.1".parse().expect("ip"), "192.168.64.1".parse().expect("ip"));
-        assert!(unit.contains("IPAddressAllow=192.168.64.1 localhost\n") && unit.contains("IPAddressDeny=any"), "{unit}");
+        let unit = render_front(
+            "192.168.64.1".parse().expect("ip"),
+            "192.168.64.1".parse().expect("ip"),
+        );
+        assert!(
+            unit.contains("IPAddressAllow=192.168.64.1 localhost\n") && unit.contains("IPAddressDeny=any"),
+            "{unit}"
+        );
         assert!(!unit.contains("@COORDINATOR@"), "{unit}");
     }
 }

@@ -32,9 +32,22 @@ pub(super) struct Slots {
 impl Slots {
     /// The newest slot that verifies.
     pub(super) fn open(folder: &Path) -> (Self, Option<Checkpoint>) {
-        let read = |n| std::fs::read(slot(folder, n)).ok().and_then(|bytes| frame::decode::<Checkpoint>(&bytes));
-        let newest = [read(0), read(1)].into_iter().flatten().max_by_key(|c| c.generation);
-        (Self { folder: folder.to_owned(), generation: newest.map_or(0, |c| c.generation) }, newest)
+        let read = |n| {
+            std::fs::read(slot(folder, n))
+                .ok()
+                .and_then(|bytes| frame::decode::<Checkpoint>(&bytes))
+        };
+        let newest = [read(0), read(1)]
+            .into_iter()
+            .flatten()
+            .max_by_key(|c| c.generation);
+        (
+            Self {
+                folder: folder.to_owned(),
+                generation: newest.map_or(0, |c| c.generation),
+            },
+            newest,
+        )
     }
 
     /// Overwrites the older slot. Synced only on request: without that it still survives the death of the process, which
@@ -42,10 +55,20 @@ impl Slots {
     pub(super) fn write(&mut self, position: Position, epoch: Epoch, sync: bool) -> io::Result<()> {
         self.generation += 1;
         let (incarnation, last) = (position.incarnation, position.last);
-        let checkpoint = Checkpoint { generation: self.generation, incarnation, last, epoch };
+        let checkpoint = Checkpoint {
+            generation: self.generation,
+            incarnation,
+            last,
+            epoch,
+        };
         let bytes = frame::encode(&checkpoint).map_err(io::Error::other)?;
         let path = slot(&self.folder, self.generation % 2);
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)?;
         file.write_all(&bytes)?;
         if sync {
             file.sync_data()?;
@@ -68,7 +91,11 @@ mod tests {
         let dir = tempfile::tempdir().expect("temp");
         let (mut slots, none) = Slots::open(dir.path());
         assert_eq!(none, None);
-        let position = |last| Position { incarnation: Incarnation([1; 16]), first_unacked: Seq(1), last: Seq(last) };
+        let position = |last| Position {
+            incarnation: Incarnation([1; 16]),
+            first_unacked: Seq(1),
+            last: Seq(last),
+        };
         slots.write(position(1), Epoch(1), true).expect("written");
         slots.write(position(2), Epoch(2), false).expect("written");
         assert_eq!(Slots::open(dir.path()).1.expect("one").last, Seq(2));

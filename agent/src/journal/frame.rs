@@ -11,7 +11,10 @@ pub(super) const MAX: usize = 32 * 1024;
 pub(super) fn encode(value: &impl Serialize) -> Result<Vec<u8>, JournalError> {
     let body = serde_json::to_vec(value).map_err(|e| JournalError::Record(e.to_string()))?;
     if body.len() > MAX {
-        return Err(JournalError::Record(format!("{} bytes are more than {MAX}", body.len())));
+        return Err(JournalError::Record(format!(
+            "{} bytes are more than {MAX}",
+            body.len()
+        )));
     }
     let mut frame = Vec::with_capacity(body.len() + HEAD);
     frame.push(VERSION);

@@ -20,13 +20,24 @@ impl MemoryJournal {
     /// An empty journal of this life.
     pub fn new(incarnation: Incarnation) -> Self {
         let (events, steps) = (BTreeMap::new(), BTreeMap::new());
-        Self { incarnation, events, steps, acked: Seq(0), last: Seq(0), epoch: Epoch(0) }
+        Self {
+            incarnation,
+            events,
+            steps,
+            acked: Seq(0),
+            last: Seq(0),
+            epoch: Epoch(0),
+        }
     }
 }
 
 impl Journal for MemoryJournal {
     fn position(&self) -> Position {
-        Position { incarnation: self.incarnation, first_unacked: self.acked.next(), last: self.last }
+        Position {
+            incarnation: self.incarnation,
+            first_unacked: self.acked.next(),
+            last: self.last,
+        }
     }
 
     fn epoch(&self) -> Epoch {
@@ -44,7 +55,8 @@ impl Journal for MemoryJournal {
         }
         for draft in &batch.events {
             self.last = self.last.next();
-            self.events.insert(self.last, renew::numbered(draft, self.incarnation, self.last));
+            self.events
+                .insert(self.last, renew::numbered(draft, self.incarnation, self.last));
         }
         for step in &batch.steps {
             self.steps.insert(step.step(), step.clone());
@@ -57,7 +69,12 @@ impl Journal for MemoryJournal {
     }
 
     fn read(&self, from: Seq, max: usize) -> Result<Vec<NodeEvent>, JournalError> {
-        Ok(self.events.range(from..).take(max).map(|(_, event)| event.clone()).collect())
+        Ok(self
+            .events
+            .range(from..)
+            .take(max)
+            .map(|(_, event)| event.clone())
+            .collect())
     }
 
     fn ack(&mut self, upto: Seq) -> Result<(), JournalError> {

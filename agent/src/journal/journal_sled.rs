@@ -34,7 +34,10 @@ pub struct SledJournal {
 
 impl std::fmt::Debug for SledJournal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SledJournal").field("folder", &self.folder).field("last", &self.last).finish_non_exhaustive()
+        f.debug_struct("SledJournal")
+            .field("folder", &self.folder)
+            .field("last", &self.last)
+            .finish_non_exhaustive()
     }
 }
 
@@ -59,9 +62,16 @@ impl SledJournal {
         let known = journal.load()?;
         if lost.is_none() {
             lost = match (known, checkpoint) {
-                (false, Some(c)) => Some(format!("the journal is gone, with events 1 to {} unless acknowledged", c.last)),
+                (false, Some(c)) => Some(format!(
+                    "the journal is gone, with events 1 to {} unless acknowledged",
+                    c.last
+                )),
                 (true, Some(c)) if c.incarnation == journal.incarnation && c.last > journal.last => {
-                    Some(format!("the end of the journal is gone: events {} to {}", journal.last.next(), c.last))
+                    Some(format!(
+                        "the end of the journal is gone: events {} to {}",
+                        journal.last.next(),
+                        c.last
+                    ))
                 }
                 _ => None,
             };
@@ -80,10 +90,19 @@ impl SledJournal {
     fn load(&mut self) -> Result<bool, JournalError> {
         let store = self.store()?;
         let number = |key: &[u8]| -> Result<Option<u64>, JournalError> {
-            Ok(store.get(key)?.and_then(|v| v.as_ref().try_into().ok()).map(u64::from_be_bytes))
+            Ok(store
+                .get(key)?
+                .and_then(|v| v.as_ref().try_into().ok())
+                .map(u64::from_be_bytes))
         };
-        let incarnation = store.get(INCARNATION)?.and_then(|v| v.as_ref().try_into().ok()).map(Incarnation);
-        let (acked, epoch) = (Seq(number(ACKED)?.unwrap_or(0)), Epoch(number(EPOCH)?.unwrap_or(0)));
+        let incarnation = store
+            .get(INCARNATION)?
+            .and_then(|v| v.as_ref().try_into().ok())
+            .map(Incarnation);
+        let (acked, epoch) = (
+            Seq(number(ACKED)?.unwrap_or(0)),
+            Epoch(number(EPOCH)?.unwrap_or(0)),
+        );
         let mut last = acked;
         let mut bytes = 0;
         for (seq, value) in store.events(Seq(0)) {
@@ -107,7 +126,9 @@ impl SledJournal {
     }
 
     fn checkpoint(&mut self, sync: bool) -> Result<(), JournalError> {
-        self.slots.write(self.position(), self.epoch, sync).map_err(JournalError::Sync)
+        self.slots
+            .write(self.position(), self.epoch, sync)
+            .map_err(JournalError::Sync)
     }
 
     fn store(&self) -> Result<&Store, JournalError> {
@@ -137,17 +158,28 @@ impl SledJournal {
             for seq in thinned.remove {
                 writes.remove(store_sled::event_key(seq).as_slice());
             }
-            writes.insert(store_sled::event_key(thinned.put.seq).as_slice(), frame::encode(&thinned.put)?);
+            writes.insert(
+                store_sled::event_key(thinned.put.seq).as_slice(),
+                frame::encode(&thinned.put)?,
+            );
         }
         self.commit(writes)?;
-        self.bytes = self.store()?.events(Seq(0)).map(|(_, value)| store_sled::size(&value)).sum();
+        self.bytes = self
+            .store()?
+            .events(Seq(0))
+            .map(|(_, value)| store_sled::size(&value))
+            .sum();
         Ok(())
     }
 }
 
 impl Journal for SledJournal {
     fn position(&self) -> Position {
-        Position { incarnation: self.incarnation, first_unacked: self.acked.next(), last: self.last }
+        Position {
+            incarnation: self.incarnation,
+            first_unacked: self.acked.next(),
+            last: self.last,
+        }
     }
 
     fn epoch(&self) -> Epoch {
@@ -161,7 +193,9 @@ impl Journal for SledJournal {
     fn append(&mut self, batch: &Batch) -> Result<Seq, JournalError> {
         if self.bytes > THIN_ABOVE {
             self.thin()?;
-            if self.bytes > quota::REFUSE_ABOVE && batch.steps.iter().any(|s| s.phase == super::StepPhase::Accepted) {
+            if self.bytes > quota::REFUSE_ABOVE
+                && batch.steps.iter().any(|s| s.phase == super::StepPhase::Accepted)
+            {
                 return Err(JournalError::Full);
             }
         }
@@ -187,7 +221,8 @@ impl Journal for SledJournal {
         self.commit(writes)?;
         (self.last, self.epoch) = (last, epoch);
         self.bytes += added;
-        self.steps.extend(batch.steps.iter().map(|s| (s.step(), s.clone())));
+        self.steps
+            .extend(batch.steps.iter().map(|s| (s.step(), s.clone())));
         self.steps.retain(|step, _| !batch.forget.contains(step));
         self.appends += 1;
         self.checkpoint(raised || self.appends.is_multiple_of(SYNC_EVERY))?;
@@ -199,11 +234,24 @@ impl Journal for SledJournal {
         let mut next = from.max(self.acked.next());
         for (seq, value) in self.store()?.events(next).take(max) {
             let stub = || {
-                let (boot, kind) = (BootId([0; 16]), model::event::NodeEventKind::AgentStarted { version: String::new() });
-                NodeEvent { incarnation: self.incarnation, seq, time: Moment(0), monotonic_ms: 0, boot, kind }
+                let (boot, kind) = (
+                    BootId([0; 16]),
+                    model::event::NodeEventKind::AgentStarted {
+                        version: String::new(),
+                    },
+                );
+                NodeEvent {
+                    incarnation: self.incarnation,
+                    seq,
+                    time: Moment(0),
+                    monotonic_ms: 0,
+                    boot,
+                    kind,
+                }
             };
             let decoded = frame::decode::<NodeEvent>(&value).filter(|e| e.seq == seq);
-            let event = decoded.unwrap_or_else(|| super::dropped(&stub(), next, seq, "the record was damaged"));
+            let event =
+                decoded.unwrap_or_else(|| super::dropped(&stub(), next, seq, "the record was damaged"));
             let first = quota::first_of(&event);
             if first > next {
                 let before = Seq(first.0.saturating_sub(1));
@@ -251,7 +299,11 @@ impl Journal for SledJournal {
         self.commit(writes)?;
         self.incarnation = incarnation;
         (self.acked, self.last) = (Seq(0), events.last().map_or(Seq(0), |e| e.seq));
-        self.bytes = self.store()?.events(Seq(0)).map(|(_, value)| store_sled::size(&value)).sum();
+        self.bytes = self
+            .store()?
+            .events(Seq(0))
+            .map(|(_, value)| store_sled::size(&value))
+            .sum();
         self.checkpoint(true)
     }
 }

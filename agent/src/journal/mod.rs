@@ -4,14 +4,14 @@
 //! pass one conformance suite.
 
 mod checkpoint;
+#[cfg(test)]
+mod conformance;
 mod frame;
 mod journal_memory;
 mod journal_sled;
 mod quota;
 mod renew;
 mod store_sled;
-#[cfg(test)]
-mod conformance;
 mod writer;
 
 pub use checkpoint::Checkpoint;
@@ -164,5 +164,13 @@ pub trait Journal: Send {
 
 /// The declaration that numbers will never come; it carries the last of them.
 pub fn dropped(stamp: &NodeEvent, from: Seq, to: Seq, reason: &str) -> NodeEvent {
-    NodeEvent { seq: to, kind: NodeEventKind::Dropped { from, to, reason: reason.into() }, ..stamp.clone() }
+    NodeEvent {
+        seq: to,
+        kind: NodeEventKind::Dropped {
+            from,
+            to,
+            reason: reason.into(),
+        },
+        ..stamp.clone()
+    }
 }

@@ -26,7 +26,10 @@ pub(super) fn thin(events: &[NodeEvent]) -> Vec<Thinned> {
         .filter_map(|run| {
             let (first, last) = (run.first()?, run.last()?);
             let put = dropped(last, first_of(first), last.seq, "the buffer was full");
-            Some(Thinned { remove: run.iter().map(|e| e.seq).filter(|s| *s != last.seq).collect(), put })
+            Some(Thinned {
+                remove: run.iter().map(|e| e.seq).filter(|s| *s != last.seq).collect(),
+                put,
+            })
         })
         .collect()
 }
@@ -52,18 +55,45 @@ mod tests {
 
     fn event(seq: u64, kind: NodeEventKind) -> NodeEvent {
         let (incarnation, boot) = (Incarnation([0; 16]), BootId([0; 16]));
-        NodeEvent { incarnation, seq: Seq(seq), time: Moment(0), monotonic_ms: 0, boot, kind }
+        NodeEvent {
+            incarnation,
+            seq: Seq(seq),
+            time: Moment(0),
+            monotonic_ms: 0,
+            boot,
+            kind,
+        }
     }
 
     #[test]
     fn runs_of_samples_become_one_declaration_and_steps_stay() {
-        let health = |seq| event(seq, NodeEventKind::Health { facts: NodeFacts::default() });
+        let health = |seq| {
+            event(
+                seq,
+                NodeEventKind::Health {
+                    facts: NodeFacts::default(),
+                },
+            )
+        };
         let started = event(3, NodeEventKind::AgentStarted { version: "1".into() });
-        let earlier = event(6, NodeEventKind::Dropped { from: Seq(5), to: Seq(6), reason: String::new() });
+        let earlier = event(
+            6,
+            NodeEventKind::Dropped {
+                from: Seq(5),
+                to: Seq(6),
+                reason: String::new(),
+            },
+        );
         let thinned = thin(&[health(1), health(2), started, health(4), earlier, health(7)]);
-        let spans: Vec<_> = thinned.iter().map(|t| (first_of(&t.put).0, t.put.seq.0)).collect();
+        let spans: Vec<_> = thinned
+            .iter()
+            .map(|t| (first_of(&t.put).0, t.put.seq.0))
+            .collect();
         assert_eq!(spans, [(1, 2), (4, 7)]);
         assert_eq!(thinned[1].remove, [Seq(4), Seq(6)]);
-        assert!(thin(&[thinned[0].put.clone()]).is_empty(), "a declaration alone is not thinned again");
+        assert!(
+            thin(&[thinned[0].put.clone()]).is_empty(),
+            "a declaration alone is not thinned again"
+        );
     }
 }

@@ -12,19 +12,48 @@ pub(super) fn fresh() -> Result<Incarnation, JournalError> {
 
 /// The draft as an event.
 pub(super) fn numbered(draft: &Draft, incarnation: Incarnation, seq: Seq) -> NodeEvent {
-    let Draft { time, monotonic_ms, boot, kind } = draft.clone();
-    NodeEvent { incarnation, seq, time, monotonic_ms, boot, kind }
+    let Draft {
+        time,
+        monotonic_ms,
+        boot,
+        kind,
+    } = draft.clone();
+    NodeEvent {
+        incarnation,
+        seq,
+        time,
+        monotonic_ms,
+        boot,
+        kind,
+    }
 }
 
 /// `StoreLost` as number one, and what was kept behind it. Declarations of dropped numbers speak of numbers that mean
 /// nothing any more; the loss declares them too.
-pub(super) fn renumbered(kept: Vec<NodeEvent>, life: Incarnation, reason: &str, stamp: &Draft) -> Vec<NodeEvent> {
-    let lost = Draft { kind: NodeEventKind::StoreLost { reason: reason.into() }, ..stamp.clone() };
+pub(super) fn renumbered(
+    kept: Vec<NodeEvent>,
+    life: Incarnation,
+    reason: &str,
+    stamp: &Draft,
+) -> Vec<NodeEvent> {
+    let lost = Draft {
+        kind: NodeEventKind::StoreLost {
+            reason: reason.into(),
+        },
+        ..stamp.clone()
+    };
     let mut events = vec![numbered(&lost, life, Seq(1))];
     let mut last = Seq(1);
-    for event in kept.into_iter().filter(|e| !matches!(e.kind, NodeEventKind::Dropped { .. })) {
+    for event in kept
+        .into_iter()
+        .filter(|e| !matches!(e.kind, NodeEventKind::Dropped { .. }))
+    {
         last = last.next();
-        events.push(NodeEvent { incarnation: life, seq: last, ..event });
+        events.push(NodeEvent {
+            incarnation: life,
+            seq: last,
+            ..event
+        });
     }
     events
 }

@@ -32,7 +32,9 @@ pub(super) fn open_or_put_aside(folder: &Path) -> Result<(Store, Option<String>)
         Err(JournalError::Full) if release_ballast(folder) => return open(folder).map(|store| (store, None)),
         Err(error @ (JournalError::Full | JournalError::Sync(_))) => return Err(error),
         Err(error) => {
-            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            let cause = std::error::Error::source(&error)
+                .map(ToString::to_string)
+                .unwrap_or_default();
             format!("the journal was damaged and put aside: {cause}")
         }
     };
@@ -44,7 +46,10 @@ pub(super) fn open_or_put_aside(folder: &Path) -> Result<(Store, Option<String>)
 pub(super) fn open(folder: &Path) -> Result<Store, JournalError> {
     let path = folder.join("store");
     let opened = catch_unwind(AssertUnwindSafe(|| -> Result<sled::Db, sled::Error> {
-        let config = sled::Config::new().path(&path).cache_capacity(CACHE).flush_every_ms(Some(FLUSH_EVERY_MS));
+        let config = sled::Config::new()
+            .path(&path)
+            .cache_capacity(CACHE)
+            .flush_every_ms(Some(FLUSH_EVERY_MS));
         let db = config.open()?;
         for item in db.iter() {
             item?;
@@ -54,7 +59,11 @@ pub(super) fn open(folder: &Path) -> Result<Store, JournalError> {
     let db = match opened {
         Ok(Ok(db)) => db,
         Ok(Err(error)) => return Err(classify(error)),
-        Err(_) => return Err(JournalError::Store(sled::Error::ReportableBug("it panicked while it was opened".into()))),
+        Err(_) => {
+            return Err(JournalError::Store(sled::Error::ReportableBug(
+                "it panicked while it was opened".into(),
+            )));
+        }
     };
     let file = File::open(path.join("db")).map_err(JournalError::Sync)?;
     sync_all(&path).map_err(JournalError::Sync)?;
@@ -119,10 +128,13 @@ impl Store {
     /// Event records from `from` on, in order of their numbers. A page that cannot be read ends them.
     pub(super) fn events(&self, from: Seq) -> impl Iterator<Item = (Seq, sled::IVec)> + use<> {
         let (low, high) = (event_key(from), [EVENT + 1]);
-        self.db.range(low.as_slice()..high.as_slice()).flatten().filter_map(|(key, value)| {
-            let seq = key.get(1..)?.try_into().ok().map(u64::from_be_bytes)?;
-            Some((Seq(seq), value))
-        })
+        self.db
+            .range(low.as_slice()..high.as_slice())
+            .flatten()
+            .filter_map(|(key, value)| {
+                let seq = key.get(1..)?.try_into().ok().map(u64::from_be_bytes)?;
+                Some((Seq(seq), value))
+            })
     }
 
     pub(super) fn steps(&self) -> impl Iterator<Item = sled::IVec> + use<> {

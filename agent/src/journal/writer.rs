@@ -32,7 +32,9 @@ pub struct Handle {
 
 impl std::fmt::Debug for Writer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writer").field("position", &*self.position.borrow()).finish_non_exhaustive()
+        f.debug_struct("Writer")
+            .field("position", &*self.position.borrow())
+            .finish_non_exhaustive()
     }
 }
 
@@ -42,9 +44,20 @@ impl Writer {
         let (commands, receiver) = mpsc::channel(QUEUE);
         let (position, watched) = watch::channel(journal.position());
         let (steps, epoch) = (journal.steps(), journal.epoch());
-        let writer = Writer { journal, commands: receiver, position };
+        let writer = Writer {
+            journal,
+            commands: receiver,
+            position,
+        };
         std::thread::spawn(move || writer.run());
-        (Handle { commands, position: watched }, steps, epoch)
+        (
+            Handle {
+                commands,
+                position: watched,
+            },
+            steps,
+            epoch,
+        )
     }
 
     fn run(mut self) {
@@ -70,7 +83,8 @@ impl Writer {
                     fatal
                 }
             };
-            self.position.send_if_modified(|known| std::mem::replace(known, self.journal.position()) != *known);
+            self.position
+                .send_if_modified(|known| std::mem::replace(known, self.journal.position()) != *known);
             // After a failed write or sync nothing the store says can be relied on: the process ends, and begins anew.
             if fatal.is_some_and(|error| !matches!(*error, JournalError::Full | JournalError::Record(_))) {
                 return;
@@ -79,7 +93,11 @@ impl Writer {
     }
 
     /// Writes this batch with all others that wait; the first command that is no append is handed back.
-    fn append(&mut self, mut batch: Batch, answer: Answer<()>) -> (Option<Arc<JournalError>>, Option<Command>) {
+    fn append(
+        &mut self,
+        mut batch: Batch,
+        answer: Answer<()>,
+    ) -> (Option<Arc<JournalError>>, Option<Command>) {
         let mut answers = vec![answer];
         let mut next = None;
         while let Ok(command) = self.commands.try_recv() {
@@ -95,7 +113,8 @@ impl Writer {
             }
         }
         let written = self.journal.append(&batch).map(|_| ()).map_err(Arc::new);
-        self.position.send_if_modified(|known| std::mem::replace(known, self.journal.position()) != *known);
+        self.position
+            .send_if_modified(|known| std::mem::replace(known, self.journal.position()) != *known);
         for answer in answers {
             let _ = answer.send(written.clone());
         }
@@ -116,12 +135,16 @@ impl Handle {
 
     /// Begins a new life.
     pub async fn renew(&self, reason: String, stamp: Draft) -> Result<(), Arc<JournalError>> {
-        self.ask(|answer| Command::Renew(reason, Box::new(stamp), answer)).await
+        self.ask(|answer| Command::Renew(reason, Box::new(stamp), answer))
+            .await
     }
 
     /// Events up to here are safe elsewhere.
     pub async fn ack(&self, upto: Seq) -> Result<(), Arc<JournalError>> {
-        self.commands.send(Command::Ack(upto)).await.map_err(|_| Arc::new(JournalError::Ended))
+        self.commands
+            .send(Command::Ack(upto))
+            .await
+            .map_err(|_| Arc::new(JournalError::Ended))
     }
 
     /// Follows where the stream stands; every number in it is durable.

@@ -40,7 +40,11 @@ pub(crate) fn await_ready(context: &Context, server: SocketAddrV4) -> Result<(),
             }
         }
         if began.elapsed() > PATIENCE {
-            return Err(StepError::TimedOut { what: "the API server is ready", seconds: PATIENCE.as_secs(), last });
+            return Err(StepError::TimedOut {
+                what: "the API server is ready",
+                seconds: PATIENCE.as_secs(),
+                last,
+            });
         }
         std::thread::sleep(LOOK);
     }
@@ -54,7 +58,9 @@ pub(crate) fn is_ready(ca: &Path, server: SocketAddrV4) -> io::Result<()> {
 fn client(ca: &Path) -> io::Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(ca).map_err(io::Error::other)? {
-        roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
+        roots
+            .add(certificate.map_err(io::Error::other)?)
+            .map_err(io::Error::other)?;
     }
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -77,11 +83,17 @@ fn readyz(client: &Arc<ClientConfig>, server: SocketAddrV4) -> io::Result<()> {
     let mut answer = Vec::new();
     // The server may cut the connection without a TLS goodbye; what came before it counts.
     let ended = stream.take(4096).read_to_end(&mut answer);
-    let line = String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned();
+    let line = String::from_utf8_lossy(&answer)
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     match line.split_whitespace().nth(1) {
         Some("200") => Ok(()),
         Some(_) => Err(io::Error::other(format!("it answers {line:?}"))),
-        None => Err(ended.err().unwrap_or_else(|| io::Error::other("it answers nothing"))),
+        None => Err(ended
+            .err()
+            .unwrap_or_else(|| io::Error::other("it answers nothing"))),
     }
 }
 
@@ -113,7 +125,8 @@ mod tests {
         std::thread::spawn(move || {
             for answer in answers {
                 let (tcp, _) = listener.accept().expect("accepted");
-                let mut tls = StreamOwned::new(rustls::ServerConnection::new(config.clone()).expect("tls"), tcp);
+                let mut tls =
+                    StreamOwned::new(rustls::ServerConnection::new(config.clone()).expect("tls"), tcp);
                 let mut head = [0u8; 512];
                 let _ = tls.read(&mut head);
                 let _ = tls.write_all(answer.as_bytes());
@@ -126,13 +139,25 @@ mod tests {
 
     #[test]
     fn only_200_from_a_server_of_our_authority_is_ready() {
-        let (server, pem) = serve(&["HTTP/1.0 500 no\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\nok", "HTTP/1.0 200 OK\r\n\r\nok"]);
+        let (server, pem) = serve(&[
+            "HTTP/1.0 500 no\r\n\r\n",
+            "HTTP/1.0 200 OK\r\n\r\nok",
+            "HTTP/1.0 200 OK\r\n\r\nok",
+        ]);
         let dir = tempfile::tempdir().expect("temp");
         let (ours, other) = (dir.path().join("ca.crt"), dir.path().join("other.crt"));
         std::fs::write(&ours, pem).expect("written");
         std::fs::write(&other, serve(&[]).1).expect("written");
-        assert!(is_ready(&ours, server).expect_err("500").to_string().contains("500"));
+        assert!(
+            is_ready(&ours, server)
+                .expect_err("500")
+                .to_string()
+                .contains("500")
+        );
         assert!(is_ready(&ours, server).is_ok());
-        assert!(is_ready(&other, server).is_err(), "a foreign authority was trusted");
+        assert!(
+            is_ready(&other, server).is_err(),
+            "a foreign authority was trusted"
+        );
     }
 }

@@ -10,7 +10,11 @@ pub(crate) fn make_writable() -> Result<usize, StepError> {
     let text = std::fs::read_to_string(&info).map_err(StepError::io("read", &info))?;
     let read_only = read_only_controllers(&text);
     for path in &read_only {
-        let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        let flags = MsFlags::MS_REMOUNT
+            | MsFlags::MS_BIND
+            | MsFlags::MS_NOSUID
+            | MsFlags::MS_NODEV
+            | MsFlags::MS_NOEXEC;
         mount(None::<&Path>, path, None::<&Path>, flags, None::<&Path>)
             .map_err(|e| StepError::io("remount", path)(e.into()))?;
     }
@@ -18,8 +22,17 @@ pub(crate) fn make_writable() -> Result<usize, StepError> {
 }
 
 fn read_only_controllers(mountinfo: &str) -> Vec<PathBuf> {
-    const KUBERNETES: [&str; 9] =
-        ["cpu", "cpuacct", "cpu,cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids"];
+    const KUBERNETES: [&str; 9] = [
+        "cpu",
+        "cpuacct",
+        "cpu,cpuacct",
+        "cpuset",
+        "memory",
+        "devices",
+        "freezer",
+        "blkio",
+        "pids",
+    ];
     mountinfo
         .lines()
         .filter_map(|line| {
@@ -41,6 +54,9 @@ mod tests {
 51 40 0:31 / /sys/fs/cgroup/pids rw,nosuid - cgroup cgroup rw,pids
 52 40 0:32 / /sys/fs/cgroup/net_cls ro,nosuid - cgroup cgroup rw,net_cls
 53 40 0:33 / /proc ro - proc proc rw";
-        assert_eq!(super::read_only_controllers(text), [std::path::PathBuf::from("/sys/fs/cgroup/memory")]);
+        assert_eq!(
+            super::read_only_controllers(text),
+            [std::path::PathBuf::from("/sys/fs/cgroup/memory")]
+        );
     }
 }

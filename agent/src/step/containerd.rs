@@ -17,7 +17,11 @@ pub(crate) fn configure(kind: NodeKind) -> Result<bool, StepError> {
     if suffices(&found, kind) {
         return Ok(false);
     }
-    let wanted = if major_version() >= 2 { render_v3(kind) } else { render_v2(kind) };
+    let wanted = if major_version() >= 2 {
+        render_v3(kind)
+    } else {
+        render_v2(kind)
+    };
     durable::write_if_changed(path, &wanted, 0o644).map_err(StepError::io("write", path))
 }
 
@@ -33,11 +37,15 @@ pub(crate) fn suffices(text: &str, kind: NodeKind) -> bool {
     (says("sandbox_image", &sandbox) || says("sandbox", &sandbox))
         && (kind.sys_resource || says("restrict_oom_score_adj", "true"))
         && (kind.cgroup_v1 || says("SystemdCgroup", "true"))
-        && !text.lines().any(|l| l.starts_with("disabled_plugins") && l.contains("cri"))
+        && !text
+            .lines()
+            .any(|l| l.starts_with("disabled_plugins") && l.contains("cri"))
 }
 
 fn major_version() -> u32 {
-    let out = command::run(Path::new("/usr/bin/containerd"), ["--version"]).map(|o| o.stdout).unwrap_or_default();
+    let out = command::run(Path::new("/usr/bin/containerd"), ["--version"])
+        .map(|o| o.stdout)
+        .unwrap_or_default();
     // `containerd github.com/containerd/containerd 1.6.20~ds1 ...`
     out.split_whitespace()
         .filter_map(|word| word.trim_start_matches('v').split_once('.')?.0.parse().ok())
@@ -46,7 +54,8 @@ fn major_version() -> u32 {
 }
 
 fn render_v2(kind: NodeKind) -> String {
-    let mut text = String::from("# Written by drillyard-agent.\nversion = 2\n[plugins.\"io.containerd.grpc.v1.cri\"]\n");
+    let mut text =
+        String::from("# Written by drillyard-agent.\nversion = 2\n[plugins.\"io.containerd.grpc.v1.cri\"]\n");
     let _ = writeln!(text, "  sandbox_image = \"{SANDBOX_IMAGE}\"");
     if !kind.sys_resource {
         text.push_str("  restrict_oom_score_adj = true\n");
@@ -60,7 +69,9 @@ fn render_v2(kind: NodeKind) -> String {
 }
 
 fn render_v3(kind: NodeKind) -> String {
-    let mut text = String::from("# Written by drillyard-agent.\nversion = 3\n[plugins.'io.containerd.cri.v1.images'.pinned_images]\n");
+    let mut text = String::from(
+        "# Written by drillyard-agent.\nversion = 3\n[plugins.'io.containerd.cri.v1.images'.pinned_images]\n",
+    );
     let _ = writeln!(text, "  sandbox = \"{SANDBOX_IMAGE}\"");
     text.push_str("[plugins.'io.containerd.cri.v1.runtime']\n");
     if !kind.sys_resource {
@@ -81,7 +92,11 @@ mod tests {
     fn kinds() -> impl Iterator<Item = NodeKind> {
         [(true, true), (true, false), (false, true), (false, false)]
             .into_iter()
-            .map(|(cgroup_v1, sys_resource)| NodeKind { cgroup_v1, sys_resource, has_bundle: true })
+            .map(|(cgroup_v1, sys_resource)| NodeKind {
+                cgroup_v1,
+                sys_resource,
+                has_bundle: true,
+            })
     }
 
     #[test]
@@ -94,8 +109,15 @@ mod tests {
 
     #[test]
     fn a_distribution_default_or_a_disabled_plugin_does_not_suffice() {
-        let kind = NodeKind { cgroup_v1: true, sys_resource: true, has_bundle: true };
+        let kind = NodeKind {
+            cgroup_v1: true,
+            sys_resource: true,
+            has_bundle: true,
+        };
         assert!(!suffices("version = 2\n", kind));
-        assert!(!suffices(&format!("disabled_plugins = [\"cri\"]\n{}", render_v2(kind)), kind));
+        assert!(!suffices(
+            &format!("disabled_plugins = [\"cri\"]\n{}", render_v2(kind)),
+            kind
+        ));
     }
 }

@@ -20,7 +20,10 @@ impl UnitEnd {
     /// Reads the two variables.
     pub fn from_environment() -> Self {
         let get = |name| std::env::var(name).unwrap_or_default();
-        Self { result: get("SERVICE_RESULT"), status: get("EXIT_STATUS") }
+        Self {
+            result: get("SERVICE_RESULT"),
+            status: get("EXIT_STATUS"),
+        }
     }
 }
 
@@ -33,21 +36,42 @@ pub fn ended(paths: &Paths, step: StepId, attempt: Attempt, end: &UnitEnd) -> io
     }
     let cancelled = Paths::attempt(&paths.started(), step, attempt, "cancelled").exists();
     let outcome = outcome(end, cancelled);
-    StepResult { step, attempt, boot: clock::boot_id(&paths.boot())?, outcome }.write(paths)
+    StepResult {
+        step,
+        attempt,
+        boot: clock::boot_id(&paths.boot())?,
+        outcome,
+    }
+    .write(paths)
 }
 
 fn outcome(end: &UnitEnd, cancelled: bool) -> StepOutcome {
     if cancelled {
         return StepOutcome::Cancelled;
     }
-    let failed = |code: &str, message: String| StepOutcome::Failed { code: code.into(), message, output: String::new() };
+    let failed = |code: &str, message: String| StepOutcome::Failed {
+        code: code.into(),
+        message,
+        output: String::new(),
+    };
     let status = &end.status;
     match end.result.as_str() {
-        "timeout" => failed(codes::TIMEOUT, "the step exceeded its ceiling and was stopped".into()),
-        "oom-kill" => failed(codes::KILLED, "the kernel ended the step for lack of memory".into()),
+        "timeout" => failed(
+            codes::TIMEOUT,
+            "the step exceeded its ceiling and was stopped".into(),
+        ),
+        "oom-kill" => failed(
+            codes::KILLED,
+            "the kernel ended the step for lack of memory".into(),
+        ),
         "signal" | "core-dump" => failed(codes::KILLED, format!("the step was ended by signal {status}")),
-        "exit-code" => failed(codes::STEP, format!("the step's process ended with status {status} and left no result")),
-        other => StepOutcome::Unknown { reason: format!("the unit ended ({other}) and left no result") },
+        "exit-code" => failed(
+            codes::STEP,
+            format!("the step's process ended with status {status} and left no result"),
+        ),
+        other => StepOutcome::Unknown {
+            reason: format!("the unit ended ({other}) and left no result"),
+        },
     }
 }
 
@@ -68,11 +92,25 @@ mod tests {
     fn a_killed_unit_leaves_a_reason_and_a_finished_one_keeps_its_result() {
         let (_dir, paths) = paths();
         let (step, attempt) = (StepId([1; 32]), Attempt(1));
-        let end = UnitEnd { result: "signal".into(), status: "KILL".into() };
+        let end = UnitEnd {
+            result: "signal".into(),
+            status: "KILL".into(),
+        };
         ended(&paths, step, attempt, &end).expect("written");
-        let read = StepResult::read(&paths, step, attempt).expect("read").expect("there");
+        let read = StepResult::read(&paths, step, attempt)
+            .expect("read")
+            .expect("there");
         assert!(matches!(&read.outcome, StepOutcome::Failed { code, .. } if code == codes::KILLED));
-        ended(&paths, step, attempt, &UnitEnd { result: "timeout".into(), ..end }).expect("kept");
+        ended(
+            &paths,
+            step,
+            attempt,
+            &UnitEnd {
+                result: "timeout".into(),
+                ..end
+            },
+        )
+        .expect("kept");
         assert_eq!(StepResult::read(&paths, step, attempt).expect("read"), Some(read));
     }
 
@@ -81,8 +119,19 @@ mod tests {
         let (_dir, paths) = paths();
         let (step, attempt) = (StepId([2; 32]), Attempt(2));
         std::fs::write(Paths::attempt(&paths.started(), step, attempt, "cancelled"), "").expect("marker");
-        ended(&paths, step, attempt, &UnitEnd { result: "signal".into(), status: "TERM".into() }).expect("written");
-        let read = StepResult::read(&paths, step, attempt).expect("read").expect("there");
+        ended(
+            &paths,
+            step,
+            attempt,
+            &UnitEnd {
+                result: "signal".into(),
+                status: "TERM".into(),
+            },
+        )
+        .expect("written");
+        let read = StepResult::read(&paths, step, attempt)
+            .expect("read")
+            .expect("there");
         assert_eq!(read.outcome, StepOutcome::Cancelled);
     }
 }

@@ -23,7 +23,10 @@ pub struct StepFile {
 
 impl std::fmt::Debug for StepFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StepFile").field("order", &self.order).field("node", &self.node).finish_non_exhaustive()
+        f.debug_struct("StepFile")
+            .field("order", &self.order)
+            .field("node", &self.node)
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,6 +65,10 @@ impl StepResult {
     /// Leaves the result, durable before anybody can see it.
     pub fn write(&self, paths: &Paths) -> io::Result<()> {
         let bytes = serde_json::to_vec(self).map_err(io::Error::other)?;
-        durable::replace(&Paths::attempt(&paths.results(), self.step, self.attempt, "json"), &bytes, 0o600)
+        durable::replace(
+            &Paths::attempt(&paths.results(), self.step, self.attempt, "json"),
+            &bytes,
+            0o600,
+        )
     }
 }

@@ -11,8 +11,12 @@ use std::path::{Path, PathBuf};
 
 const CTR: &str = "/usr/bin/ctr";
 /// Programs of the control plane run on control planes only; a worker needs none of them.
-const CONTROL_PLANE_ONLY: [&str; 4] =
-    ["/kube-apiserver:", "/kube-controller-manager:", "/kube-scheduler:", "registry.k8s.io/etcd:"];
+const CONTROL_PLANE_ONLY: [&str; 4] = [
+    "/kube-apiserver:",
+    "/kube-controller-manager:",
+    "/kube-scheduler:",
+    "registry.k8s.io/etcd:",
+];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Image {
@@ -24,11 +28,25 @@ pub(crate) fn import(context: &Context, role: Role) -> Result<(), StepError> {
     let missing = missing(&context.paths, role)?;
     let total = missing.len();
     for (at, image) in missing.iter().enumerate() {
-        context.say(&format!("importing image {} of {total}: {}", at + 1, image.reference));
+        context.say(&format!(
+            "importing image {} of {total}: {}",
+            at + 1,
+            image.reference
+        ));
         let archive = image.archive.display().to_string();
-        command::run(Path::new(CTR), ["--namespace", "k8s.io", "images", "import", &archive])?;
+        command::run(
+            Path::new(CTR),
+            ["--namespace", "k8s.io", "images", "import", &archive],
+        )?;
         // Pinned, or kubelet's garbage collection may remove what nothing here can pull again.
-        let pin = ["--namespace", "k8s.io", "images", "label", &image.reference, "io.cri-containerd.pinned=pinned"];
+        let pin = [
+            "--namespace",
+            "k8s.io",
+            "images",
+            "label",
+            &image.reference,
+            "io.cri-containerd.pinned=pinned",
+        ];
         command::run(Path::new(CTR), pin)?;
     }
     Ok(())
@@ -36,7 +54,10 @@ pub(crate) fn import(context: &Context, role: Role) -> Result<(), StepError> {
 
 /// References that are needed and not in the store, for probes.
 pub(crate) fn missing_references(paths: &Paths, role: Role) -> Result<Vec<String>, StepError> {
-    Ok(missing(paths, role)?.into_iter().map(|image| image.reference).collect())
+    Ok(missing(paths, role)?
+        .into_iter()
+        .map(|image| image.reference)
+        .collect())
 }
 
 fn missing(paths: &Paths, role: Role) -> Result<Vec<Image>, StepError> {
@@ -51,7 +72,10 @@ fn needs(role: Role, reference: &str) -> bool {
 }
 
 fn in_store() -> Result<BTreeSet<String>, StepError> {
-    let out = command::run(Path::new(CTR), ["--namespace", "k8s.io", "images", "list", "--quiet"])?;
+    let out = command::run(
+        Path::new(CTR),
+        ["--namespace", "k8s.io", "images", "list", "--quiet"],
+    )?;
     Ok(out.stdout.lines().map(str::to_owned).collect())
 }
 
@@ -100,7 +124,10 @@ fn from_archives(folder: &Path) -> Result<Vec<Image>, StepError> {
     let mut images = Vec::new();
     for archive in archives {
         for reference in tags(&archive).map_err(StepError::io("read", &archive))? {
-            images.push(Image { reference, archive: archive.clone() });
+            images.push(Image {
+                reference,
+                archive: archive.clone(),
+            });
         }
     }
     Ok(images)
@@ -122,7 +149,10 @@ fn tags(archive: &Path) -> std::io::Result<Vec<String>> {
             return Ok(list.into_iter().flat_map(|m| m.tags).collect());
         }
     }
-    Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "holds no manifest.json"))
+    Err(std::io::Error::new(
+        std::io::ErrorKind::InvalidData,
+        "holds no manifest.json",
+    ))
 }
 
 #[cfg(test)]
@@ -131,10 +161,19 @@ mod tests {
 
     #[test]
     fn a_worker_needs_no_control_plane() {
-        for image in ["registry.k8s.io/etcd:3.6.14-0", "registry.k8s.io/kube-apiserver:v1.35.4"] {
-            assert!(!needs(Role::Worker, image) && needs(Role::ControlPlane, image), "{image}");
+        for image in [
+            "registry.k8s.io/etcd:3.6.14-0",
+            "registry.k8s.io/kube-apiserver:v1.35.4",
+        ] {
+            assert!(
+                !needs(Role::Worker, image) && needs(Role::ControlPlane, image),
+                "{image}"
+            );
         }
-        for image in ["registry.k8s.io/pause:3.10.1", "quay.io/cilium/clustermesh-apiserver:v1.20.2"] {
+        for image in [
+            "registry.k8s.io/pause:3.10.1",
+            "quay.io/cilium/clustermesh-apiserver:v1.20.2",
+        ] {
             assert!(needs(Role::Worker, image), "{image}");
         }
     }
@@ -145,7 +184,10 @@ mod tests {
             {"path":"bundle/images/etcd.tar","image":{"reference":"registry.k8s.io/etcd:3.6.14-0","x":1}}]}"#;
         let images = from_manifest(Path::new("/opt/drillyard/bundle"), text).expect("read");
         assert_eq!(images.len(), 1);
-        assert_eq!(images[0].archive, Path::new("/opt/drillyard/bundle/images/etcd.tar"));
+        assert_eq!(
+            images[0].archive,
+            Path::new("/opt/drillyard/bundle/images/etcd.tar")
+        );
     }
 
     #[test]
@@ -157,9 +199,13 @@ mod tests {
         let mut header = tar::Header::new_gnu();
         header.set_size(u64::try_from(body.len()).expect("small"));
         header.set_cksum();
-        tar.append_data(&mut header, "manifest.json", body.as_slice()).expect("added");
+        tar.append_data(&mut header, "manifest.json", body.as_slice())
+            .expect("added");
         tar.finish().expect("done");
-        assert_eq!(from_archives(dir.path()).expect("read")[0].reference, "registry.k8s.io/pause:3.10.1");
+        assert_eq!(
+            from_archives(dir.path()).expect("read")[0].reference,
+            "registry.k8s.io/pause:3.10.1"
+        );
         std::fs::write(&path, b"broken").expect("written");
         assert!(from_archives(dir.path()).is_err());
     }

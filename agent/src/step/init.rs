@@ -17,13 +17,16 @@ pub(crate) fn run(
     if phase == InitPhase::WaitControlPlane {
         api::await_ready(context, params.control_plane)?;
         let served = context.paths.served();
-        return durable::replace(&served, params.cluster.as_str().as_bytes(), 0o600).map_err(StepError::io("write", &served));
+        return durable::replace(&served, params.cluster.as_str().as_bytes(), 0o600)
+            .map_err(StepError::io("write", &served));
     }
     let token = match phase {
         InitPhase::BootstrapToken => Some(JoinSecret::parse(secret)?.token),
         _ => None,
     };
-    let config = kubeadm::with_input(context, params, address, |i| kubeadm_config::init(i, token.as_deref()));
+    let config = kubeadm::with_input(context, params, address, |i| {
+        kubeadm_config::init(i, token.as_deref())
+    });
     let config = Private::create(context, "init.yaml", &config)?;
     kubeadm::call(words(phase), &config)?;
     Ok(())
@@ -33,10 +36,16 @@ pub(crate) fn run(
 fn refuse_after_serving(context: &Context, phase: InitPhase) -> Result<(), StepError> {
     let makes_state = matches!(
         phase,
-        InitPhase::Certs | InitPhase::Kubeconfig | InitPhase::Etcd | InitPhase::ControlPlane | InitPhase::KubeletStart
+        InitPhase::Certs
+            | InitPhase::Kubeconfig
+            | InitPhase::Etcd
+            | InitPhase::ControlPlane
+            | InitPhase::KubeletStart
     );
     if makes_state && context.paths.served().exists() {
-        return Err(StepError::Served { found: format!("what {} makes is not whole", words(phase).join(" ")) });
+        return Err(StepError::Served {
+            found: format!("what {} makes is not whole", words(phase).join(" ")),
+        });
     }
     Ok(())
 }

@@ -26,7 +26,9 @@ pub(crate) fn run(
     }
     let discovery = kubeadm_config::discovery(params, &secret.ca_pem, &secret.token);
     let discovery = Private::create(context, "discovery.yaml", &discovery)?;
-    let config = kubeadm::with_input(context, params, address, |i| kubeadm_config::join(i, &discovery.text()));
+    let config = kubeadm::with_input(context, params, address, |i| {
+        kubeadm_config::join(i, &discovery.text())
+    });
     let config = Private::create(context, "join.yaml", &config)?;
     kubeadm::call(words(phase), &config)?;
     Ok(())
@@ -46,7 +48,11 @@ fn await_bootstrap(context: &Context) -> Result<(), StepError> {
         };
         if began.elapsed() > PATIENCE {
             let seconds = PATIENCE.as_secs();
-            return Err(StepError::TimedOut { what: "kubelet gets its certificate", seconds, last });
+            return Err(StepError::TimedOut {
+                what: "kubelet gets its certificate",
+                seconds,
+                last,
+            });
         }
         std::thread::sleep(LOOK);
     }

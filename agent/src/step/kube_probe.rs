@@ -14,7 +14,9 @@ const KUBECTL: &str = "/usr/bin/kubectl";
 pub(crate) fn kubelet_started(paths: &Paths) -> ProbeResult {
     match files(&paths.kubelet(), &["config.yaml", "kubeadm-flags.env"]) {
         ProbeResult::Done if systemd::is_active("kubelet.service") => ProbeResult::Done,
-        ProbeResult::Done => ProbeResult::Partial { detail: "configured, but kubelet does not run".into() },
+        ProbeResult::Done => ProbeResult::Partial {
+            detail: "configured, but kubelet does not run".into(),
+        },
         other => other,
     }
 }
@@ -27,19 +29,28 @@ pub(crate) fn api_ready(paths: &Paths, server: SocketAddrV4) -> ProbeResult {
     }
     match api::is_ready(&kubernetes.join("pki/ca.crt"), server) {
         Ok(()) => ProbeResult::Done,
-        Err(error) => ProbeResult::Partial { detail: format!("the API server is not ready: {error}") },
+        Err(error) => ProbeResult::Partial {
+            detail: format!("the API server is not ready: {error}"),
+        },
     }
 }
 
 /// All of these objects of kube-system exist.
 pub(crate) fn objects(paths: &Paths, names: &[&str]) -> ProbeResult {
-    let mut args = vec!["--namespace=kube-system", "get", "--output=name", "--ignore-not-found"];
+    let mut args = vec![
+        "--namespace=kube-system",
+        "get",
+        "--output=name",
+        "--ignore-not-found",
+    ];
     args.extend(names);
     match kubectl(paths, &args) {
         Answer::Yes(out) => match out.lines().filter(|l| !l.trim().is_empty()).count() {
             0 => ProbeResult::NotStarted,
             n if n == names.len() => ProbeResult::Done,
-            n => ProbeResult::Partial { detail: format!("{n} of {} objects exist", names.len()) },
+            n => ProbeResult::Partial {
+                detail: format!("{n} of {} objects exist", names.len()),
+            },
         },
         Answer::No(detail) => ProbeResult::Broken { detail },
         Answer::NoCluster => ProbeResult::NotStarted,
@@ -60,9 +71,20 @@ pub(crate) fn marked(context: &Context) -> ProbeResult {
 
 /// A token exists, and the roles that let a kubelet use it.
 pub(crate) fn bootstrap_token(paths: &Paths) -> ProbeResult {
-    let tokens = ["--namespace=kube-system", "get", "secrets", "--output=name", "--field-selector=type=bootstrap.kubernetes.io/token"];
-    let roles = ["get", "--output=name", "--ignore-not-found", "clusterrolebinding/kubeadm:kubelet-bootstrap",
-        "clusterrolebinding/kubeadm:node-autoapprove-bootstrap"];
+    let tokens = [
+        "--namespace=kube-system",
+        "get",
+        "secrets",
+        "--output=name",
+        "--field-selector=type=bootstrap.kubernetes.io/token",
+    ];
+    let roles = [
+        "get",
+        "--output=name",
+        "--ignore-not-found",
+        "clusterrolebinding/kubeadm:kubelet-bootstrap",
+        "clusterrolebinding/kubeadm:node-autoapprove-bootstrap",
+    ];
     let count = |args: &[&str]| match kubectl(paths, args) {
         Answer::Yes(out) => Ok(out.lines().filter(|l| !l.trim().is_empty()).count()),
         other => Err(other),
@@ -70,7 +92,9 @@ pub(crate) fn bootstrap_token(paths: &Paths) -> ProbeResult {
     match (count(&tokens), count(&roles)) {
         (Ok(0), Ok(0)) | (Err(Answer::NoCluster), _) => ProbeResult::NotStarted,
         (Ok(1..), Ok(2)) => ProbeResult::Done,
-        (Ok(tokens), Ok(roles)) => ProbeResult::Partial { detail: format!("{tokens} tokens and {roles} of 2 bindings") },
+        (Ok(tokens), Ok(roles)) => ProbeResult::Partial {
+            detail: format!("{tokens} tokens and {roles} of 2 bindings"),
+        },
         (Err(Answer::No(detail)), _) | (_, Err(Answer::No(detail))) => ProbeResult::Broken { detail },
         _ => ProbeResult::NotStarted,
     }
@@ -88,7 +112,9 @@ fn kubectl(paths: &Paths, args: &[&str]) -> Answer {
         return Answer::NoCluster;
     }
     let config = format!("--kubeconfig={}", admin.display());
-    let all = [config.as_str(), "--request-timeout=10s"].into_iter().chain(args.iter().copied());
+    let all = [config.as_str(), "--request-timeout=10s"]
+        .into_iter()
+        .chain(args.iter().copied());
     match command::run(Path::new(KUBECTL), all) {
         Ok(out) => Answer::Yes(out.stdout),
         Err(CommandError::Failed { output, .. }) => Answer::No(output.trim().chars().take(300).collect()),

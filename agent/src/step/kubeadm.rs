@@ -23,10 +23,18 @@ impl JoinSecret {
     /// Reads and checks the secret; what is wrong is told without any of its content.
     pub(crate) fn parse(text: Option<&str>) -> Result<Self, StepError> {
         let text = text.ok_or(StepError::Secret("did not come with the order"))?;
-        let secret: JoinSecret = serde_json::from_str(text).map_err(|_| StepError::Secret("is not the JSON expected"))?;
+        let secret: JoinSecret =
+            serde_json::from_str(text).map_err(|_| StepError::Secret("is not the JSON expected"))?;
         let lower = |s: &str| s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        let shaped = secret.token.split_once('.').is_some_and(|(a, b)| a.len() == 6 && b.len() == 16 && lower(a) && lower(b));
-        if shaped { Ok(secret) } else { Err(StepError::Secret("holds no bootstrap token")) }
+        let shaped = secret
+            .token
+            .split_once('.')
+            .is_some_and(|(a, b)| a.len() == 6 && b.len() == 16 && lower(a) && lower(b));
+        if shaped {
+            Ok(secret)
+        } else {
+            Err(StepError::Secret("holds no bootstrap token"))
+        }
     }
 }
 
@@ -64,7 +72,13 @@ pub(crate) fn with_input<T>(
 ) -> T {
     let kind = NodeKind::detect(&context.paths.bundle());
     let ignore = preflight::ignorable(kind);
-    render(&Input { params, node: &context.node, address, kind, ignore: &ignore })
+    render(&Input {
+        params,
+        node: &context.node,
+        address,
+        kind,
+        ignore: &ignore,
+    })
 }
 
 /// Runs kubeadm with `words` and the configuration at `config`.
@@ -80,13 +94,23 @@ pub(crate) fn call(words: &[&str], config: &Private) -> Result<Output, StepError
 
 /// Makes a client certificate with cluster-wide rights and returns its kubeconfig.
 pub(crate) fn mint(context: &Context, params: &ClusterParams) -> Result<String, StepError> {
-    let config = with_input(context, params, *params.control_plane.ip(), |input| kubeadm_config::init(input, None));
+    let config = with_input(context, params, *params.control_plane.ip(), |input| {
+        kubeadm_config::init(input, None)
+    });
     let config = Private::create(context, "mint.yaml", &config)?;
     let arg = format!("--config={}", config.text());
-    let words = ["kubeconfig", "user", "--client-name=drillyard-coordinator", "--org=kubeadm:cluster-admins", &arg];
+    let words = [
+        "kubeconfig",
+        "user",
+        "--client-name=drillyard-coordinator",
+        "--org=kubeadm:cluster-admins",
+        &arg,
+    ];
     let output = command::run(Path::new(KUBEADM), words)?;
     if !output.stdout.contains("client-key-data") {
-        return Err(StepError::Missing { what: "a client key in what kubeadm printed".into() });
+        return Err(StepError::Missing {
+            what: "a client key in what kubeadm printed".into(),
+        });
     }
     Ok(output.stdout)
 }
@@ -97,9 +121,16 @@ mod tests {
 
     #[test]
     fn a_wrong_secret_is_refused_without_its_content() {
-        for bad in [None, Some("abcdef.0123456789abcdef"), Some(r#"{"token":"x; rm -rf /","ca_pem":""}"#)] {
+        for bad in [
+            None,
+            Some("abcdef.0123456789abcdef"),
+            Some(r#"{"token":"x; rm -rf /","ca_pem":""}"#),
+        ] {
             let error = JoinSecret::parse(bad).err().expect("refused").to_string();
-            assert!(!error.contains("rm -rf") && !error.contains("0123456789"), "{error}");
+            assert!(
+                !error.contains("rm -rf") && !error.contains("0123456789"),
+                "{error}"
+            );
         }
         let good = r#"{"token":"abcdef.0123456789abcdef","ca_pem":"PEM"}"#;
         assert!(JoinSecret::parse(Some(good)).is_ok_and(|s| s.ca_pem == "PEM"));

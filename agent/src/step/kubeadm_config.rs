@@ -22,8 +22,10 @@ pub(crate) struct Input<'a> {
 /// The documents for `kubeadm init`; `token` only for the phase that makes it.
 pub(crate) fn init(input: &Input<'_>, token: Option<&str>) -> String {
     let tokens: Vec<Value> = token
-        .map(|token| json!({"token": token, "ttl": "2h0m0s", "usages": ["signing", "authentication"],
-            "groups": ["system:bootstrappers:kubeadm:default-node-token"], "description": "drillyard"}))
+        .map(|token| {
+            json!({"token": token, "ttl": "2h0m0s", "usages": ["signing", "authentication"],
+            "groups": ["system:bootstrappers:kubeadm:default-node-token"], "description": "drillyard"})
+        })
         .into_iter()
         .collect();
     let init = json!({
@@ -84,6 +86,15 @@ fn cluster(input: &Input<'_>) -> Value {
         // Cilium replaces it; said here rather than by a skipped phase, so that upgrades respect it.
         "proxy": {"disabled": true},
         "encryptionAlgorithm": "ECDSA-P256",
+        // Each of some ninety controllers asks for a token as it starts: at the default of 20 requests per second that
+        // alone holds the first certificate of every worker up for nearly five seconds.
+        "controllerManager": {"extraArgs": [
+            {"name": "kube-api-qps", "value": "200"},
+            {"name": "kube-api-burst", "value": "400"},
+            {"name": "leader-elect-retry-period", "value": "1s"},
+        ]},
+        // There is one scheduler, and it needs no lease to say so.
+        "scheduler": {"extraArgs": [{"name": "leader-elect", "value": "false"}]},
     })
 }
 
@@ -130,39 +141,72 @@ mod tests {
         let params = lab.params(&lab.clusters[0]).expect("a control plane");
         let node = NodeName::new("mgmt-cp").expect("valid");
         let address = Ipv4Addr::new(192, 168, 64, 10);
-        f(&Input { params: &params, node: &node, address, kind, ignore: &["NumCPU"] })
+        f(&Input {
+            params: &params,
+            node: &node,
+            address,
+            kind,
+            ignore: &["NumCPU"],
+        })
     }
 
-    const V1: NodeKind = NodeKind { cgroup_v1: true, sys_resource: false, has_bundle: true };
-    const V2: NodeKind = NodeKind { cgroup_v1: false, sys_resource: true, has_bundle: false };
+    const V1: NodeKind = NodeKind {
+        cgroup_v1: true,
+        sys_resource: false,
+        has_bundle: true,
+    };
+    const V2: NodeKind = NodeKind {
+        cgroup_v1: false,
+        sys_resource: true,
+        has_bundle: false,
+    };
 
     #[test]
     fn a_restricted_v1_node_gets_what_it_needs_and_a_free_v2_node_does_not() {
         let text = with(V1, |input| init(input, None));
-        for part in ["\"failCgroupV1\": false", "\"cgroupDriver\": \"cgroupfs\"", "\"oomScoreAdj\": 0", "\"Never\""] {
+        for part in [
+            "\"failCgroupV1\": false",
+            "\"cgroupDriver\": \"cgroupfs\"",
+            "\"oomScoreAdj\": 0",
+            "\"Never\"",
+        ] {
             assert!(text.contains(part), "{part} not in {text}");
         }
         let text = with(V2, |input| init(input, None));
-        assert!(text.contains("\"cgroupDriver\": \"systemd\"") && !text.contains("oomScoreAdj"), "{text}");
+        assert!(
+            text.contains("\"cgroupDriver\": \"systemd\"") && !text.contains("oomScoreAdj"),
+            "{text}"
+        );
     }
 
     #[test]
     fn the_token_is_only_where_it_was_asked_for() {
         assert!(!with(V1, |input| init(input, None)).contains("system:bootstrappers"));
-        assert!(with(V1, |input| init(input, Some("abcdef.0123456789abcdef"))).contains("abcdef.0123456789abcdef"));
+        assert!(
+            with(V1, |input| init(input, Some("abcdef.0123456789abcdef")))
+                .contains("abcdef.0123456789abcdef")
+        );
     }
 
     #[test]
     fn true_versions_are_written() {
         let text = with(V1, |input| init(input, None));
         let lab = Lab::default();
-        assert!(text.contains(&format!("\"imageTag\": \"{}\"", lab.versions.etcd.as_str())), "{text}");
+        assert!(
+            text.contains(&format!("\"imageTag\": \"{}\"", lab.versions.etcd.as_str())),
+            "{text}"
+        );
         assert!(text.contains("\"kubernetesVersion\": \"v1.35.4\""), "{text}");
     }
 
     #[test]
     fn discovery_carries_authority_and_credential() {
-        let text = with(V1, |input| discovery(input.params, "PEM", "abcdef.0123456789abcdef"));
-        assert!(text.contains("UEVN") && text.contains("https://192.168.64.10:6443"), "{text}");
+        let text = with(V1, |input| {
+            discovery(input.params, "PEM", "abcdef.0123456789abcdef")
+        });
+        assert!(
+            text.contains("UEVN") && text.contains("https://192.168.64.10:6443"),
+            "{text}"
+        );
     }
 }

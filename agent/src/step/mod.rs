@@ -109,7 +109,10 @@ impl StepError {
         }
     }
 
-    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> StepError {
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> StepError {
         let path = path.into();
         move |source| StepError::Io { action, path, source }
     }

@@ -33,7 +33,9 @@ impl NodeKind {
 fn has_sys_resource(status: &str) -> bool {
     const BIT: u32 = 24;
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let mask = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
+    let mask = effective
+        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+        .unwrap_or(0);
     mask >> BIT & 1 == 1
 }
 
@@ -42,7 +44,9 @@ mod tests {
     #[test]
     fn the_capability_is_read_from_the_effective_set() {
         assert!(super::has_sys_resource("Name:\tx\nCapEff:\t000001ffffffffff\n"));
-        assert!(!super::has_sys_resource("CapEff:\t000001fffeffffff\nCapBnd:\t000001ffffffffff\n"));
+        assert!(!super::has_sys_resource(
+            "CapEff:\t000001fffeffffff\nCapBnd:\t000001ffffffffff\n"
+        ));
         assert!(!super::has_sys_resource(""));
     }
 }

@@ -15,14 +15,36 @@ const SIGNED: [(&str, &str); 6] = [
     ("etcd/peer.crt", "etcd/ca.crt"),
 ];
 const CERTIFICATES: [&str; 22] = [
-    "ca.crt", "ca.key", "apiserver.crt", "apiserver.key", "apiserver-kubelet-client.crt", "apiserver-kubelet-client.key",
-    "front-proxy-ca.crt", "front-proxy-ca.key", "front-proxy-client.crt", "front-proxy-client.key",
-    "apiserver-etcd-client.crt", "apiserver-etcd-client.key", "etcd/ca.crt", "etcd/ca.key", "etcd/server.crt",
-    "etcd/server.key", "etcd/peer.crt", "etcd/peer.key", "etcd/healthcheck-client.crt", "etcd/healthcheck-client.key",
-    "sa.key", "sa.pub",
+    "ca.crt",
+    "ca.key",
+    "apiserver.crt",
+    "apiserver.key",
+    "apiserver-kubelet-client.crt",
+    "apiserver-kubelet-client.key",
+    "front-proxy-ca.crt",
+    "front-proxy-ca.key",
+    "front-proxy-client.crt",
+    "front-proxy-client.key",
+    "apiserver-etcd-client.crt",
+    "apiserver-etcd-client.key",
+    "etcd/ca.crt",
+    "etcd/ca.key",
+    "etcd/server.crt",
+    "etcd/server.key",
+    "etcd/peer.crt",
+    "etcd/peer.key",
+    "etcd/healthcheck-client.crt",
+    "etcd/healthcheck-client.key",
+    "sa.key",
+    "sa.pub",
 ];
-const KUBECONFIGS: [&str; 5] =
-    ["admin.conf", "super-admin.conf", "kubelet.conf", "controller-manager.conf", "scheduler.conf"];
+const KUBECONFIGS: [&str; 5] = [
+    "admin.conf",
+    "super-admin.conf",
+    "kubelet.conf",
+    "controller-manager.conf",
+    "scheduler.conf",
+];
 
 /// All files of `init phase certs`, and every leaf by its authority.
 pub(crate) fn certificates(pki: &Path) -> ProbeResult {
@@ -30,12 +52,25 @@ pub(crate) fn certificates(pki: &Path) -> ProbeResult {
     if found != ProbeResult::Done {
         return found;
     }
-    let broken: Vec<String> = SIGNED.iter().filter_map(|(leaf, authority)| unsigned(pki, leaf, authority)).collect();
-    if broken.is_empty() { ProbeResult::Done } else { ProbeResult::Broken { detail: broken.join("; ") } }
+    let broken: Vec<String> = SIGNED
+        .iter()
+        .filter_map(|(leaf, authority)| unsigned(pki, leaf, authority))
+        .collect();
+    if broken.is_empty() {
+        ProbeResult::Done
+    } else {
+        ProbeResult::Broken {
+            detail: broken.join("; "),
+        }
+    }
 }
 
 fn unsigned(pki: &Path, leaf: &str, authority: &str) -> Option<String> {
-    let read = |name: &str| std::fs::read(pki.join(name)).ok().and_then(|bytes| Pem::iter_from_buffer(&bytes).next()?.ok());
+    let read = |name: &str| {
+        std::fs::read(pki.join(name))
+            .ok()
+            .and_then(|bytes| Pem::iter_from_buffer(&bytes).next()?.ok())
+    };
     let (Some(leaf_pem), Some(authority_pem)) = (read(leaf), read(authority)) else {
         return Some(format!("{leaf} or {authority} is no PEM"));
     };
@@ -55,13 +90,19 @@ pub(crate) fn kubeconfigs(kubernetes: &Path) -> ProbeResult {
 
 /// Kubelet uses its own rotated certificate.
 pub(crate) fn rotated(kubelet_conf: &Path, kubelet: &Path) -> ProbeResult {
-    let Ok(text) = std::fs::read_to_string(kubelet_conf) else { return ProbeResult::NotStarted };
+    let Ok(text) = std::fs::read_to_string(kubelet_conf) else {
+        return ProbeResult::NotStarted;
+    };
     let current = kubelet.join("pki/kubelet-client-current.pem");
     let named = text.contains("kubelet-client-current.pem");
     match (named, current.exists()) {
         (true, true) => ProbeResult::Done,
-        (true, false) => ProbeResult::Broken { detail: "kubelet.conf names a certificate that is not there".into() },
-        (false, _) => ProbeResult::Partial { detail: "kubelet.conf still holds its first certificate".into() },
+        (true, false) => ProbeResult::Broken {
+            detail: "kubelet.conf names a certificate that is not there".into(),
+        },
+        (false, _) => ProbeResult::Partial {
+            detail: "kubelet.conf still holds its first certificate".into(),
+        },
     }
 }
 
@@ -83,7 +124,11 @@ mod tests {
         for name in CERTIFICATES {
             std::fs::write(pki.join(name), "key").expect("written");
         }
-        for (name, ca) in [("ca.crt", &cluster), ("front-proxy-ca.crt", &front), ("etcd/ca.crt", &etcd)] {
+        for (name, ca) in [
+            ("ca.crt", &cluster),
+            ("front-proxy-ca.crt", &front),
+            ("etcd/ca.crt", &etcd),
+        ] {
             std::fs::write(pki.join(name), ca.pem()).expect("written");
             for (leaf, _) in SIGNED.iter().filter(|(_, authority)| *authority == name) {
                 let key = KeyPair::generate().expect("key");
@@ -100,11 +145,17 @@ mod tests {
         write_all(dir.path());
         assert_eq!(certificates(dir.path()), ProbeResult::Done);
         std::fs::write(dir.path().join("ca.crt"), authority("other").pem()).expect("written");
-        assert!(matches!(certificates(dir.path()), ProbeResult::Broken { detail } if detail.contains("not issued by")));
+        assert!(
+            matches!(certificates(dir.path()), ProbeResult::Broken { detail } if detail.contains("not issued by"))
+        );
         std::fs::write(dir.path().join("ca.crt"), "garbage").expect("written");
-        assert!(matches!(certificates(dir.path()), ProbeResult::Broken { detail } if detail.contains("no PEM")));
+        assert!(
+            matches!(certificates(dir.path()), ProbeResult::Broken { detail } if detail.contains("no PEM"))
+        );
         std::fs::remove_file(dir.path().join("sa.key")).expect("gone");
-        assert!(matches!(certificates(dir.path()), ProbeResult::Partial { detail } if detail.contains("sa.key")));
+        assert!(
+            matches!(certificates(dir.path()), ProbeResult::Partial { detail } if detail.contains("sa.key"))
+        );
     }
 
     #[test]
@@ -113,7 +164,11 @@ mod tests {
         let conf = dir.path().join("kubelet.conf");
         std::fs::write(&conf, "client-certificate-data: abc").expect("written");
         assert!(matches!(rotated(&conf, dir.path()), ProbeResult::Partial { .. }));
-        std::fs::write(&conf, "client-certificate: /var/lib/kubelet/pki/kubelet-client-current.pem").expect("written");
+        std::fs::write(
+            &conf,
+            "client-certificate: /var/lib/kubelet/pki/kubelet-client-current.pem",
+        )
+        .expect("written");
         assert!(matches!(rotated(&conf, dir.path()), ProbeResult::Broken { .. }));
     }
 }

@@ -15,9 +15,16 @@ pub(crate) fn ignorable(kind: NodeKind) -> Vec<&'static str> {
         ("SystemVerification", kind.cgroup_v1 || !modules),
         ("NumCPU", cpus < 2),
         ("Swap", swaps.lines().count() > 1),
-        ("FileContent--proc-sys-net-bridge-bridge-nf-call-iptables", !bridge.exists()),
+        (
+            "FileContent--proc-sys-net-bridge-bridge-nf-call-iptables",
+            !bridge.exists(),
+        ),
         // Forwarding was switched on by preparation; where that was refused, the host forwards for its nodes.
         ("FileContent--proc-sys-net-ipv4-ip_forward", forward.trim() != "1"),
     ];
-    findings.into_iter().filter(|(_, found)| *found).map(|(name, _)| name).collect()
+    findings
+        .into_iter()
+        .filter(|(_, found)| *found)
+        .map(|(name, _)| name)
+        .collect()
 }

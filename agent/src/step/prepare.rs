@@ -63,12 +63,18 @@ pub fn write_static(paths: &Paths) -> Result<Changed, StepError> {
         .map_err(StepError::io("write", KUBELET_UNIT_PATH))?;
     link(Path::new(KUBELET_UNIT_PATH), Path::new(KUBELET_WANTED))?;
     sysctls();
-    Ok(Changed { units, containerd: containerd::configure(NodeKind::detect(&bundle))? })
+    Ok(Changed {
+        units,
+        containerd: containerd::configure(NodeKind::detect(&bundle))?,
+    })
 }
 
 /// Forwarding belongs to the node's own network; anything wider is the host's business and is not touched.
 fn sysctls() {
-    for (key, value) in [("net/ipv4/ip_forward", "1"), ("net/bridge/bridge-nf-call-iptables", "1")] {
+    for (key, value) in [
+        ("net/ipv4/ip_forward", "1"),
+        ("net/bridge/bridge-nf-call-iptables", "1"),
+    ] {
         let path = Path::new("/proc/sys").join(key);
         let wrong = std::fs::read_to_string(&path).is_ok_and(|now| now.trim() != value);
         if wrong && let Err(error) = std::fs::write(&path, value) {
@@ -84,13 +90,17 @@ fn has_address(address: Ipv4Addr) -> Result<(), StepError> {
     if ours.into_iter().any(|ip| ip == address) {
         return Ok(());
     }
-    Err(StepError::Missing { what: format!("address {address}") })
+    Err(StepError::Missing {
+        what: format!("address {address}"),
+    })
 }
 
 fn cni_links() -> Result<(), StepError> {
     let (from, to) = (Path::new("/usr/lib/cni"), Path::new("/opt/cni/bin"));
     std::fs::create_dir_all(to).map_err(StepError::io("make", to))?;
-    let Ok(entries) = std::fs::read_dir(from) else { return Ok(()) };
+    let Ok(entries) = std::fs::read_dir(from) else {
+        return Ok(());
+    };
     for entry in entries.flatten() {
         let target = to.join(entry.file_name());
         if !target.exists() {
@@ -125,7 +135,11 @@ fn await_containerd(context: &Context) -> Result<(), StepError> {
             Err(error) => error.to_string(),
         };
         if began.elapsed() > Duration::from_secs(CONTAINERD_SECONDS) {
-            return Err(StepError::TimedOut { what: "containerd answers", seconds: CONTAINERD_SECONDS, last });
+            return Err(StepError::TimedOut {
+                what: "containerd answers",
+                seconds: CONTAINERD_SECONDS,
+                last,
+            });
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -137,9 +151,18 @@ pub(crate) fn missing(paths: &Paths) -> Option<String> {
     let config = std::fs::read_to_string("/etc/containerd/config.toml").unwrap_or_default();
     let checks = [
         (unit, "kubelet's unit"),
-        (PROGRAMS.iter().all(|p| Path::new("/usr/bin").join(p).exists()), "links to the bundle's programs"),
-        (containerd::suffices(&config, NodeKind::detect(&paths.bundle())), "containerd's configuration"),
+        (
+            PROGRAMS.iter().all(|p| Path::new("/usr/bin").join(p).exists()),
+            "links to the bundle's programs",
+        ),
+        (
+            containerd::suffices(&config, NodeKind::detect(&paths.bundle())),
+            "containerd's configuration",
+        ),
         (answers(paths), "an answering containerd"),
     ];
-    checks.into_iter().find(|(there, _)| !there).map(|(_, what)| format!("{what} is missing"))
+    checks
+        .into_iter()
+        .find(|(there, _)| !there)
+        .map(|(_, what)| format!("{what} is missing"))
 }

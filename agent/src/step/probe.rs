@@ -12,9 +12,19 @@ use std::path::Path;
 pub(crate) fn is_cheap(step: &NodeStep) -> bool {
     match step {
         NodeStep::KubeadmInit { phase, .. } => {
-            matches!(phase, InitPhase::Certs | InitPhase::Kubeconfig | InitPhase::Etcd | InitPhase::ControlPlane | InitPhase::KubeletStart | InitPhase::KubeletFinalize)
+            matches!(
+                phase,
+                InitPhase::Certs
+                    | InitPhase::Kubeconfig
+                    | InitPhase::Etcd
+                    | InitPhase::ControlPlane
+                    | InitPhase::KubeletStart
+                    | InitPhase::KubeletFinalize
+            )
         }
-        NodeStep::KubeadmJoin { phase, .. } => matches!(phase, JoinPhase::KubeletStart | JoinPhase::KubeletWaitBootstrap),
+        NodeStep::KubeadmJoin { phase, .. } => {
+            matches!(phase, JoinPhase::KubeletStart | JoinPhase::KubeletWaitBootstrap)
+        }
         NodeStep::PrepareNode { .. } => true,
         NodeStep::ImportImages { .. } | NodeStep::MintKubeconfig { .. } => false,
     }
@@ -23,7 +33,11 @@ pub(crate) fn is_cheap(step: &NodeStep) -> bool {
 /// Probes the step in `file` and leaves the answer beside it, with the extension `answer`.
 pub fn probe_file(paths: &Paths, file: &Path) -> io::Result<ProbeResult> {
     let input = StepFile::read(file)?;
-    let context = Context { paths: paths.clone(), node: input.node.clone(), progress: None };
+    let context = Context {
+        paths: paths.clone(),
+        node: input.node.clone(),
+        progress: None,
+    };
     let result = probe(&context, &input.order.body);
     let bytes = serde_json::to_vec(&result).map_err(io::Error::other)?;
     durable::replace(&file.with_extension("answer"), &bytes, 0o600)?;
@@ -40,8 +54,12 @@ pub fn probe(context: &Context, step: &NodeStep) -> ProbeResult {
         },
         NodeStep::ImportImages { role } => match images::missing_references(paths, *role) {
             Ok(missing) if missing.is_empty() => ProbeResult::Done,
-            Ok(missing) => ProbeResult::Partial { detail: format!("not in the store: {}", missing.join(", ")) },
-            Err(error) => ProbeResult::Broken { detail: error.chain() },
+            Ok(missing) => ProbeResult::Partial {
+                detail: format!("not in the store: {}", missing.join(", ")),
+            },
+            Err(error) => ProbeResult::Broken {
+                detail: error.chain(),
+            },
         },
         NodeStep::KubeadmInit { phase, params, .. } => init(context, *phase, params.control_plane),
         NodeStep::KubeadmJoin { phase, .. } => join(context, *phase),
@@ -57,18 +75,28 @@ fn init(context: &Context, phase: InitPhase, server: SocketAddrV4) -> ProbeResul
         InitPhase::Preflight => {
             // What follows it would not be there had it failed; run again it would refuse exactly that.
             let later = kubernetes.join("manifests/kube-apiserver.yaml").exists();
-            if later { ProbeResult::Done } else { ProbeResult::NotStarted }
+            if later {
+                ProbeResult::Done
+            } else {
+                ProbeResult::NotStarted
+            }
         }
         InitPhase::Certs => pki_probe::certificates(&kubernetes.join("pki")),
         InitPhase::Kubeconfig => pki_probe::kubeconfigs(&kubernetes),
         InitPhase::Etcd => files(&kubernetes, &["manifests/etcd.yaml"]),
         InitPhase::ControlPlane => files(
             &kubernetes,
-            &["manifests/kube-apiserver.yaml", "manifests/kube-controller-manager.yaml", "manifests/kube-scheduler.yaml"],
+            &[
+                "manifests/kube-apiserver.yaml",
+                "manifests/kube-controller-manager.yaml",
+                "manifests/kube-scheduler.yaml",
+            ],
         ),
         InitPhase::KubeletStart => kube_probe::kubelet_started(paths),
         InitPhase::WaitControlPlane => kube_probe::api_ready(paths, server),
-        InitPhase::UploadConfig => kube_probe::objects(paths, &["configmap/kubeadm-config", "configmap/kubelet-config"]),
+        InitPhase::UploadConfig => {
+            kube_probe::objects(paths, &["configmap/kubeadm-config", "configmap/kubelet-config"])
+        }
         InitPhase::MarkControlPlane => kube_probe::marked(context),
         InitPhase::BootstrapToken => kube_probe::bootstrap_token(paths),
         InitPhase::KubeletFinalize => pki_probe::rotated(&kubernetes.join("kubelet.conf"), &paths.kubelet()),
@@ -85,7 +113,9 @@ fn join(context: &Context, phase: JoinPhase) -> ProbeResult {
         JoinPhase::KubeletStart => kube_probe::kubelet_started(paths),
         JoinPhase::KubeletWaitBootstrap => match pki_probe::rotated(&kubelet_conf, &paths.kubelet()) {
             ProbeResult::Done if paths.kubernetes().join("bootstrap-kubelet.conf").exists() => {
-                ProbeResult::Partial { detail: "the bootstrap credential is still on the disk".into() }
+                ProbeResult::Partial {
+                    detail: "the bootstrap credential is still on the disk".into(),
+                }
             }
             other => other,
         },
@@ -99,7 +129,9 @@ pub(crate) fn files(folder: &Path, names: &[&str]) -> ProbeResult {
     match missing.len() {
         0 => ProbeResult::Done,
         n if n == names.len() => ProbeResult::NotStarted,
-        _ => ProbeResult::Partial { detail: format!("missing or empty: {}", missing.join(", ")) },
+        _ => ProbeResult::Partial {
+            detail: format!("missing or empty: {}", missing.join(", ")),
+        },
     }
 }
 
@@ -125,9 +157,26 @@ mod tests {
         let dir = tempfile::tempdir().expect("temp");
         let node = NodeName::new("a").expect("valid");
         let server = SocketAddrV4::new([127, 0, 0, 1].into(), 1);
-        let context = Context { paths: Paths::below(dir.path()), node, progress: None };
-        for phase in [InitPhase::Preflight, InitPhase::Certs, InitPhase::Kubeconfig, InitPhase::Etcd, InitPhase::ControlPlane, InitPhase::WaitControlPlane, InitPhase::UploadConfig, InitPhase::KubeletFinalize] {
-            assert_eq!(init(&context, phase, server), ProbeResult::NotStarted, "{phase:?}");
+        let context = Context {
+            paths: Paths::below(dir.path()),
+            node,
+            progress: None,
+        };
+        for phase in [
+            InitPhase::Preflight,
+            InitPhase::Certs,
+            InitPhase::Kubeconfig,
+            InitPhase::Etcd,
+            InitPhase::ControlPlane,
+            InitPhase::WaitControlPlane,
+            InitPhase::UploadConfig,
+            InitPhase::KubeletFinalize,
+        ] {
+            assert_eq!(
+                init(&context, phase, server),
+                ProbeResult::NotStarted,
+                "{phase:?}"
+            );
         }
         for phase in [JoinPhase::Preflight, JoinPhase::KubeletWaitBootstrap] {
             assert_eq!(join(&context, phase), ProbeResult::NotStarted, "{phase:?}");

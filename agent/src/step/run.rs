@@ -20,15 +20,28 @@ pub fn run_file(paths: &Paths, file: &Path) -> io::Result<StepResult> {
     let context = Context {
         paths: paths.clone(),
         node: input.node.clone(),
-        progress: Some(Paths::attempt(&paths.progress(), order.step, order.attempt, "txt")),
+        progress: Some(Paths::attempt(
+            &paths.progress(),
+            order.step,
+            order.attempt,
+            "txt",
+        )),
     };
     let began = Instant::now();
     let outcome = match perform(&context, &input) {
-        Ok(()) => StepOutcome::Succeeded { run_ms: millis(began), cpu_ms: cpu_ms() },
+        Ok(()) => StepOutcome::Succeeded {
+            run_ms: millis(began),
+            cpu_ms: cpu_ms(),
+        },
         Err(error) => failed(&error),
     };
     let boot = clock::boot_id(&paths.boot())?;
-    let result = StepResult { step: order.step, attempt: order.attempt, boot, outcome };
+    let result = StepResult {
+        step: order.step,
+        attempt: order.attempt,
+        boot,
+        outcome,
+    };
     reach(Arrow::Performed);
     result.write(paths)?;
     reach(Arrow::Resulted);
@@ -47,15 +60,24 @@ fn perform(context: &Context, input: &StepFile) -> Result<(), StepError> {
     match step {
         NodeStep::PrepareNode { address, .. } => prepare::prepare(context, *address),
         NodeStep::ImportImages { role } => images::import(context, *role),
-        NodeStep::KubeadmInit { phase, params, address } => {
-            init::run(context, *phase, params, *address, input.secret.as_deref())
-        }
-        NodeStep::KubeadmJoin { phase, params, address } => {
-            join::run(context, *phase, params, *address, input.secret.as_deref())
-        }
+        NodeStep::KubeadmInit {
+            phase,
+            params,
+            address,
+        } => init::run(context, *phase, params, *address, input.secret.as_deref()),
+        NodeStep::KubeadmJoin {
+            phase,
+            params,
+            address,
+        } => join::run(context, *phase, params, *address, input.secret.as_deref()),
         NodeStep::MintKubeconfig { params } => {
             let kubeconfig = kubeadm::mint(context, params)?;
-            let path = Paths::attempt(&context.paths.yielded(), input.order.step, input.order.attempt, "secret");
+            let path = Paths::attempt(
+                &context.paths.yielded(),
+                input.order.step,
+                input.order.attempt,
+                "secret",
+            );
             durable::remove(&path).map_err(StepError::io("remove", &path))?;
             durable::create_private(&path, kubeconfig.as_bytes()).map_err(StepError::io("write", &path))
         }
@@ -68,7 +90,11 @@ fn failed(error: &StepError) -> StepOutcome {
         _ => String::new(),
     };
     let message: String = redact::clean(&error.chain()).trim().chars().take(500).collect();
-    StepOutcome::Failed { code: error.code().to_owned(), message, output }
+    StepOutcome::Failed {
+        code: error.code().to_owned(),
+        message,
+        output,
+    }
 }
 
 fn millis(since: Instant) -> u64 {

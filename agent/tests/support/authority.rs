@@ -1,8 +1,8 @@
 //! A certificate authority for one test.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair,
 };
 use rustls::RootCertStore;
 use rustls::ServerConfig;
@@ -22,7 +22,10 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("key")).expect("ca");
-        Self { issuer, leaf_seconds: std::sync::Mutex::new(3600) }
+        Self {
+            issuer,
+            leaf_seconds: std::sync::Mutex::new(3600),
+        }
     }
 
     pub(crate) fn pem(&self) -> String {
@@ -35,14 +38,21 @@ impl Authority {
 
     /// A client certificate for the key in the request.
     pub(crate) fn sign(&self, csr: &[u8]) -> Vec<u8> {
-        let csr = CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(csr.to_vec())).expect("csr");
+        let csr =
+            CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(csr.to_vec()))
+                .expect("csr");
         let mut params = CertificateParams::default();
         let now = std::time::SystemTime::now();
         let life = *self.leaf_seconds.lock().expect("lock");
         params.not_before = now.into();
-        params.not_after = (now + std::time::Duration::from_secs(u64::try_from(life).expect("positive"))).into();
+        params.not_after =
+            (now + std::time::Duration::from_secs(u64::try_from(life).expect("positive"))).into();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        params.signed_by(&csr.public_key, &self.issuer).expect("signed").der().to_vec()
+        params
+            .signed_by(&csr.public_key, &self.issuer)
+            .expect("signed")
+            .der()
+            .to_vec()
     }
 
     /// TLS for a listener; with `clients` only those of this authority come in.
@@ -57,13 +67,17 @@ impl Authority {
         let builder = if clients {
             let mut roots = RootCertStore::empty();
             roots.add(CertificateDer::from(self.der())).expect("root");
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().expect("verifier");
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .expect("verifier");
             builder.with_client_cert_verifier(verifier)
         } else {
             builder.with_no_client_auth()
         };
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("key");
-        let mut config = builder.with_single_cert(vec![cert.der().clone()], key).expect("config");
+        let mut config = builder
+            .with_single_cert(vec![cert.der().clone()], key)
+            .expect("config");
         config.alpn_protocols = vec![b"h2".to_vec()];
         Arc::new(config)
     }

@@ -10,8 +10,8 @@ use proto::v1::agent_message::Message as FromAgent;
 use proto::v1::coordinator_message::Message as ToAgent;
 use proto::v1::enrolment_server::{Enrolment, EnrolmentServer};
 use proto::v1::{
-    Ack, AgentMessage, CoordinatorMessage, EnrolRequest, EnrolResponse, Hello, PutStepSecretResponse, RenewRequest, Rewind,
-    StepSecret, StepSecretRequest, StepStates, Welcome,
+    Ack, AgentMessage, CoordinatorMessage, EnrolRequest, EnrolResponse, Hello, PutStepSecretResponse,
+    RenewRequest, Rewind, StepSecret, StepSecretRequest, StepStates, Welcome,
 };
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -50,9 +50,18 @@ pub(crate) const TOKEN: &str = "00aa.11bb";
 
 impl Coordinator {
     pub(crate) fn new(lab: &str, node: &str) -> Self {
-        let state = State { epoch: 1, acks: true, ..State::default() };
+        let state = State {
+            epoch: 1,
+            acks: true,
+            ..State::default()
+        };
         let node = NodeName::new(node).expect("valid");
-        Self { state: Arc::new(Mutex::new(state)), authority: Arc::new(Authority::new()), lab: lab.into(), node }
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            authority: Arc::new(Authority::new()),
+            lab: lab.into(),
+            node,
+        }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -63,7 +72,10 @@ impl Coordinator {
     pub(crate) async fn serve(&self, enrol: &str, agent: &str) -> (SocketAddr, SocketAddr) {
         let enrol = TcpListener::bind(enrol).await.expect("bound");
         let agent = TcpListener::bind(agent).await.expect("bound");
-        let addresses = (enrol.local_addr().expect("address"), agent.local_addr().expect("address"));
+        let addresses = (
+            enrol.local_addr().expect("address"),
+            agent.local_addr().expect("address"),
+        );
         tokio::spawn(
             tonic::transport::Server::builder()
                 .add_service(EnrolmentServer::new(self.clone()))
@@ -79,7 +91,16 @@ impl Coordinator {
 
     pub(crate) fn send(&self, message: ToAgent) {
         let session = self.state().session.clone().expect("a session");
-        session.try_send(Ok(CoordinatorMessage { message: Some(message) })).expect("room");
+        session
+            .try_send(Ok(CoordinatorMessage {
+                message: Some(message),
+            }))
+            .expect("room");
+    }
+
+    /// Whether a session is there to send on.
+    pub(crate) fn takes_orders(&self) -> bool {
+        self.state().session.as_ref().is_some_and(|s| !s.is_closed())
     }
 
     /// Cuts the session, as a lost connection would.
@@ -88,7 +109,12 @@ impl Coordinator {
     }
 
     pub(crate) fn order(&self, body: &NodeStep, attempt: u64) -> StepOrder {
-        StepOrder { step: body.id(&self.lab, &self.node), attempt: Attempt(attempt), body: body.clone(), budget_ms: 120_000 }
+        StepOrder {
+            step: body.id(&self.lab, &self.node),
+            attempt: Attempt(attempt),
+            body: body.clone(),
+            budget_ms: 120_000,
+        }
     }
 
     pub(crate) fn run(&self, body: &NodeStep, attempt: u64) -> StepOrder {
@@ -101,9 +127,11 @@ impl Coordinator {
     /// The outcome of an attempt, once it was told.
     pub(crate) fn outcome(&self, order: &StepOrder) -> Option<StepOutcome> {
         self.state().events.iter().find_map(|event| match &event.kind {
-            NodeEventKind::StepFinished { step, attempt, outcome } if (*step, *attempt) == (order.step, order.attempt) => {
-                Some(outcome.clone())
-            }
+            NodeEventKind::StepFinished {
+                step,
+                attempt,
+                outcome,
+            } if (*step, *attempt) == (order.step, order.attempt) => Some(outcome.clone()),
             _ => None,
         })
     }
@@ -115,7 +143,10 @@ impl Coordinator {
 
 type TlsStream = tokio_rustls::server::TlsStream<tokio::net::TcpStream>;
 
-fn incoming(listener: TcpListener, tls: Arc<rustls::ServerConfig>) -> ReceiverStream<Result<TlsStream, std::io::Error>> {
+fn incoming(
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+) -> ReceiverStream<Result<TlsStream, std::io::Error>> {
     let (sender, receiver) = mpsc::channel(4);
     let acceptor = tokio_rustls::TlsAcceptor::from(tls);
     tokio::spawn(async move {
@@ -146,7 +177,11 @@ impl Enrolment for Coordinator {
 impl Coordinator {
     fn issued(&self, csr: &[u8]) -> EnrolResponse {
         let ca = self.authority.der();
-        EnrolResponse { certificate_der: self.authority.sign(csr), chain_der: vec![], root_der: ca }
+        EnrolResponse {
+            certificate_der: self.authority.sign(csr),
+            chain_der: vec![],
+            root_der: ca,
+        }
     }
 
     fn take(&self, wire: Vec<proto::v1::NodeEvent>) -> Option<ToAgent> {
@@ -160,13 +195,17 @@ impl Coordinator {
                 _ => event.seq.0,
             };
             if first > cursor + 1 {
-                return Some(ToAgent::Rewind(Rewind { expected_seq: cursor + 1 }));
+                return Some(ToAgent::Rewind(Rewind {
+                    expected_seq: cursor + 1,
+                }));
             }
             if event.seq.0 > cursor {
                 state.cursors.insert(event.incarnation, event.seq.0);
                 state.events.push(event.clone());
             }
-            reply = Some(ToAgent::Ack(Ack { durable_upto: state.cursors[&event.incarnation] }));
+            reply = Some(ToAgent::Ack(Ack {
+                durable_upto: state.cursors[&event.incarnation],
+            }));
         }
         reply.filter(|_| state.acks)
     }
@@ -176,21 +215,42 @@ impl Coordinator {
 impl AgentLink for Coordinator {
     type SessionStream = ReceiverStream<Result<CoordinatorMessage, Status>>;
 
-    async fn session(&self, request: Request<Streaming<AgentMessage>>) -> Result<Response<Self::SessionStream>, Status> {
-        assert!(request.peer_certs().is_some_and(|certs| !certs.is_empty()), "no client certificate");
+    async fn session(
+        &self,
+        request: Request<Streaming<AgentMessage>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        assert!(
+            request.peer_certs().is_some_and(|certs| !certs.is_empty()),
+            "no client certificate"
+        );
         let mut inbound = request.into_inner();
         let (sender, receiver) = mpsc::channel(64);
         let this = self.clone();
         tokio::spawn(async move {
-            let Ok(Some(AgentMessage { message: Some(FromAgent::Hello(hello)) })) = inbound.message().await else { return };
+            let Ok(Some(AgentMessage {
+                message: Some(FromAgent::Hello(hello)),
+            })) = inbound.message().await
+            else {
+                return;
+            };
             let incarnation = convert::incarnation(&hello.incarnation).expect("an incarnation");
             let welcome = {
                 let mut state = this.state();
                 let expected_seq = state.cursors.get(&incarnation).unwrap_or(&0) + 1;
                 state.hellos.push(hello);
-                Welcome { epoch: state.epoch, log_id: vec![1; 16], expected_seq, heartbeat_ms: 500, time_micros: 0 }
+                Welcome {
+                    epoch: state.epoch,
+                    log_id: vec![1; 16],
+                    expected_seq,
+                    heartbeat_ms: 500,
+                    time_micros: 0,
+                }
             };
-            let say = |message| Ok(CoordinatorMessage { message: Some(message) });
+            let say = |message| {
+                Ok(CoordinatorMessage {
+                    message: Some(message),
+                })
+            };
             if sender.send(say(ToAgent::Welcome(welcome))).await.is_err() {
                 return;
             }
@@ -231,13 +291,33 @@ impl AgentLink for Coordinator {
         Ok(Response::new(self.issued(&request.into_inner().csr_der)))
     }
 
-    async fn fetch_step_secret(&self, request: Request<StepSecretRequest>) -> Result<Response<StepSecret>, Status> {
-        let StepSecretRequest { step_id, attempt, name } = request.into_inner();
-        let value = self.state().secrets.get(&name).cloned().ok_or_else(|| Status::not_found("no such secret"))?;
-        Ok(Response::new(StepSecret { step_id, attempt, name, value }))
+    async fn fetch_step_secret(
+        &self,
+        request: Request<StepSecretRequest>,
+    ) -> Result<Response<StepSecret>, Status> {
+        let StepSecretRequest {
+            step_id,
+            attempt,
+            name,
+        } = request.into_inner();
+        let value = self
+            .state()
+            .secrets
+            .get(&name)
+            .cloned()
+            .ok_or_else(|| Status::not_found("no such secret"))?;
+        Ok(Response::new(StepSecret {
+            step_id,
+            attempt,
+            name,
+            value,
+        }))
     }
 
-    async fn put_step_secret(&self, request: Request<StepSecret>) -> Result<Response<PutStepSecretResponse>, Status> {
+    async fn put_step_secret(
+        &self,
+        request: Request<StepSecret>,
+    ) -> Result<Response<PutStepSecretResponse>, Status> {
         self.state().taken.push(request.into_inner());
         Ok(Response::new(PutStepSecretResponse {}))
     }
@@ -245,5 +325,10 @@ impl AgentLink for Coordinator {
 
 /// The numbers of one incarnation's events, to check that none is missing or doubled.
 pub(crate) fn numbers(state: &State, incarnation: Incarnation) -> Vec<Seq> {
-    state.events.iter().filter(|e| e.incarnation == incarnation).map(|e| e.seq).collect()
+    state
+        .events
+        .iter()
+        .filter(|e| e.incarnation == incarnation)
+        .map(|e| e.seq)
+        .collect()
 }

@@ -47,12 +47,22 @@ impl Helper {
 
     /// Ends an attempt; `told` says whether listeners hear of it.
     pub(crate) fn end(&self, order: &StepOrder, outcome: StepOutcome, told: bool) {
-        let result = StepResult { step: order.step, attempt: order.attempt, boot: BOOT, outcome };
+        let result = StepResult {
+            step: order.step,
+            attempt: order.attempt,
+            boot: BOOT,
+            outcome,
+        };
         let mut state = self.state();
         state.results.insert((order.step, order.attempt), result.clone());
         if told {
             for stream in &mut state.subscribers {
-                let _ = protocol::write(stream, &Push::Finished { result: result.clone() });
+                let _ = protocol::write(
+                    stream,
+                    &Push::Finished {
+                        result: result.clone(),
+                    },
+                );
             }
         }
     }
@@ -68,11 +78,15 @@ impl Helper {
 
     fn answer(&self, request: Request, stream: &UnixStream) -> Reply {
         let mut state = self.state();
-        let running = |order: &StepOrder| Reply::Running { unit: format!("unit-{}", order.step.short()) };
+        let running = |order: &StepOrder| Reply::Running {
+            unit: format!("unit-{}", order.step.short()),
+        };
         match request {
             Request::Start { order, secret } => {
                 if let Some(result) = state.results.get(&(order.step, order.attempt)) {
-                    return Reply::Finished { result: result.clone() };
+                    return Reply::Finished {
+                        result: result.clone(),
+                    };
                 }
                 let reply = running(&order);
                 state.secrets.push(secret.map(|s| s.expose().to_owned()));
@@ -80,9 +94,14 @@ impl Helper {
                 reply
             }
             Request::Look { step, attempt } => match state.results.get(&(step, attempt)) {
-                Some(result) => Reply::Finished { result: result.clone() },
+                Some(result) => Reply::Finished {
+                    result: result.clone(),
+                },
                 None => {
-                    let found = state.started.iter().find(|o| (o.step, o.attempt) == (step, attempt));
+                    let found = state
+                        .started
+                        .iter()
+                        .find(|o| (o.step, o.attempt) == (step, attempt));
                     found.map_or(Reply::Absent, running)
                 }
             },
@@ -90,10 +109,12 @@ impl Helper {
                 state.cancelled.push(step);
                 Reply::Done
             }
-            Request::Probe { .. } => Reply::Probed { result: ProbeResult::NotStarted },
-            Request::YieldedSecret { .. } => {
-                Reply::Secret { value: state.yielded.clone().map(agent::secret::Secret::new) }
-            }
+            Request::Probe { .. } => Reply::Probed {
+                result: ProbeResult::NotStarted,
+            },
+            Request::YieldedSecret { .. } => Reply::Secret {
+                value: state.yielded.clone().map(agent::secret::Secret::new),
+            },
             Request::Forget { step, .. } => {
                 state.forgotten.push(step);
                 Reply::Done

@@ -15,7 +15,10 @@ pub(crate) async fn until<T>(what: &str, seconds: u64, mut look: impl FnMut() ->
             Ok(found) => return found,
             Err(last) => last,
         };
-        assert!(began.elapsed() < Duration::from_secs(seconds), "{what}: not within {seconds} s; last seen: {last}");
+        assert!(
+            began.elapsed() < Duration::from_secs(seconds),
+            "{what}: not within {seconds} s; last seen: {last}"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

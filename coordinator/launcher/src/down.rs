@@ -88,6 +88,9 @@ pub fn down(lab: &LabHandle) -> DownReport {
         }
     }
     remove_empty_groups(lab, &mut report);
+    if report.is_clean() {
+        network::release_ports(lab);
+    }
     match network::remove_network(lab) {
         Ok(true) => report.bridge = Some(names::bridge(&lab.lab)),
         Ok(false) => {}

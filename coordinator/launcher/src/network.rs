@@ -93,6 +93,23 @@ pub fn remove_network(lab: &LabHandle) -> Result<bool, LaunchError> {
     Ok(true)
 }
 
+/// Deletes the ports of nodes that are gone. The kernel takes them away by itself only when the last orphaned socket of
+/// their network namespace has timed out, which was seen to take minutes. Only ports that systemd-nspawn named after
+/// machines of ours, on the bridge that carries our label, are touched; call it when no node of the lab is left.
+pub(crate) fn release_ports(lab: &LabHandle) {
+    let bridge = names::bridge(&lab.lab);
+    if link_alias(&bridge).is_some_and(|alias| alias != names::lab_label(&lab.lab)) {
+        return;
+    }
+    for port in ports(&bridge).iter().filter(|port| port.starts_with(NSPAWN_PORT)) {
+        // One that went by itself in the meantime is as good.
+        let _ = run("ip", ["link", "delete", port], "link delete");
+    }
+}
+
+/// How systemd-nspawn's names of our machines' ports begin: `vb-` and the machine's name, cut and hashed to 15 characters.
+const NSPAWN_PORT: &str = "vb-drillyar";
+
 /// Links other than the lab's own whose subnet overlaps with `spec`.
 ///
 /// # Errors

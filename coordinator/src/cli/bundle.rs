@@ -15,7 +15,12 @@ pub(crate) fn run(context: &Context, options: &Bundle) -> Result<Outcome, Failur
                 "pull" => Source::Pull,
                 other => {
                     let message = format!("--source: {other:?} is none of auto, build, pull");
-                    return Err(Failure::new(Outcome::Usage, "DY-0104", message, "coordinator bundle build --help"));
+                    return Err(Failure::new(
+                        Outcome::Usage,
+                        "DY-0104",
+                        message,
+                        "coordinator bundle build --help",
+                    ));
                 }
             };
             let mut display = Display::new(context.json);
@@ -64,11 +69,19 @@ fn describe(progress: &Progress) -> String {
         Phase::Done => format!("done after {} s", progress.elapsed.as_secs()),
     };
     let expected = progress.expected.as_secs();
-    format!("{}/{} {} ({:?}): {state}, usually {expected} s", progress.index, progress.total, progress.name, progress.kind)
+    format!(
+        "{}/{} {} ({:?}): {state}, usually {expected} s",
+        progress.index, progress.total, progress.name, progress.kind
+    )
 }
 
 fn failed(error: &BuildError) -> Failure {
-    Failure::from_error(Outcome::Internal, "DY-0140", error, "coordinator bundle build (it goes on where it stopped)")
+    Failure::from_error(
+        Outcome::Internal,
+        "DY-0140",
+        error,
+        "coordinator bundle build (it goes on where it stopped)",
+    )
 }
 
 fn list(context: &Context) -> Result<Outcome, Failure> {
@@ -78,8 +91,13 @@ fn list(context: &Context) -> Result<Outcome, Failure> {
         println!("{}", serde_json::to_string(&manifest).unwrap_or_default());
     } else {
         for artefact in &manifest.artefacts {
-            let digest = artefact.sha256.as_deref().map_or("-", |d| d.get(..16).unwrap_or(d));
-            let mib = artefact.bytes.map_or_else(|| "-".to_owned(), |b| format!("{} MiB", b.div_ceil(1 << 20)));
+            let digest = artefact
+                .sha256
+                .as_deref()
+                .map_or("-", |d| d.get(..16).unwrap_or(d));
+            let mib = artefact
+                .bytes
+                .map_or_else(|| "-".to_owned(), |b| format!("{} MiB", b.div_ceil(1 << 20)));
             println!("{:<40} {mib:>10} {digest}", artefact.path);
         }
     }
@@ -89,16 +107,33 @@ fn list(context: &Context) -> Result<Outcome, Failure> {
 fn verify(context: &Context) -> Result<Outcome, Failure> {
     let report = bundle::verify(&context.places.cache)
         .map_err(|e| Failure::from_error(Outcome::Preflight, "DY-0141", &e, "coordinator bundle build"))?;
-    let findings: Vec<String> = report.findings.iter().map(|f| format!("{}: {:?}", f.path, f.fault)).collect();
+    let findings: Vec<String> = report
+        .findings
+        .iter()
+        .map(|f| format!("{}: {:?}", f.path, f.fault))
+        .collect();
     if context.json {
-        println!("{}", serde_json::json!({"checked": report.checked, "bytes": report.bytes, "findings": findings}));
+        println!(
+            "{}",
+            serde_json::json!({"checked": report.checked, "bytes": report.bytes, "findings": findings})
+        );
     } else {
-        println!("{} artefacts, {} MiB read, {} findings", report.checked, report.bytes >> 20, findings.len());
+        println!(
+            "{} artefacts, {} MiB read, {} findings",
+            report.checked,
+            report.bytes >> 20,
+            findings.len()
+        );
         findings.iter().for_each(|line| println!("{line}"));
     }
     if report.is_sound() {
         return Ok(Outcome::Done);
     }
     let message = format!("{} artefacts are not as the manifest says", findings.len());
-    Err(Failure::new(Outcome::Partial, "DY-0142", message, "coordinator bundle build"))
+    Err(Failure::new(
+        Outcome::Partial,
+        "DY-0142",
+        message,
+        "coordinator bundle build",
+    ))
 }

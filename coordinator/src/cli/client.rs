@@ -17,7 +17,10 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 /// Client of a daemon that already runs; None when none does.
 pub(crate) async fn connect(context: &Context) -> Option<OperatorClient<Channel>> {
     DaemonRecord::alive(&context.places)?;
-    connect_operator(&context.places.home).await.ok().map(OperatorClient::new)
+    connect_operator(&context.places.home)
+        .await
+        .ok()
+        .map(OperatorClient::new)
 }
 
 /// Client of the running daemon, or of one that is started now.
@@ -36,12 +39,26 @@ pub(crate) async fn connect_or_start(context: &Context) -> Result<OperatorClient
             // Another command may have started one at the same moment; then the lock made ours end.
             if DaemonRecord::alive(&context.places).is_none() {
                 let message = format!("the daemon ended with {status}: {}", last_line(&log));
-                return Err(Failure::new(Outcome::Internal, "DY-0110", message, format!("read {}", log.display())));
+                return Err(Failure::new(
+                    Outcome::Internal,
+                    "DY-0110",
+                    message,
+                    format!("read {}", log.display()),
+                ));
             }
         }
         if since.elapsed() > START_LIMIT {
-            let message = format!("no answer from the daemon within {} s: {}", START_LIMIT.as_secs(), last_line(&log));
-            return Err(Failure::new(Outcome::TimedOut, "DY-0111", message, format!("read {}", log.display())));
+            let message = format!(
+                "no answer from the daemon within {} s: {}",
+                START_LIMIT.as_secs(),
+                last_line(&log)
+            );
+            return Err(Failure::new(
+                Outcome::TimedOut,
+                "DY-0111",
+                message,
+                format!("read {}", log.display()),
+            ));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -49,7 +66,12 @@ pub(crate) async fn connect_or_start(context: &Context) -> Result<OperatorClient
 
 /// The error for commands that make no sense without a daemon.
 pub(crate) fn no_daemon() -> Failure {
-    Failure::new(Outcome::Preflight, "DY-0112", "no coordinator serves this lab", "coordinator up")
+    Failure::new(
+        Outcome::Preflight,
+        "DY-0112",
+        "no coordinator serves this lab",
+        "coordinator up",
+    )
 }
 
 /// An answer that was a refusal.
@@ -61,14 +83,24 @@ pub(crate) fn refused(status: &tonic::Status) -> Failure {
         tonic::Code::DeadlineExceeded => Outcome::TimedOut,
         _ => Outcome::Internal,
     };
-    Failure::new(outcome, "DY-0113", format!("the coordinator refused: {}", status.message()), "coordinator status")
+    Failure::new(
+        outcome,
+        "DY-0113",
+        format!("the coordinator refused: {}", status.message()),
+        "coordinator status",
+    )
 }
 
 fn start(context: &Context) -> Result<std::process::Child, Failure> {
-    let failed = |e: std::io::Error| Failure::from_error(Outcome::Internal, "DY-0110", &e, "coordinator serve");
+    let failed =
+        |e: std::io::Error| Failure::from_error(Outcome::Internal, "DY-0110", &e, "coordinator serve");
     crate::files::private_dir(&context.places.home).map_err(failed)?;
     let log = context.places.home.join("coordinator.log");
-    let file = OpenOptions::new().create(true).append(true).open(&log).map_err(failed)?;
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&log)
+        .map_err(failed)?;
     let document = context.places.home.join("lab.yaml");
     crate::files::write_private(&document, context.lab.to_yaml().as_bytes()).map_err(failed)?;
     let child = Command::new(&context.places.program)
@@ -85,13 +117,22 @@ fn start(context: &Context) -> Result<std::process::Child, Failure> {
         .process_group(0)
         .spawn()
         .map_err(failed)?;
-    eprintln!("started a coordinator in the background (pid {}, log {})", child.id(), log.display());
+    eprintln!(
+        "started a coordinator in the background (pid {}, log {})",
+        child.id(),
+        log.display()
+    );
     Ok(child)
 }
 
 fn last_line(log: &std::path::Path) -> String {
     std::fs::read_to_string(log)
         .ok()
-        .and_then(|text| text.lines().rev().find(|l| !l.trim().is_empty()).map(str::to_owned))
+        .and_then(|text| {
+            text.lines()
+                .rev()
+                .find(|l| !l.trim().is_empty())
+                .map(str::to_owned)
+        })
         .unwrap_or_default()
 }

@@ -35,23 +35,42 @@ pub(crate) fn run(context: &Context, options: &Doctor) -> Result<Outcome, Failur
         }
     }
     let refused = checks.iter().any(|c| c.level == Level::Fail);
-    Ok(if refused { Outcome::Preflight } else { Outcome::Done })
+    Ok(if refused {
+        Outcome::Preflight
+    } else {
+        Outcome::Done
+    })
 }
 
 /// Refuses to go on with a host that cannot carry the lab; mends on consent.
 pub(crate) fn preflight(context: &Context, consent: bool, display: &mut Display) -> Result<(), Failure> {
     let checks = look(context);
-    for check in checks.iter().filter(|c| c.level != Level::Ok && c.fix.is_some() && consent) {
+    for check in checks
+        .iter()
+        .filter(|c| c.level != Level::Ok && c.fix.is_some() && consent)
+    {
         display.note("host", &format!("mending {}: {}", check.id, check.remedy));
         fix(check)?;
     }
-    let failed: Vec<HostCheck> = look(context).into_iter().filter(|c| c.level == Level::Fail).collect();
+    let failed: Vec<HostCheck> = look(context)
+        .into_iter()
+        .filter(|c| c.level == Level::Fail)
+        .collect();
     if failed.is_empty() {
         return Ok(());
     }
     let list = failed.iter().map(line).collect::<Vec<_>>().join("\n  ");
-    let next = if failed.iter().all(|c| c.fix.is_some()) { "coordinator doctor --fix, or up --yes" } else { "coordinator doctor" };
-    Err(Failure::new(Outcome::Preflight, "DY-0105", format!("this host is not ready:\n  {list}"), next))
+    let next = if failed.iter().all(|c| c.fix.is_some()) {
+        "coordinator doctor --fix, or up --yes"
+    } else {
+        "coordinator doctor"
+    };
+    Err(Failure::new(
+        Outcome::Preflight,
+        "DY-0105",
+        format!("this host is not ready:\n  {list}"),
+        next,
+    ))
 }
 
 fn fix(check: &HostCheck) -> Result<(), Failure> {
@@ -65,8 +84,15 @@ fn line(check: &HostCheck) -> String {
         Level::Warn => "warn",
         Level::Fail => "FAIL",
     };
-    let remedy = if check.level == Level::Ok { String::new() } else { format!("; {}", check.remedy) };
-    format!("{status} {:<22} found {}, need {}{remedy}", check.id, check.found, check.need)
+    let remedy = if check.level == Level::Ok {
+        String::new()
+    } else {
+        format!("; {}", check.remedy)
+    };
+    format!(
+        "{status} {:<22} found {}, need {}{remedy}",
+        check.id, check.found, check.need
+    )
 }
 
 fn look(context: &Context) -> Vec<HostCheck> {
@@ -79,7 +105,10 @@ fn look(context: &Context) -> Vec<HostCheck> {
             Provider::Nspawn => HostProvider::Nspawn,
             Provider::Multipass => HostProvider::Multipass,
         },
-        network: NetworkSpec { bridge_address: lab.network.gateway, prefix: lab.network.subnet.prefix_len() },
+        network: NetworkSpec {
+            bridge_address: lab.network.gateway,
+            prefix: lab.network.subnet.prefix_len(),
+        },
         memory_mib: MEASURED_MEMORY_MIB,
         home_gib: MEASURED_HOME_GIB,
         cache_gib: cache_mib.div_ceil(1024),

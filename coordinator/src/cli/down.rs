@@ -22,15 +22,31 @@ pub(crate) fn run(context: &Context, options: &Down) -> Result<Outcome, Failure>
     if context.json {
         println!("{}", serde_json::to_string(&report).unwrap_or_default());
     } else {
-        println!("removed {} nodes{}", report.nodes.len(), report.bridge.as_deref().map_or(String::new(), |b| format!(" and bridge {b}")));
-        report.left.iter().for_each(|left| println!("left: {} ({}): {}", left.what, left.code, left.why));
+        println!(
+            "removed {} nodes{}",
+            report.nodes.len(),
+            report
+                .bridge
+                .as_deref()
+                .map_or(String::new(), |b| format!(" and bridge {b}"))
+        );
+        report
+            .left
+            .iter()
+            .for_each(|left| println!("left: {} ({}): {}", left.what, left.code, left.why));
     }
-    if report.is_clean() { Ok(Outcome::Done) } else { Ok(Outcome::Partial) }
+    if report.is_clean() {
+        Ok(Outcome::Done)
+    } else {
+        Ok(Outcome::Partial)
+    }
 }
 
 /// Asks the daemon to end; one that does not answer is ended by its recorded pid and start time.
 fn stop_daemon(context: &Context) -> Result<(), Failure> {
-    let Some(record) = DaemonRecord::alive(&context.places) else { return Ok(()) };
+    let Some(record) = DaemonRecord::alive(&context.places) else {
+        return Ok(());
+    };
     block_on(async {
         if let Some(mut client) = connect(context).await {
             let _ = client.stop_daemon(StopDaemonRequest {}).await;
@@ -40,12 +56,20 @@ fn stop_daemon(context: &Context) -> Result<(), Failure> {
         while DaemonRecord::alive(&context.places).as_ref() == Some(&record) {
             if since.elapsed() > STOP_LIMIT {
                 let message = format!("the coordinator (pid {}) does not end", record.pid);
-                return Err(Failure::new(Outcome::TimedOut, "DY-0132", message, format!("kill -9 {}", record.pid)));
+                return Err(Failure::new(
+                    Outcome::TimedOut,
+                    "DY-0132",
+                    message,
+                    format!("kill -9 {}", record.pid),
+                ));
             }
             if since.elapsed() > STOP_LIMIT / 2 && !asked {
                 asked = true;
                 if let Ok(pid) = i32::try_from(record.pid) {
-                    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM);
+                    let _ = nix::sys::signal::kill(
+                        nix::unistd::Pid::from_raw(pid),
+                        nix::sys::signal::Signal::SIGTERM,
+                    );
                 }
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -11,12 +11,24 @@ use std::io::Write;
 pub(crate) fn run(context: &Context, options: &Events) -> Result<Outcome, Failure> {
     block_on(async {
         let mut client = connect(context).await.ok_or_else(no_daemon)?;
-        let request = SubscribeRequest { log_id: Vec::new(), after: options.after, follow: options.follow };
-        let mut stream = client.subscribe(request).await.map_err(|s| refused(&s))?.into_inner();
+        let request = SubscribeRequest {
+            log_id: Vec::new(),
+            after: options.after,
+            follow: options.follow,
+        };
+        let mut stream = client
+            .subscribe(request)
+            .await
+            .map_err(|s| refused(&s))?
+            .into_inner();
         while let Some(answer) = stream.message().await.map_err(|s| refused(&s))? {
             let Some(item) = answer.item else { continue };
             let mut out = std::io::stdout().lock();
-            let written = if context.json { writeln!(out, "{}", line(&item)) } else { human(&item).map_or(Ok(()), |t| writeln!(out, "{t}")) };
+            let written = if context.json {
+                writeln!(out, "{}", line(&item))
+            } else {
+                human(&item).map_or(Ok(()), |t| writeln!(out, "{t}"))
+            };
             // A closed pipe (`| head`) is a normal end.
             if written.and_then(|()| out.flush()).is_err() {
                 break;
@@ -51,5 +63,12 @@ fn human(item: &Item) -> Option<String> {
         _ => "-".into(),
     };
     let summary: String = text("message").chars().filter(|c| !c.is_control()).collect();
-    Some(format!("{:>7} {} {:<12} {:<20} {}", entry.revision, text("time"), place, text("kind"), summary))
+    Some(format!(
+        "{:>7} {} {:<12} {:<20} {}",
+        entry.revision,
+        text("time"),
+        place,
+        text("kind"),
+        summary
+    ))
 }

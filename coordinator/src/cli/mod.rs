@@ -46,19 +46,37 @@ fn dispatch(args: Args, environment: &Environment) -> Result<Outcome, Failure> {
     // Neither needs a lab or a checkout.
     match &args.command {
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Args::command(), "coordinator", &mut std::io::stdout());
+            clap_complete::generate(
+                *shell,
+                &mut Args::command(),
+                "coordinator",
+                &mut std::io::stdout(),
+            );
             return Ok(Outcome::Done);
         }
         Command::Spec(options) => return spec::run(options, args.document.as_deref(), args.json),
         _ => {}
     }
     // A home that is named has its document with it: what Terraform calls needs no more than the environment.
-    let kept = environment.home.as_ref().map(|home| home.join("lab.yaml")).filter(|path| path.is_file());
+    let kept = environment
+        .home
+        .as_ref()
+        .map(|home| home.join("lab.yaml"))
+        .filter(|path| path.is_file());
     let lab = load_lab(args.document.as_deref().or(kept.as_deref()))?;
     let places = Places::new(lab.name.as_str(), environment).map_err(|e| {
-        Failure::from_error(Outcome::Preflight, "DY-0101", &e, "set DRILLYARD_HOME, DRILLYARD_CACHE or DRILLYARD_PROJECT")
+        Failure::from_error(
+            Outcome::Preflight,
+            "DY-0101",
+            &e,
+            "set DRILLYARD_HOME, DRILLYARD_CACHE or DRILLYARD_PROJECT",
+        )
     })?;
-    let context = Context { lab, places, json: args.json };
+    let context = Context {
+        lab,
+        places,
+        json: args.json,
+    };
     match args.command {
         Command::Up(options) => up::run(&context, &options),
         Command::Down(options) => down::run(&context, &options),
@@ -74,17 +92,29 @@ fn dispatch(args: Args, environment: &Environment) -> Result<Outcome, Failure> {
 
 /// The document at `path`, or the compiled-in default.
 pub(crate) fn load_lab(path: Option<&Path>) -> Result<Lab, Failure> {
-    let Some(path) = path else { return Ok(Lab::default()) };
+    let Some(path) = path else {
+        return Ok(Lab::default());
+    };
     let text = std::fs::read_to_string(path).map_err(|error| {
         let message = format!("{}: {error}", path.display());
-        Failure::new(Outcome::Usage, "DY-0102", message, "give --file the path of a lab document; `coordinator spec` prints one")
+        Failure::new(
+            Outcome::Usage,
+            "DY-0102",
+            message,
+            "give --file the path of a lab document; `coordinator spec` prints one",
+        )
     })?;
     Lab::from_yaml(&text).map_err(|error| lab_failure(path, &error))
 }
 
 pub(crate) fn lab_failure(path: &Path, error: &LabError) -> Failure {
     let message = format!("{}: {}", path.display(), crate::exit::chain(error));
-    Failure::new(Outcome::Usage, "DY-0103", message, "correct the named fields, then `coordinator spec --check FILE`")
+    Failure::new(
+        Outcome::Usage,
+        "DY-0103",
+        message,
+        "correct the named fields, then `coordinator spec --check FILE`",
+    )
 }
 
 /// A runtime for the commands that talk to the daemon.

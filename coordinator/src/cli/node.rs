@@ -12,7 +12,10 @@ pub(crate) fn run(context: &Context, args: NodeArgs) -> Result<Outcome, Failure>
         let node = node.name.clone();
         block_on(async {
             let mut client = connect(context).await.ok_or_else(super::client::no_daemon)?;
-            let answer = client.mint_user_data(MintUserDataRequest { node }).await.map_err(|s| refused(&s))?;
+            let answer = client
+                .mint_user_data(MintUserDataRequest { node })
+                .await
+                .map_err(|s| refused(&s))?;
             Ok(answer.into_inner().user_data)
         })
         .map_err(|failure| format!("{}: {}", failure.code, failure.message))

@@ -24,7 +24,12 @@ impl Display {
     /// With `json`, entries go to stdout unchanged; else bars on a terminal and plain lines on stderr elsewhere.
     pub(crate) fn new(json: bool) -> Self {
         let terminal = !json && std::io::stderr().is_terminal();
-        Self { started: Instant::now(), bars: terminal.then(MultiProgress::new), lines: BTreeMap::new(), json }
+        Self {
+            started: Instant::now(),
+            bars: terminal.then(MultiProgress::new),
+            lines: BTreeMap::new(),
+            json,
+        }
     }
 
     /// Shows one log entry.
@@ -33,10 +38,22 @@ impl Display {
             println!("{raw}");
             return;
         }
-        let text = |key: &str| entry[key].as_str().unwrap_or("").chars().filter(|c| !c.is_control()).collect::<String>();
+        let text = |key: &str| {
+            entry[key]
+                .as_str()
+                .unwrap_or("")
+                .chars()
+                .filter(|c| !c.is_control())
+                .collect::<String>()
+        };
         let kind = text("kind");
         let message = text("message");
-        if message.is_empty() || matches!(kind.as_str(), "health" | "step_intended" | "step_dispatched" | "step_accepted") {
+        if message.is_empty()
+            || matches!(
+                kind.as_str(),
+                "health" | "step_intended" | "step_dispatched" | "step_accepted"
+            )
+        {
             return;
         }
         let subject = match (text("node"), text("cluster")) {
@@ -65,7 +82,10 @@ impl Display {
 
     fn show(&mut self, subject: &str, message: &str, keep: bool) {
         let Some(bars) = &self.bars else {
-            eprintln!("{:8.1} s  {subject:<14} {message}", self.started.elapsed().as_secs_f64());
+            eprintln!(
+                "{:8.1} s  {subject:<14} {message}",
+                self.started.elapsed().as_secs_f64()
+            );
             return;
         };
         if keep {
@@ -74,7 +94,11 @@ impl Display {
         let bar = self.lines.entry(subject.to_owned()).or_insert_with(|| {
             let style = ProgressStyle::with_template("{spinner} {elapsed:>5} {prefix:<14} {wide_msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner());
-            let bar = bars.add(ProgressBar::new_spinner().with_style(style).with_prefix(subject.to_owned()));
+            let bar = bars.add(
+                ProgressBar::new_spinner()
+                    .with_style(style)
+                    .with_prefix(subject.to_owned()),
+            );
             bar.enable_steady_tick(std::time::Duration::from_millis(200));
             bar
         });

@@ -20,13 +20,25 @@ pub(crate) fn run(options: &Spec, lab: Option<&Path>, json: bool) -> Result<Outc
         }
         return Ok(Outcome::Done);
     };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| lab_failure(path, &LabError::Rules(vec![model::Invalid::new("file", "", error.to_string())])))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        lab_failure(
+            path,
+            &LabError::Rules(vec![model::Invalid::new("file", "", error.to_string())]),
+        )
+    })?;
     match Lab::from_yaml(&text) {
         Ok(lab) if json => {
-            println!("{}", serde_json::json!({"valid": true, "lab": lab.name, "nodes": lab.nodes().count()}));
+            println!(
+                "{}",
+                serde_json::json!({"valid": true, "lab": lab.name, "nodes": lab.nodes().count()})
+            );
         }
-        Ok(lab) => println!("{}: valid, {} clusters, {} nodes", path.display(), lab.clusters.len(), lab.nodes().count()),
+        Ok(lab) => println!(
+            "{}: valid, {} clusters, {} nodes",
+            path.display(),
+            lab.clusters.len(),
+            lab.nodes().count()
+        ),
         Err(error) => return Err(lab_failure(path, &error)),
     }
     Ok(Outcome::Done)

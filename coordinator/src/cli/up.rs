@@ -6,7 +6,10 @@ use super::progress::Display;
 use super::{Context, block_on, bundle, doctor};
 use crate::exit::{Failure, Outcome};
 use proto::v1::operator_client::OperatorClient;
-use proto::v1::{CancelRunRequest, ConfirmGateRequest, StartRunRequest, StartRunResponse, SubscribeRequest, subscribe_response::Item};
+use proto::v1::{
+    CancelRunRequest, ConfirmGateRequest, StartRunRequest, StartRunResponse, SubscribeRequest,
+    subscribe_response::Item,
+};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -21,8 +24,16 @@ pub(crate) fn run(context: &Context, options: &Up) -> Result<Outcome, Failure> {
     }
     block_on(async {
         let mut client = connect_or_start(context).await?;
-        let request = StartRunRequest { through: options.through.into(), yes: options.yes, dry_run: options.dry_run };
-        let answer = client.start_run(request).await.map_err(|s| refused(&s))?.into_inner();
+        let request = StartRunRequest {
+            through: options.through.into(),
+            yes: options.yes,
+            dry_run: options.dry_run,
+        };
+        let answer = client
+            .start_run(request)
+            .await
+            .map_err(|s| refused(&s))?
+            .into_inner();
         if options.dry_run {
             return print_plan(&answer, context.json);
         }
@@ -42,11 +53,21 @@ async fn follow(
     options: &Up,
     display: &mut Display,
 ) -> Result<Outcome, Failure> {
-    let request = SubscribeRequest { log_id: Vec::new(), after: run.revision, follow: true };
-    let mut stream = client.subscribe(request).await.map_err(|s| refused(&s))?.into_inner();
+    let request = SubscribeRequest {
+        log_id: Vec::new(),
+        after: run.revision,
+        follow: true,
+    };
+    let mut stream = client
+        .subscribe(request)
+        .await
+        .map_err(|s| refused(&s))?
+        .into_inner();
     let run_id = hex::encode(&run.run_id);
     while let Some(answer) = stream.message().await.map_err(|s| refused(&s))? {
-        let Some(Item::Entry(entry)) = answer.item else { continue };
+        let Some(Item::Entry(entry)) = answer.item else {
+            continue;
+        };
         let raw = String::from_utf8_lossy(&entry.json);
         let value: Value = serde_json::from_str(&raw).unwrap_or_default();
         display.entry(&raw, &value);
@@ -61,7 +82,12 @@ async fn follow(
             _ => {}
         }
     }
-    Err(Failure::new(Outcome::Internal, "DY-0120", "the coordinator ended the event stream", "coordinator up"))
+    Err(Failure::new(
+        Outcome::Internal,
+        "DY-0120",
+        "the coordinator ended the event stream",
+        "coordinator up",
+    ))
 }
 
 /// Asks the operator whether the next phase may begin.
@@ -72,7 +98,10 @@ async fn confirm(
     display: &mut Display,
 ) -> Result<(), Failure> {
     display.finish();
-    let phase = gate["phase"].as_u64().and_then(|p| u32::try_from(p).ok()).unwrap_or_default();
+    let phase = gate["phase"]
+        .as_u64()
+        .and_then(|p| u32::try_from(p).ok())
+        .unwrap_or_default();
     eprintln!("{}", gate["message"].as_str().unwrap_or("gate"));
     if !std::io::stdin().is_terminal() {
         return Err(Failure::new(
@@ -89,8 +118,14 @@ async fn confirm(
         let _ = std::io::stdin().read_line(&mut line);
         line
     });
-    let go_on = answer.await.is_ok_and(|line| line.trim().eq_ignore_ascii_case("y"));
-    let request = ConfirmGateRequest { run_id: run.run_id.clone(), phase, go_on };
+    let go_on = answer
+        .await
+        .is_ok_and(|line| line.trim().eq_ignore_ascii_case("y"));
+    let request = ConfirmGateRequest {
+        run_id: run.run_id.clone(),
+        phase,
+        go_on,
+    };
     client.confirm_gate(request).await.map_err(|s| refused(&s))?;
     Ok(())
 }
@@ -107,19 +142,38 @@ fn verdict(finished: &Value) -> Result<Outcome, Failure> {
             Ok(Outcome::Partial)
         }
         Some("cancelled") => Ok(Outcome::Interrupted),
-        _ => Err(Failure::new(Outcome::Partial, "DY-0122", message, "coordinator status, then coordinator up")),
+        _ => Err(Failure::new(
+            Outcome::Partial,
+            "DY-0122",
+            message,
+            "coordinator status, then coordinator up",
+        )),
     }
 }
 
-async fn interrupted(client: &mut OperatorClient<Channel>, run: &StartRunResponse) -> Result<Outcome, Failure> {
-    let _ = client.cancel_run(CancelRunRequest { run_id: run.run_id.clone() }).await;
-    eprintln!("interrupted: nothing new is started, running steps end by themselves; `coordinator up` goes on");
+async fn interrupted(
+    client: &mut OperatorClient<Channel>,
+    run: &StartRunResponse,
+) -> Result<Outcome, Failure> {
+    let _ = client
+        .cancel_run(CancelRunRequest {
+            run_id: run.run_id.clone(),
+        })
+        .await;
+    eprintln!(
+        "interrupted: nothing new is started, running steps end by themselves; `coordinator up` goes on"
+    );
     Ok(Outcome::Interrupted)
 }
 
 fn timed_out(minutes: u64) -> Failure {
     let message = format!("not done after {minutes} minutes; the coordinator goes on in the background");
-    Failure::new(Outcome::TimedOut, "DY-0123", message, "coordinator status, or coordinator up to follow again")
+    Failure::new(
+        Outcome::TimedOut,
+        "DY-0123",
+        message,
+        "coordinator status, or coordinator up to follow again",
+    )
 }
 
 fn print_plan(answer: &StartRunResponse, json: bool) -> Result<Outcome, Failure> {

@@ -49,22 +49,34 @@ impl std::fmt::Debug for CaSecret {
 pub fn certificate_authority(dir: &Path, name: &str) -> Result<CaSecret, SecretError> {
     let (cert_path, key_path) = (dir.join(format!("{name}.crt")), dir.join(format!("{name}.key")));
     if !(cert_path.exists() && key_path.exists()) {
-        let (cert, key) = make(name).map_err(|source| SecretError::Make { name: name.to_owned(), source })?;
+        let (cert, key) = make(name).map_err(|source| SecretError::Make {
+            name: name.to_owned(),
+            source,
+        })?;
         // The key first: a certificate without its key would be taken for a whole authority.
         for (path, content) in [(&key_path, key), (&cert_path, cert)] {
             write_private(path, content.as_bytes()).map_err(|source| file_error(path, source))?;
         }
     }
     let read = |path: &Path| std::fs::read(path).map_err(|source| file_error(path, source));
-    Ok(CaSecret { cert: STANDARD.encode(read(&cert_path)?), key: STANDARD.encode(read(&key_path)?) })
+    Ok(CaSecret {
+        cert: STANDARD.encode(read(&cert_path)?),
+        key: STANDARD.encode(read(&key_path)?),
+    })
 }
 
 fn make(name: &str) -> Result<(String, String), rcgen::Error> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, format!("drillyard {name}"));
+    params
+        .distinguished_name
+        .push(DnType::CommonName, format!("drillyard {name}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+    params.key_usages = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::CrlSign,
+        KeyUsagePurpose::DigitalSignature,
+    ];
     let now = OffsetDateTime::now_utc();
     params.not_before = now - Duration::minutes(10);
     params.not_after = now + Duration::days(3650);
@@ -72,5 +84,8 @@ fn make(name: &str) -> Result<(String, String), rcgen::Error> {
 }
 
 fn file_error(path: &Path, source: std::io::Error) -> SecretError {
-    SecretError::File { path: path.display().to_string(), source }
+    SecretError::File {
+        path: path.display().to_string(),
+        source,
+    }
 }

@@ -1,8 +1,8 @@
 //! All nodes of the lab by Terraform; adopted when they are there.
 
 use crate::places::Places;
-use launcher::{LabHandle, Multipass, NodeProvider, Nspawn, Power};
 use launcher::terraform::{Inputs, NodeInput, Terraform, TerraformError, TerraformEvent};
+use launcher::{LabHandle, Multipass, NodeProvider, Nspawn, Power};
 use model::lab::{Lab, Provider};
 use model::step::Role;
 
@@ -37,7 +37,10 @@ pub fn run(
         memory_budget_mib: lab.budget.memory_mib,
         disk_budget_gib: lab.budget.disk_gb,
         attempt,
-        nodes: lab.nodes().map(|(_, node)| (node.name.to_string(), input(node))).collect(),
+        nodes: lab
+            .nodes()
+            .map(|(_, node)| (node.name.to_string(), input(node)))
+            .collect(),
     };
     let terraform = Terraform::new(&places.project.join("terraform"), &places.home);
     terraform.apply(&inputs, parallelism(lab.provider), &mut |event| {
@@ -49,13 +52,20 @@ pub fn run(
 
 /// Names of the nodes that do not run, or of which nobody can say that they do. Blocks.
 pub fn not_running(lab: &Lab, places: &Places) -> Vec<String> {
-    let handle = LabHandle { lab: lab.name.to_string(), home: places.home.clone(), cache: places.cache.clone() };
+    let handle = LabHandle {
+        lab: lab.name.to_string(),
+        home: places.home.clone(),
+        cache: places.cache.clone(),
+    };
     let provider: Box<dyn NodeProvider> = match lab.provider {
         Provider::Nspawn => Box::new(Nspawn::new(handle)),
         Provider::Multipass => Box::new(Multipass::new(handle)),
     };
     let runs = |name: &str| matches!(provider.state(name), Ok(Some(state)) if state.power == Power::Running);
-    lab.nodes().map(|(_, node)| node.name.to_string()).filter(|name| !runs(name)).collect()
+    lab.nodes()
+        .map(|(_, node)| node.name.to_string())
+        .filter(|name| !runs(name))
+        .collect()
 }
 
 fn input(node: &model::lab::Node) -> NodeInput {
@@ -79,9 +89,15 @@ pub fn role_name(role: Role) -> &'static str {
 /// What is worth a line of progress.
 fn describe(event: &TerraformEvent) -> Option<String> {
     match event {
-        TerraformEvent::Finished { node: Some(node), seconds, .. } => Some(format!("{node} runs after {seconds:.1} s")),
+        TerraformEvent::Finished {
+            node: Some(node),
+            seconds,
+            ..
+        } => Some(format!("{node} runs after {seconds:.1} s")),
         TerraformEvent::Failed { resource, .. } => Some(format!("{resource} failed")),
-        TerraformEvent::Diagnostic { severity, summary, .. } => Some(format!("{severity}: {summary}")),
+        TerraformEvent::Diagnostic {
+            severity, summary, ..
+        } => Some(format!("{severity}: {summary}")),
         _ => None,
     }
 }

@@ -1,10 +1,10 @@
 //! Runs one host step to its end and says how it ended. A wait is over when what it waits for is observed.
 
+use super::ensure_nodes;
 use super::helm::{Release, upgrade};
 use super::kube::Cluster;
 use super::readiness::{Seen, look};
 use super::values::{HostFacts, expand};
-use super::ensure_nodes;
 use crate::components::{Loaded, load, values};
 use crate::engine::EngineHandle;
 use crate::exit::chain;
@@ -41,7 +41,10 @@ struct Stopped {
 
 impl Stopped {
     fn because(code: &'static str, error: &(dyn std::error::Error + 'static)) -> Self {
-        Self { code, message: chain(error) }
+        Self {
+            code,
+            message: chain(error),
+        }
     }
 }
 
@@ -51,7 +54,9 @@ impl Host {
         let since = Instant::now();
         let ended = match step.host_step() {
             Some(HostStep::EnsureNodes { .. }) => self.ensure_nodes(&step, attempt).await,
-            Some(HostStep::InstallComponent { component, cluster, .. }) => self.install(component, cluster).await,
+            Some(HostStep::InstallComponent {
+                component, cluster, ..
+            }) => self.install(component, cluster).await,
             Some(HostStep::AwaitReady { component, cluster }) => {
                 let (component, cluster) = (component.clone(), cluster.clone());
                 self.await_ready(&step, attempt, &component, &cluster).await
@@ -59,12 +64,21 @@ impl Host {
             Some(HostStep::AwaitAgent { .. }) | None => return,
         };
         let outcome = match ended {
-            Ok(()) => StepOutcome::Succeeded { run_ms: millis(since.elapsed()), cpu_ms: 0 },
-            Err(stopped) => {
-                StepOutcome::Failed { code: stopped.code.into(), message: stopped.message, output: String::new() }
-            }
+            Ok(()) => StepOutcome::Succeeded {
+                run_ms: millis(since.elapsed()),
+                cpu_ms: 0,
+            },
+            Err(stopped) => StepOutcome::Failed {
+                code: stopped.code.into(),
+                message: stopped.message,
+                output: String::new(),
+            },
         };
-        self.engine.submit(Event::HostStepFinished { step: step.id, attempt, outcome });
+        self.engine.submit(Event::HostStepFinished {
+            step: step.id,
+            attempt,
+            outcome,
+        });
     }
 
     /// Looks at what `step` is about, runs nothing, and submits what was found.
@@ -73,9 +87,15 @@ impl Host {
             Some(HostStep::EnsureNodes { .. }) => self.probe_nodes().await,
             Some(HostStep::AwaitReady { component, cluster }) => self.probe_ready(component, cluster).await,
             // Helm converges: whatever is there, running it again is right.
-            Some(HostStep::InstallComponent { .. } | HostStep::AwaitAgent { .. }) | None => ProbeResult::NotStarted,
+            Some(HostStep::InstallComponent { .. } | HostStep::AwaitAgent { .. }) | None => {
+                ProbeResult::NotStarted
+            }
         };
-        self.engine.submit(Event::HostProbeAnswered { step: step.id, attempt, result });
+        self.engine.submit(Event::HostProbeAnswered {
+            step: step.id,
+            attempt,
+            result,
+        });
     }
 
     /// Done when every node of the lab document runs.
@@ -84,17 +104,24 @@ impl Host {
         let looked = tokio::task::spawn_blocking(move || ensure_nodes::not_running(&lab, &places)).await;
         match looked {
             Ok(missing) if missing.is_empty() => ProbeResult::Done,
-            Ok(missing) => ProbeResult::Partial { detail: format!("not running: {}", missing.join(", ")) },
-            Err(error) => ProbeResult::Partial { detail: error.to_string() },
+            Ok(missing) => ProbeResult::Partial {
+                detail: format!("not running: {}", missing.join(", ")),
+            },
+            Err(error) => ProbeResult::Partial {
+                detail: error.to_string(),
+            },
         }
     }
 
     async fn probe_ready(&self, component: &ComponentName, cluster: &ClusterName) -> ProbeResult {
-        let (Ok(loaded), Some(place)) = (self.component(component), self.lab.cluster(cluster.as_str())) else {
+        let (Ok(loaded), Some(place)) = (self.component(component), self.lab.cluster(cluster.as_str()))
+        else {
             return ProbeResult::NotStarted;
         };
         let opened = Cluster::open(cluster.as_str(), &self.places.kubeconfig(cluster.as_str())).await;
-        let Ok(api) = opened else { return ProbeResult::NotStarted };
+        let Ok(api) = opened else {
+            return ProbeResult::NotStarted;
+        };
         let fill = |text: &str| expand(text, &self.lab, place);
         match look(&api, &loaded.component, place.nodes.len(), &fill).await {
             Seen::Ready => ProbeResult::Done,
@@ -105,9 +132,19 @@ impl Host {
     async fn ensure_nodes(&self, step: &PlannedStep, attempt: Attempt) -> Result<(), Stopped> {
         let (host, id) = (self.clone(), step.id);
         let work = move || {
-            let mut progress =
-                |message: String| host.engine.submit(Event::HostProgress { step: id, attempt, message });
-            ensure_nodes::run(&host.lab, &host.places, format!("{id}-{attempt}-{}", crate::clock::now().0), &mut progress)
+            let mut progress = |message: String| {
+                host.engine.submit(Event::HostProgress {
+                    step: id,
+                    attempt,
+                    message,
+                })
+            };
+            ensure_nodes::run(
+                &host.lab,
+                &host.places,
+                format!("{id}-{attempt}-{}", crate::clock::now().0),
+                &mut progress,
+            )
         };
         match tokio::task::spawn_blocking(work).await {
             Ok(Ok(())) => Ok(()),
@@ -119,10 +156,16 @@ impl Host {
     async fn install(&self, component: &ComponentName, cluster: &ClusterName) -> Result<(), Stopped> {
         let loaded = self.component(component)?;
         let Some(place) = self.lab.cluster(cluster.as_str()) else {
-            return Err(Stopped { code: "DY-0212", message: format!("the lab has no cluster {cluster}") });
+            return Err(Stopped {
+                code: "DY-0212",
+                message: format!("the lab has no cluster {cluster}"),
+            });
         };
         let Some(chart) = &loaded.component.chart else {
-            return Err(Stopped { code: "DY-0213", message: format!("{component} has no chart") });
+            return Err(Stopped {
+                code: "DY-0213",
+                message: format!("{component} has no chart"),
+            });
         };
         let texts = values(&loaded, &self.lab, place, &self.places, self.facts)
             .map_err(|e| Stopped::because("DY-0211", &e))?;
@@ -135,7 +178,9 @@ impl Host {
             namespace: &loaded.component.namespace,
             scratch: &self.places.home.join("helm"),
         };
-        upgrade(&release, &merged).await.map_err(|e| Stopped::because("DY-0214", &e))
+        upgrade(&release, &merged)
+            .await
+            .map_err(|e| Stopped::because("DY-0214", &e))
     }
 
     async fn await_ready(
@@ -147,7 +192,10 @@ impl Host {
     ) -> Result<(), Stopped> {
         let loaded = self.component(component)?;
         let Some(place) = self.lab.cluster(cluster.as_str()) else {
-            return Err(Stopped { code: "DY-0212", message: format!("the lab has no cluster {cluster}") });
+            return Err(Stopped {
+                code: "DY-0212",
+                message: format!("the lab has no cluster {cluster}"),
+            });
         };
         let api = Cluster::open(cluster.as_str(), &self.places.kubeconfig(cluster.as_str()))
             .await
@@ -161,12 +209,19 @@ impl Host {
                 Seen::Ready => return Ok(()),
                 Seen::Waiting(blocker) if since.elapsed() >= limit => {
                     let message = format!("not ready after {} s: {blocker}", limit.as_secs());
-                    return Err(Stopped { code: "DY-0216", message });
+                    return Err(Stopped {
+                        code: "DY-0216",
+                        message,
+                    });
                 }
                 Seen::Waiting(blocker) => {
                     if blocker != said {
                         said.clone_from(&blocker);
-                        self.engine.submit(Event::HostProgress { step: step.id, attempt, message: blocker });
+                        self.engine.submit(Event::HostProgress {
+                            step: step.id,
+                            attempt,
+                            message: blocker,
+                        });
                     }
                 }
             }
@@ -178,7 +233,10 @@ impl Host {
         let all = load(&self.lab, &self.places, self.facts).map_err(|e| Stopped::because("DY-0211", &e))?;
         all.into_iter()
             .find(|loaded| loaded.component.name == *name)
-            .ok_or_else(|| Stopped { code: "DY-0212", message: format!("no component {name}") })
+            .ok_or_else(|| Stopped {
+                code: "DY-0212",
+                message: format!("no component {name}"),
+            })
     }
 }
 

@@ -41,8 +41,18 @@ pub enum HelmError {
 /// `helm upgrade --install`, without waiting for readiness: that is observed by its own step.
 pub async fn upgrade(release: &Release<'_>, values: &str) -> Result<(), HelmError> {
     let mut command = command(release);
-    command.args(["upgrade", "--install", release.name]).arg(&release.chart);
-    command.args(["--namespace", release.namespace, "--create-namespace", "--values", "-", "--history-max", "3"]);
+    command
+        .args(["upgrade", "--install", release.name])
+        .arg(&release.chart);
+    command.args([
+        "--namespace",
+        release.namespace,
+        "--create-namespace",
+        "--values",
+        "-",
+        "--history-max",
+        "3",
+    ]);
     command.stdin(Stdio::piped());
     let mut child = command.spawn().map_err(HelmError::Run)?;
     if let Some(mut stdin) = child.stdin.take() {
@@ -55,8 +65,19 @@ pub async fn upgrade(release: &Release<'_>, values: &str) -> Result<(), HelmErro
 /// Whether the release exists and was deployed.
 pub async fn deployed(release: &Release<'_>) -> Result<bool, HelmError> {
     let mut command = command(release);
-    command.args(["status", release.name, "--namespace", release.namespace, "--output", "json"]);
-    let output = command.stdin(Stdio::null()).output().await.map_err(HelmError::Run)?;
+    command.args([
+        "status",
+        release.name,
+        "--namespace",
+        release.namespace,
+        "--output",
+        "json",
+    ]);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .map_err(HelmError::Run)?;
     if !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("not found") {
         return Ok(false);
     }
@@ -85,6 +106,16 @@ fn finish(output: std::process::Output) -> Result<String, HelmError> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let text = String::from_utf8_lossy(&output.stderr);
-    let tail: String = text.chars().rev().take(2048).collect::<Vec<_>>().into_iter().rev().collect();
-    Err(HelmError::Refused { status: output.status.to_string(), output: tail.trim().to_owned() })
+    let tail: String = text
+        .chars()
+        .rev()
+        .take(2048)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect();
+    Err(HelmError::Refused {
+        status: output.status.to_string(),
+        output: tail.trim().to_owned(),
+    })
 }

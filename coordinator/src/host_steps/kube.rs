@@ -51,33 +51,53 @@ pub struct Cluster {
 
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cluster").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Cluster")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
 impl Cluster {
     /// Reads the kubeconfig; nothing is sent yet.
     pub async fn open(name: &str, kubeconfig: &Path) -> Result<Self, KubeError> {
-        let broken = |source| KubeError::Kubeconfig { path: kubeconfig.display().to_string(), source };
+        let broken = |source| KubeError::Kubeconfig {
+            path: kubeconfig.display().to_string(),
+            source,
+        };
         let file = Kubeconfig::read_from(kubeconfig).map_err(broken)?;
-        let mut config =
-            Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(broken)?;
+        let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+            .await
+            .map_err(broken)?;
         config.connect_timeout = Some(Duration::from_secs(3));
         config.read_timeout = Some(Duration::from_secs(20));
-        let client = Client::try_from(config)
-            .map_err(|source| KubeError::Api { cluster: name.to_owned(), source: Box::new(source) })?;
-        Ok(Self { name: name.to_owned(), client })
+        let client = Client::try_from(config).map_err(|source| KubeError::Api {
+            cluster: name.to_owned(),
+            source: Box::new(source),
+        })?;
+        Ok(Self {
+            name: name.to_owned(),
+            client,
+        })
     }
 
     /// All nodes.
     pub async fn nodes(&self) -> Result<Vec<DynamicObject>, KubeError> {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Node"));
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
-        Ok(api.list(&ListParams::default()).await.map_err(|e| self.refused(e))?.items)
+        Ok(api
+            .list(&ListParams::default())
+            .await
+            .map_err(|e| self.refused(e))?
+            .items)
     }
 
     /// A workload of `apps/v1`, None when it does not exist.
-    pub async fn workload(&self, kind: &str, namespace: &str, name: &str) -> Result<Option<DynamicObject>, KubeError> {
+    pub async fn workload(
+        &self,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<DynamicObject>, KubeError> {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("apps", "v1", kind));
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
         api.get_opt(name).await.map_err(|e| self.refused(e))
@@ -85,13 +105,21 @@ impl Cluster {
 
     /// Whether the API serves that kind.
     pub async fn serves(&self, api_version: &str, kind: &str) -> Result<bool, KubeError> {
-        let path = if api_version.contains('/') { format!("/apis/{api_version}") } else { format!("/api/{api_version}") };
-        let request = http::Request::get(path).body(Vec::new()).map_err(|e| KubeError::Exec {
-            pod: self.name.clone(),
-            reason: e.to_string(),
-        })?;
+        let path = if api_version.contains('/') {
+            format!("/apis/{api_version}")
+        } else {
+            format!("/api/{api_version}")
+        };
+        let request = http::Request::get(path)
+            .body(Vec::new())
+            .map_err(|e| KubeError::Exec {
+                pod: self.name.clone(),
+                reason: e.to_string(),
+            })?;
         match self.client.request::<serde_json::Value>(request).await {
-            Ok(list) => Ok(list["resources"].as_array().is_some_and(|all| all.iter().any(|r| r["kind"] == kind))),
+            Ok(list) => Ok(list["resources"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(|r| r["kind"] == kind))),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
             Err(error) => Err(self.refused(error)),
         }
@@ -102,7 +130,11 @@ impl Cluster {
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &pod_resource());
         let wanted = ListParams::default().labels(label).fields("status.phase=Running");
         let list = api.list(&wanted).await.map_err(|e| self.refused(e))?;
-        let mut names: Vec<String> = list.items.into_iter().filter_map(|pod| pod.metadata.name).collect();
+        let mut names: Vec<String> = list
+            .items
+            .into_iter()
+            .filter_map(|pod| pod.metadata.name)
+            .collect();
         names.sort();
         Ok(names)
     }
@@ -116,18 +148,40 @@ impl Cluster {
         command: &[String],
     ) -> Result<String, KubeError> {
         let api: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(self.client.clone(), namespace);
-        let params = AttachParams { container: (!container.is_empty()).then(|| container.to_owned()), stdout: true, stderr: false, ..AttachParams::default() };
-        let failed = |reason: String| KubeError::Exec { pod: pod.to_owned(), reason };
-        let mut process = api.exec(pod, command, &params).await.map_err(|e| failed(e.to_string()))?;
+        let params = AttachParams {
+            container: (!container.is_empty()).then(|| container.to_owned()),
+            stdout: true,
+            stderr: false,
+            ..AttachParams::default()
+        };
+        let failed = |reason: String| KubeError::Exec {
+            pod: pod.to_owned(),
+            reason,
+        };
+        let mut process = api
+            .exec(pod, command, &params)
+            .await
+            .map_err(|e| failed(e.to_string()))?;
         let mut text = String::new();
         if let Some(stdout) = process.stdout() {
-            stdout.take(MAX_EXEC_OUTPUT).read_to_string(&mut text).await.map_err(|e| failed(e.to_string()))?;
+            stdout
+                .take(MAX_EXEC_OUTPUT)
+                .read_to_string(&mut text)
+                .await
+                .map_err(|e| failed(e.to_string()))?;
         }
-        if text.is_empty() { Err(failed("it said nothing".into())) } else { Ok(text) }
+        if text.is_empty() {
+            Err(failed("it said nothing".into()))
+        } else {
+            Ok(text)
+        }
     }
 
     fn refused(&self, source: kube::Error) -> KubeError {
-        KubeError::Api { cluster: self.name.clone(), source: Box::new(source) }
+        KubeError::Api {
+            cluster: self.name.clone(),
+            source: Box::new(source),
+        }
     }
 }
 

@@ -42,16 +42,34 @@ async fn one(
 ) -> Result<Seen, KubeError> {
     match check {
         Readiness::NodesReady {} => Ok(nodes_ready(&cluster.nodes().await?, expected_nodes)),
-        Readiness::WorkloadAvailable { kind, namespace, name } => {
+        Readiness::WorkloadAvailable {
+            kind,
+            namespace,
+            name,
+        } => {
             let namespace = namespace.as_deref().unwrap_or(&component.namespace);
             let object = cluster.workload(kind_name(*kind), namespace, name).await?;
-            Ok(object.map_or_else(|| Seen::Waiting(format!("{name} does not exist")), |o| available(*kind, name, &o)))
+            Ok(object.map_or_else(
+                || Seen::Waiting(format!("{name} does not exist")),
+                |o| available(*kind, name, &o),
+            ))
         }
         Readiness::ApiServed { api_version, kind } => {
             let served = cluster.serves(api_version, kind).await?;
-            Ok(if served { Seen::Ready } else { Seen::Waiting(format!("{api_version} {kind} is not served")) })
+            Ok(if served {
+                Seen::Ready
+            } else {
+                Seen::Waiting(format!("{api_version} {kind} is not served"))
+            })
         }
-        Readiness::Exec { namespace, workload, container, command, expect, every_pod } => {
+        Readiness::Exec {
+            namespace,
+            workload,
+            container,
+            command,
+            expect,
+            every_pod,
+        } => {
             let namespace = namespace.as_deref().unwrap_or(&component.namespace);
             let pods = pods_of(cluster, namespace, workload).await?;
             let wanted: Vec<String> = expect.iter().map(|text| expand(text)).collect();
@@ -78,20 +96,36 @@ async fn pods_of(cluster: &Cluster, namespace: &str, workload: &str) -> Result<V
         "statefulset" | "sts" => "StatefulSet",
         _ => "Deployment",
     };
-    let Some(object) = cluster.workload(kind, namespace, name).await? else { return Ok(Vec::new()) };
-    let labels = object.data["spec"]["selector"]["matchLabels"].as_object().cloned().unwrap_or_default();
-    let selector: Vec<String> =
-        labels.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+    let Some(object) = cluster.workload(kind, namespace, name).await? else {
+        return Ok(Vec::new());
+    };
+    let labels = object.data["spec"]["selector"]["matchLabels"]
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
+    let selector: Vec<String> = labels
+        .iter()
+        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
+        .collect();
     cluster.running_pods(namespace, &selector.join(",")).await
 }
 
 fn nodes_ready(nodes: &[DynamicObject], expected: usize) -> Seen {
     let is_ready = |node: &DynamicObject| {
-        let conditions = node.data["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        conditions.iter().any(|c| c["type"] == "Ready" && c["status"] == "True")
+        let conditions = node.data["status"]["conditions"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        conditions
+            .iter()
+            .any(|c| c["type"] == "Ready" && c["status"] == "True")
     };
     let ready = nodes.iter().filter(|n| is_ready(n)).count();
-    if ready >= expected { Seen::Ready } else { Seen::Waiting(format!("{ready} of {expected} nodes are Ready")) }
+    if ready >= expected {
+        Seen::Ready
+    } else {
+        Seen::Waiting(format!("{ready} of {expected} nodes are Ready"))
+    }
 }
 
 fn kind_name(kind: WorkloadKind) -> &'static str {
@@ -107,8 +141,14 @@ fn available(kind: WorkloadKind, name: &str, object: &DynamicObject) -> Seen {
     let number = |value: &Value| value.as_i64().unwrap_or(0);
     let status = &object.data["status"];
     let (wanted, there) = match kind {
-        WorkloadKind::DaemonSet => (number(&status["desiredNumberScheduled"]), number(&status["numberAvailable"])),
-        _ => (object.data["spec"]["replicas"].as_i64().unwrap_or(1), number(&status["availableReplicas"])),
+        WorkloadKind::DaemonSet => (
+            number(&status["desiredNumberScheduled"]),
+            number(&status["numberAvailable"]),
+        ),
+        _ => (
+            object.data["spec"]["replicas"].as_i64().unwrap_or(1),
+            number(&status["availableReplicas"]),
+        ),
     };
     let current = number(&status["observedGeneration"]) >= object.metadata.generation.unwrap_or(0);
     if current && wanted > 0 && there >= wanted {
@@ -147,9 +187,14 @@ mod tests {
     #[test]
     fn nodes_count_only_when_ready() {
         let node = |status: &str| {
-            object(serde_json::json!({"metadata": {"name": "n"}, "status": {"conditions": [{"type": "Ready", "status": status}]}}))
+            object(
+                serde_json::json!({"metadata": {"name": "n"}, "status": {"conditions": [{"type": "Ready", "status": status}]}}),
+            )
         };
         assert_eq!(nodes_ready(&[node("True"), node("True")], 2), Seen::Ready);
-        assert_eq!(nodes_ready(&[node("True"), node("Unknown")], 2), Seen::Waiting("1 of 2 nodes are Ready".into()));
+        assert_eq!(
+            nodes_ready(&[node("True"), node("Unknown")], 2),
+            Seen::Waiting("1 of 2 nodes are Ready".into())
+        );
     }
 }

@@ -3,10 +3,10 @@
 use super::component_secrets::CaSecret;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
-use serde_json::json;
 use model::lab::{Cluster, Lab};
 use model::step::Role;
 use serde::Serialize;
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Why values cannot be rendered.
@@ -56,18 +56,22 @@ pub fn render(
     let scope = json!({
         "lab": lab, "cluster": cluster, "control_plane": control_plane, "peers": peers, "host": host, "secrets": secrets,
     });
-    environment.render_str(template, Serde(&scope)).map_err(|source| ValuesError::Render {
-        name: name.to_owned(),
-        cluster: cluster.name.to_string(),
-        source,
-    })
+    environment
+        .render_str(template, Serde(&scope))
+        .map_err(|source| ValuesError::Render {
+            name: name.to_owned(),
+            cluster: cluster.name.to_string(),
+            source,
+        })
 }
 
 /// Fills the few names that readiness texts may use: `lab`, `cluster`, `peers`. A text that cannot be filled stays as it is.
 pub fn expand(text: &str, lab: &Lab, cluster: &Cluster) -> String {
     let peers = peers(lab, cluster);
     let scope = json!({"lab": lab, "cluster": cluster, "peers": peers});
-    Environment::new().render_str(text, Serde(&scope)).unwrap_or_else(|_| text.to_owned())
+    Environment::new()
+        .render_str(text, Serde(&scope))
+        .unwrap_or_else(|_| text.to_owned())
 }
 
 /// One document out of several: later ones override earlier ones, mappings are merged key by key.
@@ -95,7 +99,11 @@ fn peers<'a>(lab: &'a Lab, cluster: &Cluster) -> Vec<Peer<'a>> {
     others
         .filter_map(|other| {
             let address = other.control_plane()?.address;
-            Some(Peer { name: other.name.as_str(), address, mesh_port: other.mesh_port })
+            Some(Peer {
+                name: other.name.as_str(),
+                address,
+                mesh_port: other.mesh_port,
+            })
         })
         .collect()
 }
@@ -106,12 +114,20 @@ mod tests {
 
     fn rendered(text: &str) -> Result<String, ValuesError> {
         let lab = Lab::default();
-        render("t", text, &lab, &lab.clusters[1], HostFacts { sys_resource: false }, &BTreeMap::new())
+        render(
+            "t",
+            text,
+            &lab,
+            &lab.clusters[1],
+            HostFacts { sys_resource: false },
+            &BTreeMap::new(),
+        )
     }
 
     #[test]
     fn peers_are_the_other_clusters() {
-        let text = rendered("{% for p in peers %}{{ p.name }}:{{ p.mesh_port }} {% endfor %}").expect("renders");
+        let text =
+            rendered("{% for p in peers %}{{ p.name }}:{{ p.mesh_port }} {% endfor %}").expect("renders");
         assert_eq!(text, "mgmt:32379 app2:32381 ");
     }
 
@@ -124,14 +140,28 @@ mod tests {
     fn the_cilium_values_are_yaml_for_every_cluster() {
         let template = include_str!("../../../values/components/cilium/values.yaml.j2");
         let lab = Lab::default();
-        let ca = CaSecret { cert: "Y2VydA==".into(), key: "a2V5".into() };
+        let ca = CaSecret {
+            cert: "Y2VydA==".into(),
+            key: "a2V5".into(),
+        };
         let secrets = BTreeMap::from([("mesh_ca".to_owned(), ca)]);
         for (cluster, sys_resource) in lab.clusters.iter().zip([true, false, true]) {
-            let text = render("values", template, &lab, cluster, HostFacts { sys_resource }, &secrets).expect("renders");
+            let text = render(
+                "values",
+                template,
+                &lab,
+                cluster,
+                HostFacts { sys_resource },
+                &secrets,
+            )
+            .expect("renders");
             let yaml: serde_json::Value = serde_norway::from_str(&text).expect("valid YAML");
             assert_eq!(yaml["tunnelProtocol"], "vxlan");
             assert_eq!(yaml["cluster"]["name"], cluster.name.as_str());
-            assert_eq!(yaml["clustermesh"]["config"]["clusters"].as_array().map(Vec::len), Some(2));
+            assert_eq!(
+                yaml["clustermesh"]["config"]["clusters"].as_array().map(Vec::len),
+                Some(2)
+            );
             assert_eq!(text.contains("SYS_RESOURCE"), sys_resource);
         }
     }

@@ -8,7 +8,7 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 
 /// How long open calls may go on after a stop.
-const HARD_STOP: Duration = Duration::from_secs(10);
+const HARD_STOP: Duration = Duration::from_secs(2);
 
 /// Bounds of one listener's HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl HttpLimits {
     };
 }
 
-/// Serves until `cancel`; then waits for open calls at most ten seconds and cuts what is left.
+/// Serves until `cancel`; then waits for open calls at most two seconds and cuts what is left.
 pub async fn serve(
     routes: Routes,
     incoming: Incoming,
