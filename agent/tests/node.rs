@@ -2,7 +2,6 @@
 //! `AGENT_TEST_KIT`, a folder that both nodes see, and `AGENT_TEST_GATEWAY`, the host's address on their bridge. It leaves
 //! a seed for each node in the folder and waits for their agents. `AGENT_TEST_CHAOS` names a program that is run with a
 //! node's name while a step runs there; `AGENT_TEST_STAY` keeps the coordinators for so many seconds more.
-
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
 mod support;
@@ -62,7 +61,14 @@ impl Node {
 
     /// A session that takes orders, after whatever happened to the last one.
     async fn connected_now(&self) {
-        until("a session", 60, || if self.coordinator.takes_orders() { Ok(()) } else { Err("none".into()) }).await;
+        until("a session", 60, || {
+            if self.coordinator.takes_orders() {
+                Ok(())
+            } else {
+                Err("none".into())
+            }
+        })
+        .await;
     }
 
     /// The outcome; after every new session the order is sent again, as it may have been lost on its way.
@@ -88,10 +94,15 @@ impl Node {
             match outcome {
                 StepOutcome::Succeeded { run_ms, cpu_ms } => {
                     let label = body.label();
-                    println!("{:9} {label:38} {took:6} ms, run {run_ms:6} ms, cpu {cpu_ms:5} ms", self.coordinator.node);
+                    println!(
+                        "{:9} {label:38} {took:6} ms, run {run_ms:6} ms, cpu {cpu_ms:5} ms",
+                        self.coordinator.node
+                    );
                     return run_ms;
                 }
-                StepOutcome::Unknown { reason } => println!("{:9} {}: unknown: {reason}", self.coordinator.node, body.label()),
+                StepOutcome::Unknown { reason } => {
+                    println!("{:9} {}: unknown: {reason}", self.coordinator.node, body.label())
+                }
                 other => panic!("{}: {other:?}", body.label()),
             }
         }
@@ -104,12 +115,20 @@ impl Node {
         let order = self.coordinator.run(body, attempt);
         // A program that does harm to the node while the step runs, for example kills its agent.
         let chaos = std::env::var("AGENT_TEST_CHAOS").ok();
-        let harm = chaos.map(|c| std::process::Command::new(c).arg(self.coordinator.node.as_str()).spawn().expect("spawned"));
+        let harm = chaos.map(|c| {
+            std::process::Command::new(c)
+                .arg(self.coordinator.node.as_str())
+                .spawn()
+                .expect("spawned")
+        });
         let outcome = self.ended(&order).await;
         if let Some(mut harm) = harm {
             assert!(harm.wait().expect("ended").success(), "the harm was not done");
         }
-        (outcome, u64::try_from(began.elapsed().as_millis()).expect("short"))
+        (
+            outcome,
+            u64::try_from(began.elapsed().as_millis()).expect("short"),
+        )
     }
 
     async fn prepare(&self) {

@@ -1,5 +1,4 @@
 //! The front over real TLS and a real socket, against a scripted coordinator and a helper that starts nothing.
-
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
 mod support;

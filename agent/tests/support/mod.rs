@@ -1,5 +1,10 @@
 //! The far side for tests: a coordinator that enrols, welcomes, keeps events and sends what it is told, over real TLS.
-#![allow(dead_code, clippy::allow_attributes, reason = "each test uses a part of it")]
+#![allow(
+    dead_code,
+    clippy::expect_used,
+    clippy::allow_attributes,
+    reason = "a test's far side, of which each test uses a part"
+)]
 
 pub(crate) mod authority;
 pub(crate) mod coordinator;

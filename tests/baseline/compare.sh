@@ -1,0 +1,34 @@
+#!/bin/bash
+# compare.sh 2|3 [sequential|parallel]...   `coordinator up --through N` beside the hand-written scripts: same machine, bundle,
+# root file system and run. Prints seconds, CPU seconds inside the nodes, and the ratios. Needs root, a built bundle and a
+# free 192.168.64.0/24; everything it makes is removed again.
+set -eu
+HERE=$(cd "$(dirname "$0")" && pwd); ROOT=$(cd "$HERE/../.." && pwd)
+THROUGH=${1:?2 or 3}; shift; MODES=${*:-parallel}
+CACHE=${DRILLYARD_CACHE:-$HOME/.cache/drillyard}
+WORK=$(mktemp -d); trap 'rm -rf "$WORK"' EXIT
+export DRILLYARD_HOME=$WORK/home DRILLYARD_CACHE=$CACHE DRILLYARD_PROJECT=$ROOT
+COORDINATOR=$ROOT/target/release/coordinator
+cpu() { cat /sys/fs/cgroup/cpuacct/"$1"*/cpuacct.usage 2> /dev/null | awk '{s += $1} END {printf "%.1f", s / 1e9}'; }
+row() { printf '%-28s %7.1f s %7s CPU s in nodes\n' "$1" "$2" "$3"; }
+
+"$COORDINATOR" down --purge > /dev/null 2>&1 || true
+start=$(date +%s.%N)
+"$COORDINATOR" up --yes --through "$THROUGH" 2> "$WORK/up.log" || { tail -5 "$WORK/up.log"; exit 1; }
+ours=$(echo "$(date +%s.%N) $start" | awk '{print $1 - $2}')
+row "coordinator up --through $THROUGH" "$ours" "$(cpu drillyard-default-)"
+"$COORDINATOR" events --json > "${EVENTS:-$WORK/events.json}"
+"$COORDINATOR" down --purge > /dev/null
+
+"$HERE/bundle.sh" "$CACHE/bundle" "$CACHE/baseline-bundle" > /dev/null
+export ROOTFS=$CACHE/rootfs/tree BUNDLE=$CACHE/baseline-bundle LAB=$WORK/baseline BRIDGE=br-baseline
+for mode in $MODES; do
+    log=$WORK/$mode.log
+    "$HERE/bootstrap.sh" "$mode" $([ "$THROUGH" = 3 ] && echo --cilium) > "$log" 2>&1 || { tail -5 "$log"; "$HERE/node.sh" stop; exit 1; }
+    theirs=$(awk '$NF == "total" {print $1}' "$log")
+    row "bootstrap.sh $mode" "$theirs" "$(awk '$NF == "total" {print $3}' "$log")"
+    [ "$THROUGH" = 3 ] && grep 'six nodes Ready' "$log"
+    echo "$ours $theirs" | awk -v m="$mode" '{printf "ratio to %s: %.2f\n", m, $1 / $2}'
+    "$HERE/node.sh" stop
+done
+rm -rf "$CACHE/baseline-bundle"
