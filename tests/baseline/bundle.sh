@@ -6,18 +6,18 @@
 set -eu
 bundle=$1 aliased=$2
 rm -rf "$aliased"
-mkdir -p "$aliased/images" "$aliased/work"
+mkdir -p "$aliased/images" "$aliased/scratch"
 cp -al "$bundle/bin" "$bundle/charts" "$aliased/"
 cp -al "$bundle"/images/*.tar "$aliased/images/"
 "$bundle/bin/kubeadm" config images list --kubernetes-version v1.35.4 2> /dev/null > "$aliased/wanted"
 for name in etcd coredns; do
     wanted=$(grep "/$name:" "$aliased/wanted")
-    tar -xf "$bundle/images/$name.tar" -C "$aliased/work"
+    tar -xf "$bundle/images/$name.tar" -C "$aliased/scratch"
     # Names stand in the two indexes alone, which nothing refers to by digest.
-    sed -i "s,\"[^\"]*/$name:[^\"]*\",\"$wanted\",; s,\(ref.name\": *\"\)[^\"]*,\1${wanted##*:}," "$aliased/work/index.json" \
-        "$aliased/work/manifest.json"
+    sed -i "s,\"[^\"]*/$name:[^\"]*\",\"$wanted\",; s,\(ref.name\": *\"\)[^\"]*,\1${wanted##*:}," "$aliased/scratch/index.json" \
+        "$aliased/scratch/manifest.json"
     rm "$aliased/images/$name.tar"
-    tar -C "$aliased/work" -cf "$aliased/images/$name.tar" oci-layout index.json manifest.json blobs
-    rm -rf "$aliased/work"/*
+    tar -C "$aliased/scratch" -cf "$aliased/images/$name.tar" oci-layout index.json manifest.json blobs
+    rm -rf "$aliased/scratch"/*
 done
-rm -rf "$aliased/work" "$aliased/wanted"
+rm -rf "$aliased/scratch" "$aliased/wanted"

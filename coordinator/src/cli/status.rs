@@ -49,7 +49,9 @@ pub(crate) fn render(status: &Value) -> String {
                 },
                 plain(&agent["state"]),
                 plain(&agent["version"]),
-                agent["last_seen_ms"].as_u64().map_or_else(|| "never".into(), |ms| format!("{ms} ms ago"))
+                agent["last_seen_ms"]
+                    .as_u64()
+                    .map_or_else(|| "never".into(), |ms| format!("{ms} ms ago"))
             ));
             for condition in list(&node["conditions"]).iter().filter(|c| !is_good(c)) {
                 text.push_str(&format!(
@@ -84,7 +86,11 @@ pub(crate) fn render(status: &Value) -> String {
 
 /// Whether a condition is as one wants it: pressure is good when it is not there, everything else when it is.
 fn is_good(condition: &Value) -> bool {
-    let wanted = if plain(&condition["type"]).ends_with("Pressure") { "false" } else { "true" };
+    let wanted = if plain(&condition["type"]).ends_with("Pressure") {
+        "false"
+    } else {
+        "true"
+    };
     condition["status"] == wanted
 }
 

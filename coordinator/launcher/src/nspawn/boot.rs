@@ -28,6 +28,9 @@ pub(super) fn start(
 ) -> Result<ProcessId, LaunchError> {
     let machine = names::machine(&lab.lab, &record.spec.name);
     let cgroup = NodeCgroup::of(&machine);
+    // After a power loss the groups of the node's pods are still there, empty; kubelet then looks at each of them for
+    // seconds before it starts anything. Groups with processes in them cannot be removed and stay.
+    let _ = cgroup.remove();
     cgroup.create()?;
     cgroup.limit(record.spec.memory_mib, record.spec.cpus)?;
     let mut child = spawn_gated(lab, paths, record, &machine)?;
