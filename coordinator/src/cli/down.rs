@@ -15,6 +15,10 @@ pub(crate) fn run(context: &Context, options: &Down) -> Result<Outcome, Failure>
     stop_daemon(context)?;
     let handle = super::doctor::handle(context);
     let report = launcher::down(&handle);
+    if report.is_clean() {
+        forget_nodes(context)
+            .map_err(|e| Failure::from_error(Outcome::Partial, "DY-0133", &e, "coordinator down --purge"))?;
+    }
     if options.purge && report.is_clean() && context.places.home.exists() {
         std::fs::remove_dir_all(&context.places.home)
             .map_err(|e| Failure::from_error(Outcome::Partial, "DY-0131", &e, "coordinator down --purge"))?;
@@ -40,6 +44,27 @@ pub(crate) fn run(context: &Context, options: &Down) -> Result<Outcome, Failure>
     } else {
         Ok(Outcome::Partial)
     }
+}
+
+/// What the log says of nodes that are gone would be taken for true by the next `up`: it is put aside, where it can still be
+/// read, and what gave access to the clusters is removed.
+fn forget_nodes(context: &Context) -> std::io::Result<()> {
+    let home = &context.places.home;
+    let absent_is_fine = |result: std::io::Result<()>| match result {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    absent_is_fine(std::fs::rename(
+        home.join("log.redb"),
+        home.join("log.redb.before-down"),
+    ))?;
+    absent_is_fine(std::fs::remove_dir_all(home.join("kubeconfig")))?;
+    for cluster in &context.lab.clusters {
+        absent_is_fine(std::fs::remove_file(
+            context.places.secrets().join(format!("join-{}", cluster.name)),
+        ))?;
+    }
+    Ok(())
 }
 
 /// Asks the daemon to end; one that does not answer is ended by its recorded pid and start time.
