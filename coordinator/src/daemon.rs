@@ -13,9 +13,7 @@ use crate::enrol_grpc::{AgentBinaries, enrol_routes};
 use crate::exit::{Failure, Outcome};
 use crate::host_steps::executor::Host;
 use crate::journal::{HomeLock, Journal, LockError, RedbJournal};
-use crate::net::{
-    self, AcceptMetrics, Acceptor, Authorise, Clock, Gate, HttpLimits, Limits, Listener, ListenerCertificate,
-};
+use crate::net::{Clock, Listener, ListenerCertificate, Network};
 use crate::operator_auth::{grant_local_operator, local_operator};
 use crate::operator_grpc::OperatorApi;
 use crate::places::Places;
@@ -196,9 +194,6 @@ impl Parts<'_> {
             ListenerCertificate::new(Arc::clone(&self.authority), vec![gateway, local], clock::now())?;
         let port = self.lab.network.coordinator_port;
         let operator_address = SocketAddr::new(local, port.saturating_add(2));
-        let open: Gate = Arc::new(|| true);
-        let enrolling = Arc::clone(&self.authority);
-        let while_tokens: Gate = Arc::new(move || enrolling.enrolment_open(clock::now()));
 
         let binaries = AgentBinaries::from([(AGENT_TARGET.to_owned(), agent_binary(self.places))]);
         let enrol = enrol_routes(
@@ -219,51 +214,20 @@ impl Parts<'_> {
         });
         let operator = Routes::new(OperatorServer::new(api).max_decoding_message_size(64 * 1024));
 
-        let listeners = [
-            (
-                Listener::Enrol,
-                SocketAddr::new(gateway, port),
-                Limits::NODES,
-                HttpLimits::ENROL,
-                while_tokens,
-                enrol,
-            ),
-            (
-                Listener::Agent,
-                SocketAddr::new(gateway, port.saturating_add(1)),
-                Limits::NODES,
-                HttpLimits::AGENT,
-                Arc::clone(&open),
-                agent,
-            ),
-            (
-                Listener::Operator,
-                operator_address,
-                Limits::OPERATORS,
-                HttpLimits::OPERATOR,
-                open,
-                operator,
-            ),
-        ];
-        for (kind, address, limits, http, gate, routes) in listeners {
-            let listener = net::bind(address).map_err(|source| ListenError { address, source })?;
-            let acceptor = Acceptor {
-                listener,
-                config: certificate.config(kind)?,
-                lab: self.lab.name.clone(),
-                limits,
-                gate,
-                metrics: Arc::new(AcceptMetrics::default()),
-            };
-            let incoming = acceptor.start(self.tasks);
-            let authorise = Authorise::new(
-                Arc::clone(&self.authority),
-                self.audit.clone(),
-                Arc::clone(&clock),
-            );
-            let serving = net::serve(routes, incoming, http, authorise, self.tasks.token().clone());
-            self.tasks.spawn_essential("listener", serving);
-        }
+        let network = Network {
+            authority: Arc::clone(&self.authority),
+            audit: self.audit.clone(),
+            clock: Arc::clone(&clock),
+            certificate: Arc::clone(&certificate),
+            tasks: self.tasks.clone(),
+        };
+        network.listen(Listener::Enrol, SocketAddr::new(gateway, port), enrol)?;
+        network.listen(
+            Listener::Agent,
+            SocketAddr::new(gateway, port.saturating_add(1)),
+            agent,
+        )?;
+        network.listen(Listener::Operator, operator_address, operator)?;
 
         let name = local_operator();
         grant_local_operator(&self.authority, &name, operator_address, clock::now())?;
@@ -276,13 +240,4 @@ impl Parts<'_> {
         self.tasks.spawn("certificates", renewal);
         Ok(())
     }
-}
-
-/// A port that cannot be had.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}; is the port taken? (network.coordinatorPort in the lab document)")]
-struct ListenError {
-    address: SocketAddr,
-    #[source]
-    source: std::io::Error,
 }

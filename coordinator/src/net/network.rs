@@ -19,7 +19,7 @@ use tonic::service::Routes;
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The port is taken, or the address is not ours.
-    #[error("cannot listen on {address}")]
+    #[error("cannot listen on {address}; is the port taken? (network.coordinatorPort in the lab document)")]
     Bind {
         /// What was asked for.
         address: SocketAddr,
