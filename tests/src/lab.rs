@@ -12,11 +12,17 @@ pub struct TestLab {
     document: PathBuf,
     /// The lab's document.
     pub lab: Lab,
+    /// Held until everything is removed: tests run side by side, and their labs share a subnet and two cores.
+    _turn: std::fs::File,
 }
 
 impl TestLab {
     /// Prepares home and document; nothing is started.
+    ///
+    /// Blocks while another test on this host has a lab.
     pub fn new(name: &str) -> std::io::Result<Self> {
+        let turn = std::fs::File::create(std::env::temp_dir().join("drillyard-test-lab.lock"))?;
+        turn.lock()?;
         let home = tempfile::Builder::new().prefix("drillyard-test-").tempdir()?;
         let mut lab = Lab::with_subnet(name, [192, 168, 74]);
         lab.network.coordinator_port = 17443;
@@ -27,6 +33,7 @@ impl TestLab {
             home,
             document,
             lab,
+            _turn: turn,
         })
     }
 
