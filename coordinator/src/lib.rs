@@ -26,6 +26,7 @@ pub mod operator_grpc;
 pub mod places;
 pub mod plan_store;
 pub mod projection;
+pub mod run_report;
 pub mod session_grpc;
 pub mod status;
 pub mod step_secrets;

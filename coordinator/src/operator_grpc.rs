@@ -199,6 +199,29 @@ impl Operator for OperatorApi {
         Ok(Response::new(v1::RevokeNodeResponse { generation }))
     }
 
+    async fn get_run_report(
+        &self,
+        request: Request<v1::GetRunReportRequest>,
+    ) -> Result<Response<v1::GetRunReportResponse>, Status> {
+        let wanted = request.into_inner().run_id;
+        let run = if wanted.is_empty() {
+            None
+        } else {
+            Some(proto::convert::run_id(&wanted).map_err(|e| Status::invalid_argument(e.to_string()))?)
+        };
+        let (log, places) = (self.log.clone(), Arc::clone(&self.places));
+        let made = tokio::task::spawn_blocking(move || crate::run_report::make(&log, &places, run));
+        let account = made
+            .await
+            .map_err(|e| Status::internal(e.to_string()))?
+            .map_err(|e| crate::run_report::status(&e))?;
+        let report_json = serde_json::to_vec(&account).map_err(|e| Status::internal(e.to_string()))?;
+        Ok(Response::new(v1::GetRunReportResponse {
+            report_json,
+            text: domain::render_account::account(&account),
+        }))
+    }
+
     async fn stop_daemon(
         &self,
         _: Request<v1::StopDaemonRequest>,

@@ -19,6 +19,7 @@ pub mod phases;
 pub mod plan;
 pub mod record;
 pub mod render;
+pub mod render_account;
 pub mod state;
 pub mod status;
 pub mod wait;

@@ -36,6 +36,8 @@ pub enum Command {
     Status(Status),
     /// Show the durable log of events
     Events(Events),
+    /// Show where the time of a run went: critical path and overhead
+    Report(Report),
     /// Check this host, and mend it on consent
     Doctor(Doctor),
     /// Build, list or verify what the nodes need
@@ -92,6 +94,14 @@ pub struct Events {
     /// Only what comes after this revision.
     #[arg(long, value_name = "REVISION", default_value_t = 0)]
     pub after: u64,
+}
+
+/// Options of `report`.
+#[derive(Debug, clap::Args)]
+pub struct Report {
+    /// Which run, 32 hexadecimal digits; without it the latest.
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
 }
 
 /// Options of `doctor`.

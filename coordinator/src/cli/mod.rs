@@ -8,6 +8,7 @@ mod down;
 mod events;
 mod node;
 mod progress;
+mod report;
 mod serve;
 mod spec;
 mod status;
@@ -82,6 +83,7 @@ fn dispatch(args: Args, environment: &Environment) -> Result<Outcome, Failure> {
         Command::Down(options) => down::run(&context, &options),
         Command::Status(options) => status::run(&context, &options),
         Command::Events(options) => events::run(&context, &options),
+        Command::Report(options) => report::run(&context, &options),
         Command::Doctor(options) => doctor::run(&context, &options),
         Command::Bundle(options) => bundle::run(&context, &options),
         Command::Serve => serve::run(&context),

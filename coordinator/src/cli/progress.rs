@@ -73,6 +73,16 @@ impl Display {
         }
     }
 
+    /// Shows the account of the run: one more line of the stream with `json`, else a table.
+    pub(crate) fn report(&self, json: &[u8], text: &str) {
+        if self.json {
+            let report: Value = serde_json::from_slice(json).unwrap_or_default();
+            println!("{}", serde_json::json!({"kind": "run_report", "report": report}));
+        } else {
+            eprint!("{text}");
+        }
+    }
+
     /// Takes the bars away, so that what follows stands below them.
     pub(crate) fn finish(&mut self) {
         for (_, bar) in std::mem::take(&mut self.lines) {

@@ -77,6 +77,7 @@ async fn follow(
             }
             Some("run_finished") if value["run"] == run_id.as_str() => {
                 display.finish();
+                account(client, run, display).await;
                 return verdict(&value);
             }
             _ => {}
@@ -128,6 +129,14 @@ async fn confirm(
     };
     client.confirm_gate(request).await.map_err(|s| refused(&s))?;
     Ok(())
+}
+
+/// Says where the time went. The run has ended whatever becomes of this.
+async fn account(client: &mut OperatorClient<Channel>, run: &StartRunResponse, display: &Display) {
+    match super::report::fetch(client, run.run_id.clone()).await {
+        Ok(report) => display.report(&report.report_json, &report.text),
+        Err(failure) => eprintln!("no report of this run: {}", failure.message),
+    }
 }
 
 fn verdict(finished: &Value) -> Result<Outcome, Failure> {

@@ -306,6 +306,13 @@ impl Operator for FakeOperator {
         Err(Status::unimplemented(""))
     }
 
+    async fn get_run_report(
+        &self,
+        _: Request<v1::GetRunReportRequest>,
+    ) -> Result<Response<v1::GetRunReportResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn stop_daemon(
         &self,
         _: Request<v1::StopDaemonRequest>,

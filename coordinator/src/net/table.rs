@@ -35,6 +35,7 @@ pub const TABLE: &[(&str, &[Role])] = &[
     ("/drillyard.v1.Operator/MintUserData", &[Operator]),
     ("/drillyard.v1.Operator/RevokeNode", &[Operator]),
     ("/drillyard.v1.Operator/StopDaemon", &[Operator]),
+    ("/drillyard.v1.Operator/GetRunReport", &[Operator]),
 ];
 
 /// Folder of the agent's binary on the enrolment listener; public, because the token is not spent before it runs.

@@ -516,6 +516,22 @@ pub struct RevokeNodeResponse {
 pub struct StopDaemonRequest {}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StopDaemonResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetRunReportRequest {
+    /// empty: the latest run of the log
+    #[prost(bytes = "vec", tag = "1")]
+    pub run_id: ::prost::alloc::vec::Vec<u8>,
+}
+/// Where the time of a run went.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetRunReportResponse {
+    /// serde form of domain::critical_path::Account
+    #[prost(bytes = "vec", tag = "1")]
+    pub report_json: ::prost::alloc::vec::Vec<u8>,
+    /// the same as a table for people
+    #[prost(string, tag = "2")]
+    pub text: ::prost::alloc::string::String,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Role {
@@ -1699,6 +1715,30 @@ pub mod operator_client {
                 .insert(GrpcMethod::new("drillyard.v1.Operator", "StopDaemon"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn get_run_report(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetRunReportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetRunReportResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/drillyard.v1.Operator/GetRunReport",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("drillyard.v1.Operator", "GetRunReport"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1771,6 +1811,13 @@ pub mod operator_server {
             request: tonic::Request<super::StopDaemonRequest>,
         ) -> std::result::Result<
             tonic::Response<super::StopDaemonResponse>,
+            tonic::Status,
+        >;
+        async fn get_run_report(
+            &self,
+            request: tonic::Request<super::GetRunReportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetRunReportResponse>,
             tonic::Status,
         >;
     }
@@ -2195,6 +2242,51 @@ pub mod operator_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StopDaemonSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/drillyard.v1.Operator/GetRunReport" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetRunReportSvc<T: Operator>(pub Arc<T>);
+                    impl<
+                        T: Operator,
+                    > tonic::server::UnaryService<super::GetRunReportRequest>
+                    for GetRunReportSvc<T> {
+                        type Response = super::GetRunReportResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetRunReportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Operator>::get_run_report(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetRunReportSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -177,10 +177,43 @@ fn the_account_names_the_chain_that_bounds_the_run() {
     ];
     assert_eq!(names, chain);
     assert_eq!(account.critical_run_ms, 10 + 450);
-    assert_eq!(
-        account.overhead_ms,
-        account.wall_ms - account.critical_run_ms - account.critical_wait_ms
-    );
+    assert_eq!(account.overhead_ms, 3_500 - 460, "a wait is not run time");
+    assert_eq!(account.between_ms, account.overhead_ms - account.critical_wait_ms);
+}
+
+#[test]
+fn an_earlier_run_is_accounted_for_by_its_id() {
+    let mut sim = at_gate(true);
+    sim.succeed("mgmt-worker");
+    install(&mut sim);
+    let first = sim.state.run.as_ref().expect("a run").id;
+    let whole = sim.log.iter().map(|line| (line.time, line.record.clone()));
+    let mut records: Vec<_> = whole.collect();
+    let end = records.last().expect("records").0;
+    // Another run follows at once, and one of its records names a step of the first.
+    let other = run_id(77);
+    records.push((
+        end.plus_millis(60_000),
+        Record::RunStarted {
+            run: other,
+            through: 1,
+            yes: true,
+            plan_digest: sim.plan.digest,
+        },
+    ));
+    let account = |wanted| {
+        let mut ledger = critical_path::Ledger::of(wanted);
+        for (at, record) in &records {
+            ledger.read(*at, record);
+        }
+        ledger.account(&sim.plan)
+    };
+    let earlier = account(Some(first)).expect("the first run");
+    assert_eq!((earlier.run, earlier.wall_ms), (first, 3_500));
+    assert!(earlier.outcome.is_some());
+    let latest = account(None).expect("the latest run");
+    assert_eq!((latest.run, latest.wall_ms, latest.steps.len()), (other, 0, 0));
+    assert!(account(Some(run_id(78))).is_none());
 }
 
 #[test]
