@@ -11,6 +11,7 @@
 pub mod capability;
 pub mod component;
 pub mod critical_path;
+pub mod drill;
 pub mod effect;
 pub mod event;
 pub mod history;

@@ -1,0 +1,4 @@
+//! The arithmetic of a drill. Everything here is a function of what was observed: no clock, no I/O.
+
+pub mod quantity;
+pub mod stamp;

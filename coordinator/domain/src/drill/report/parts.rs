@@ -1,0 +1,236 @@
+//! Parts of the report that measure the service: faults, probes, recovery, secrets, horizon, coverage, comparison.
+
+use super::verdict::Verdict;
+use crate::drill::measure::quantity::Quantity;
+use crate::drill::measure::stamp::Stamp;
+use serde::{Deserialize, Serialize};
+
+/// A duration or share that is known to lie between two bounds, both possible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// Not below this.
+    pub low: Quantity,
+    /// Not above this.
+    pub high: Quantity,
+}
+
+/// A moment that is known to lie between two others: after `after`, not after `by`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Between {
+    /// The last time that it was seen not to have happened, clock offset subtracted.
+    pub after: Stamp,
+    /// The first time that it was seen to have happened, clock offset added.
+    pub by: Stamp,
+}
+
+/// One fault and its undoing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultBand {
+    /// `power_loss`, `freeze`, `network_cut` ...
+    pub kind: String,
+    /// Node, process or pair of clusters.
+    pub target: String,
+    /// When it was in force, first.
+    pub from: Stamp,
+    /// When it was undone; the end of the run when it never was.
+    pub to: Stamp,
+    /// `reverted`, `lease_expired`, `still_in_force`
+    pub end: String,
+}
+
+/// A share of good answers within one slice of time, for the plot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slice {
+    /// Begin of the slice.
+    pub at: Stamp,
+    /// Probes due in it, also those that were never answered.
+    pub due: u64,
+    /// Probes that were answered well and in time.
+    pub good: u64,
+}
+
+/// One probe from one vantage point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeReport {
+    /// Stable id.
+    pub id: String,
+    /// What is asked.
+    pub target: String,
+    /// Where the asking is done from.
+    pub vantage: String,
+    /// Contracts that it speaks for; empty for none.
+    #[serde(default)]
+    pub contracts: Vec<String>,
+    /// Seconds from one to the next, open loop: a stalled one delays none.
+    pub period: Quantity,
+    /// Seconds after which no answer is a bad answer.
+    pub timeout: Quantity,
+    /// All that were due.
+    pub due: u64,
+    /// Those that were answered well and in time.
+    pub good: u64,
+    /// Those that were sent later than half a period after they were due; the driller's own fault.
+    #[serde(default)]
+    pub sent_late: u64,
+    /// `good` of `due`.
+    pub availability: Option<Quantity>,
+    /// Every outage that was seen.
+    #[serde(default)]
+    pub outages: Vec<Outage>,
+    /// For the plot.
+    #[serde(default)]
+    pub slices: Vec<Slice>,
+}
+
+/// One outage as a probe saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// When it began.
+    pub began: Between,
+    /// When it ended; None while it lasts.
+    pub ended: Option<Between>,
+    /// Its length; the upper bound is open (equal to the length seen) while it lasts.
+    pub length: Bounds,
+}
+
+/// Recovery time of one subject, counted from the fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// What recovered: a cluster, a service.
+    pub subject: String,
+    /// When the clock starts, `fault` or `revert`.
+    pub counted_from: String,
+    /// Until every vantage point was answered well again; None: never in this run.
+    pub service_good: Option<Bounds>,
+    /// Until the last sample of the backlog was stored; None: never, or some of it is lost.
+    pub data_complete: Option<Bounds>,
+    /// The vantage points that were united.
+    pub vantages: Vec<String>,
+    /// Bound on the clocks' disagreement that is in the intervals already, seconds.
+    pub clock_offset: Quantity,
+}
+
+/// How much time a restore or fail-over lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryPoint {
+    /// What was restored.
+    pub subject: String,
+    /// Seconds between the last sentinel that survived and the fault.
+    pub lost: Bounds,
+    /// Which sentinel says so.
+    pub sentinel: String,
+}
+
+/// The run against the objectives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slo {
+    /// One line per objective.
+    pub objectives: Vec<Objective>,
+    /// Over which period the budget is counted, seconds.
+    pub budget_period: Quantity,
+    /// Seconds of outage that the availability objective allows in that period.
+    pub budget: Quantity,
+    /// Seconds of it that this run would have spent.
+    pub spent: Bounds,
+}
+
+/// One objective and what was measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Objective {
+    /// `slo`, `rto`, `rpo`
+    pub id: String,
+    /// In words.
+    pub text: String,
+    /// `seconds` or `ratio`
+    pub unit: String,
+    /// What is promised.
+    pub target: Quantity,
+    /// What was measured; None: nothing was.
+    pub measured: Option<Bounds>,
+    /// Pass only if the worse bound keeps the promise, fail only if the better one breaks it.
+    pub verdict: Verdict,
+}
+
+/// One ExternalSecret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretStaleness {
+    /// `cluster/namespace/name`
+    pub secret: String,
+    /// Seconds between refreshes; 0 means once.
+    pub refresh_interval: Quantity,
+    /// The highest age seen, seconds.
+    pub highest_age: Bounds,
+    /// Whether the last value was served all the time.
+    pub served: Verdict,
+    /// Seconds from the provider's return to the next refresh, as computed from interval and backoff.
+    pub predicted_convergence: Option<Bounds>,
+    /// The same as measured.
+    pub measured_convergence: Option<Bounds>,
+    /// Age against time.
+    #[serde(default)]
+    pub curve: Vec<Point>,
+}
+
+/// One point of a curve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Point {
+    /// When.
+    pub at: Stamp,
+    /// How much.
+    pub value: Quantity,
+}
+
+/// How long one dependency can be away before anyone is harmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Horizon {
+    /// `app1 metrics`, `app2 secrets` ...
+    pub dependency: String,
+    /// What happens then.
+    pub harm: String,
+    /// Seconds of absence until first harm; None: none in sight.
+    pub survives: Option<Bounds>,
+    /// Seconds left at the end of the outage; negative: it was harmed. None: not computed.
+    pub headroom: Option<Quantity>,
+    /// Where the figure comes from.
+    pub source: String,
+}
+
+/// One line of what was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoverageRow {
+    /// Contract, fault or component.
+    pub subject: String,
+    /// Whether it was looked at.
+    pub covered: bool,
+    /// How, or why not.
+    pub reason: String,
+}
+
+/// One figure against the same figure of an earlier run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Of the measurement.
+    pub id: String,
+    /// Its unit.
+    pub unit: String,
+    /// Then.
+    pub old: Bounds,
+    /// Now.
+    pub new: Bounds,
+    /// What can be said.
+    pub change: Direction,
+}
+
+/// What can be said of two intervals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Every value that is possible now is better than every one that was possible then.
+    Better,
+    /// Every value that is possible now is worse than every one that was possible then.
+    Worse,
+    /// The intervals overlap: nothing can be said.
+    Same,
+    /// The figure does not judge.
+    Neutral,
+}

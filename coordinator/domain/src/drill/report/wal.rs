@@ -1,0 +1,56 @@
+//! Parts of the report on metrics buffering.
+
+use super::parts::{Bounds, Point};
+use crate::drill::measure::quantity::Quantity;
+use crate::drill::measure::stamp::Stamp;
+use serde::{Deserialize, Serialize};
+
+/// The WAL of one cluster's agent, its windows and what became of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WalReport {
+    /// Cluster.
+    pub cluster: String,
+    /// Version of the sender.
+    pub version: String,
+    /// Seconds between truncations.
+    pub truncate_period: Quantity,
+    /// Bytes of a full segment.
+    pub segment_bytes: u64,
+    /// Samples per second, measured.
+    pub samples_per_second: Quantity,
+    /// WAL bytes per sample, measured.
+    pub bytes_per_sample: Quantity,
+    /// Segments that volume alone cuts within one period.
+    pub segments_per_period: Quantity,
+    /// Seconds that the backlog survives when the outage begins at the worst moment.
+    pub guaranteed: Quantity,
+    /// The mean over all moments.
+    pub expected: Quantity,
+    /// At the best moment.
+    pub best: Quantity,
+    /// Seconds until the disk is full; None: unknown.
+    pub disk_window: Option<Quantity>,
+    /// Seconds that the receiver accepts back; None: no bound found.
+    pub receiver_window: Option<Quantity>,
+    /// What ends the backlog first: `count_rule`, `disk`, `receiver`, `restart`
+    pub governed_by: String,
+    /// The tick at which this outage's backlog dies, as forecast when it began; None: beyond what was computed.
+    pub deadline: Option<Stamp>,
+    /// Whether the forecast said that samples would be lost.
+    pub predicted_loss: Option<bool>,
+    /// Whether samples were lost.
+    pub observed_loss: Option<bool>,
+    /// When the backlog died, if it did; seen by the first tick after which the next segment was gone.
+    pub died: Option<Stamp>,
+    /// How long catching up took, seconds.
+    pub catch_up: Option<Bounds>,
+    /// Segments between writer and reader, against time.
+    #[serde(default)]
+    pub backlog_segments: Vec<Point>,
+    /// Bytes on disk, against time.
+    #[serde(default)]
+    pub backlog_bytes: Vec<Point>,
+    /// Seconds left to the deadline, against time, as computed live.
+    #[serde(default)]
+    pub headroom: Vec<Point>,
+}
