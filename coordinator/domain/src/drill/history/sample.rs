@@ -1,0 +1,56 @@
+//! One request of a probe.
+
+use model::moment::Moment;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One request: when it was due, when it was sent, when it ended, and how.
+///
+/// Requests are due at a fixed rate. One that is late or stalled does not move the next one, so a slow service cannot
+/// hide the requests that came while it was slow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Probe.
+    pub probe: String,
+    /// Number of the request, from 0, dense.
+    pub number: u64,
+    /// When it was due.
+    pub due: Moment,
+    /// When it was sent; None when the prober could not send it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<Moment>,
+    /// When it ended: with an answer, an error or its timeout.
+    pub done: Moment,
+    /// How it ended.
+    pub answer: Answer,
+    /// What was wrong, or what was seen; short.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// Figures that came with the answer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, f64>,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// As it should be.
+    Good,
+    /// A wrong answer, a refusal, or none in time.
+    Bad,
+    /// The request did not leave the prober: this says nothing of the service, and is never counted as good.
+    NotSent,
+}
+
+impl Sample {
+    /// How much later than due it was sent, microseconds; the prober's own fault.
+    pub fn lateness_micros(&self) -> Option<i64> {
+        self.sent.map(|sent| sent.0.saturating_sub(self.due.0).max(0))
+    }
+
+    /// Whether it is evidence that the service was good.
+    pub fn is_good(&self) -> bool {
+        self.answer == Answer::Good
+    }
+}

@@ -1,0 +1,173 @@
+//! A scenario against a lab: which nodes are hit, which probes can run, what is covered, what comes back from where.
+
+mod cycle;
+mod resolve;
+mod text;
+
+pub use cycle::{Dependency, DependencyKind};
+pub use resolve::Present;
+
+use super::scenario::{FaultKind, Probe, Scenario};
+use super::verdict::ContractId;
+use crate::component::Component;
+use model::ids::{ClusterName, Digest, NodeName};
+use model::lab::Lab;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// What a run carries out. It holds the whole scenario, so that a history explains itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DrillPlan {
+    /// Name of the drill.
+    pub drill: String,
+    /// Lab that it was made for.
+    pub lab: String,
+    /// Everything that the file says.
+    pub scenario: Scenario,
+    /// Faults with their nodes, in the order of the file.
+    pub faults: Vec<PlannedFault>,
+    /// Probes, with why some are not started.
+    pub probes: Vec<PlannedProbe>,
+    /// All six contracts.
+    pub coverage: Vec<Coverage>,
+    /// What is hit.
+    pub blast_radius: BlastRadius,
+    /// What recovery depends on.
+    pub dependencies: Vec<Dependency>,
+    /// Digest over all of the above; equal digests are the same experiment.
+    pub digest: Digest,
+}
+
+/// A fault with its nodes and its lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedFault {
+    /// Name.
+    pub name: String,
+    /// What is done.
+    pub inject: FaultKind,
+    /// Nodes that it acts on, in the lab's order; empty for faults that are not about nodes.
+    pub nodes: Vec<NodeName>,
+    /// When, milliseconds after the outage began.
+    pub at_ms: u64,
+    /// How long its lease lasts, milliseconds: until the planned end of the outage and its margin.
+    pub lease_ms: u64,
+}
+
+/// A probe, and why it is not started if it is not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedProbe {
+    /// What the file says.
+    #[serde(flatten)]
+    pub probe: Probe,
+    /// Why it is not started.
+    pub skipped: Option<String>,
+}
+
+/// Whether a contract can be judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// Contract.
+    pub contract: ContractId,
+    /// Why it cannot be judged; None when it can.
+    pub missing: Option<String>,
+}
+
+/// What is hit.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BlastRadius {
+    /// Nodes that faults act on.
+    pub nodes: Vec<NodeName>,
+    /// Clusters whose nodes are all hit.
+    pub clusters_lost: Vec<ClusterName>,
+    /// Clusters with some nodes hit, or cut off from another.
+    pub clusters_hurt: Vec<ClusterName>,
+    /// Clusters that no fault touches.
+    pub clusters_spared: Vec<ClusterName>,
+}
+
+/// Why a scenario does not fit a lab.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DrillPlanError {
+    /// A cluster that the lab does not have.
+    #[error("{field} names cluster {cluster}, which lab {lab} does not have")]
+    UnknownCluster {
+        /// Path in the scenario.
+        field: String,
+        /// Cluster.
+        cluster: ClusterName,
+        /// Lab.
+        lab: String,
+    },
+    /// A selector that hits no node.
+    #[error("{field} selects no node of lab {lab}")]
+    NoNodes {
+        /// Path in the scenario.
+        field: String,
+        /// Lab.
+        lab: String,
+    },
+    /// Everything would be hit: nobody would be left to be watched.
+    #[error("the faults hit every cluster of lab {lab}: nothing would be left that could keep serving")]
+    NothingSpared {
+        /// Lab.
+        lab: String,
+    },
+}
+
+/// Makes the plan. `present` says what is really installed; components that are only folders count as absent.
+pub fn drill_plan(
+    scenario: &Scenario,
+    lab: &Lab,
+    components: &[Component],
+    present: &Present,
+) -> Result<DrillPlan, DrillPlanError> {
+    let faults = resolve::faults(scenario, lab)?;
+    let probes = resolve::probes(scenario, lab, present)?;
+    let blast_radius = resolve::blast_radius(&faults, lab)?;
+    let coverage = resolve::coverage(scenario, &probes);
+    let dependencies = cycle::find(lab, components, present, &blast_radius);
+    let mut plan = DrillPlan {
+        drill: scenario.name.clone(),
+        lab: lab.name.to_string(),
+        scenario: scenario.clone(),
+        faults,
+        probes,
+        coverage,
+        blast_radius,
+        dependencies,
+        digest: Digest([0; 32]),
+    };
+    let mut hash = Sha256::new();
+    hash.update(b"drillyard/drill-plan/v1");
+    hash.update(serde_json::to_vec(&plan).unwrap_or_default());
+    plan.digest = Digest(hash.finalize().into());
+    Ok(plan)
+}
+
+impl DrillPlan {
+    /// Probes that are started.
+    pub fn active_probes(&self) -> impl Iterator<Item = &Probe> {
+        self.probes
+            .iter()
+            .filter(|p| p.skipped.is_none())
+            .map(|p| &p.probe)
+    }
+
+    /// The fault of that name.
+    pub fn fault(&self, name: &str) -> Option<&PlannedFault> {
+        self.faults.iter().find(|fault| fault.name == name)
+    }
+
+    /// Whether `contract` can be judged; the reason when it cannot.
+    pub fn not_covered(&self, contract: ContractId) -> Option<&str> {
+        self.coverage
+            .iter()
+            .find(|c| c.contract == contract)
+            .and_then(|c| c.missing.as_deref())
+    }
+
+    /// The plan for people: stable, one fact per line.
+    pub fn to_text(&self) -> String {
+        text::render(self)
+    }
+}

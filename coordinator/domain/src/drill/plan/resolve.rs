@@ -1,0 +1,210 @@
+//! Names of the scenario become nodes, clusters and reasons.
+
+use super::{BlastRadius, Coverage, DrillPlanError, PlannedFault, PlannedProbe};
+use crate::component::Component;
+use crate::drill::scenario::{Fault, FaultKind, Look, Probe, Scenario, Target, Via};
+use crate::drill::verdict::ContractId;
+use model::ids::{ClusterName, NodeName};
+use model::lab::Lab;
+use std::collections::BTreeMap;
+
+/// What is installed: capability by cluster, with the component that provides it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Present(BTreeMap<(String, String), String>);
+
+impl Present {
+    /// From the components that are ready in a cluster.
+    pub fn of<'a>(ready: impl IntoIterator<Item = (&'a ClusterName, &'a Component)>) -> Self {
+        let mut present = Present::default();
+        for (cluster, component) in ready {
+            for what in &component.provides {
+                let key = (cluster.to_string(), what.clone());
+                present.0.insert(key, component.name.to_string());
+            }
+        }
+        present
+    }
+
+    /// As if every component folder were installed: for a plan where no lab runs.
+    pub fn assumed(lab: &Lab, components: &[Component]) -> Self {
+        let pairs = lab.clusters.iter().flat_map(|cluster| {
+            let here = components.iter().filter(|c| c.runs_in(&cluster.name));
+            here.map(|component| (&cluster.name, component))
+        });
+        Self::of(pairs)
+    }
+
+    /// Who provides `what` in `cluster`.
+    pub fn provider(&self, cluster: &str, what: &str) -> Option<&str> {
+        self.0
+            .get(&(cluster.to_owned(), what.to_owned()))
+            .map(String::as_str)
+    }
+}
+
+pub(super) fn faults(scenario: &Scenario, lab: &Lab) -> Result<Vec<PlannedFault>, DrillPlanError> {
+    let planned = |(i, fault): (usize, &Fault)| {
+        let path = format!("faults[{i}].inject");
+        Ok(PlannedFault {
+            name: fault.name.clone(),
+            inject: fault.inject.clone(),
+            nodes: nodes(&path, &fault.inject, lab)?,
+            at_ms: fault.at_seconds * 1000,
+            lease_ms: (scenario.phases.observe_seconds.saturating_sub(fault.at_seconds)
+                + fault.lease_margin_seconds)
+                * 1000,
+        })
+    };
+    scenario.faults.iter().enumerate().map(planned).collect()
+}
+
+fn nodes(path: &str, kind: &FaultKind, lab: &Lab) -> Result<Vec<NodeName>, DrillPlanError> {
+    match kind {
+        FaultKind::NetworkCut { between } => {
+            for cluster in between {
+                known(lab, &format!("{path}.between"), cluster)?;
+            }
+        }
+        FaultKind::PodDelete { cluster, .. } => known(lab, &format!("{path}.cluster"), cluster)?,
+        _ => {}
+    }
+    let mut hit = Vec::new();
+    for (i, target) in kind.targets().iter().enumerate() {
+        let field = format!("{path}.targets[{i}]");
+        if let Some(cluster) = &target.cluster {
+            known(lab, &format!("{field}.cluster"), cluster)?;
+        }
+        let before = hit.len();
+        hit.extend(
+            lab.nodes()
+                .filter(|(c, n)| selects(target, &c.name, n))
+                .map(|(_, n)| n.name.clone()),
+        );
+        if hit.len() == before {
+            let lab = lab.name.to_string();
+            return Err(DrillPlanError::NoNodes { field, lab });
+        }
+    }
+    // In the lab's order, each once.
+    Ok(lab
+        .nodes()
+        .map(|(_, n)| n.name.clone())
+        .filter(|n| hit.contains(n))
+        .collect())
+}
+
+fn selects(target: &Target, cluster: &ClusterName, node: &model::lab::Node) -> bool {
+    let by_cluster = target.cluster.as_ref().is_some_and(|c| c == cluster);
+    let by_role = target.role.is_none_or(|role| role == node.role);
+    target.node.as_ref().is_some_and(|n| *n == node.name) || (by_cluster && by_role)
+}
+
+fn known(lab: &Lab, field: &str, cluster: &ClusterName) -> Result<(), DrillPlanError> {
+    if lab.cluster(cluster.as_str()).is_some() {
+        return Ok(());
+    }
+    Err(DrillPlanError::UnknownCluster {
+        field: field.to_owned(),
+        cluster: cluster.clone(),
+        lab: lab.name.to_string(),
+    })
+}
+
+pub(super) fn probes(
+    scenario: &Scenario,
+    lab: &Lab,
+    present: &Present,
+) -> Result<Vec<PlannedProbe>, DrillPlanError> {
+    let mut out = Vec::new();
+    for (i, probe) in scenario.probes.iter().enumerate() {
+        known(lab, &format!("probes[{i}].cluster"), &probe.cluster)?;
+        if let Look::Http {
+            via: Via::Pod { cluster, .. },
+            ..
+        } = &probe.look
+        {
+            known(lab, &format!("probes[{i}].look.via.cluster"), cluster)?;
+        }
+        let skipped = skip_reason(probe, present);
+        out.push(PlannedProbe {
+            probe: probe.clone(),
+            skipped,
+        });
+    }
+    Ok(out)
+}
+
+fn skip_reason(probe: &Probe, present: &Present) -> Option<String> {
+    let need = probe.needs.as_deref()?;
+    let (cluster, what) = need.split_once('/').unwrap_or((probe.cluster.as_str(), need));
+    match present.provider(cluster, what) {
+        Some(_) => None,
+        None => Some(format!("no component provides {what} in {cluster}")),
+    }
+}
+
+pub(super) fn blast_radius(faults: &[PlannedFault], lab: &Lab) -> Result<BlastRadius, DrillPlanError> {
+    let mut radius = BlastRadius {
+        nodes: lab
+            .nodes()
+            .map(|(_, n)| n.name.clone())
+            .filter(|n| faults.iter().any(|f| f.nodes.contains(n)))
+            .collect(),
+        ..BlastRadius::default()
+    };
+    // Only these take the whole node away; others hurt it.
+    let gone = |node: &NodeName| {
+        let takes = |f: &&PlannedFault| {
+            matches!(
+                f.inject,
+                FaultKind::NodePowerLoss { .. } | FaultKind::NodeFreeze { .. }
+            )
+        };
+        faults.iter().filter(takes).any(|f| f.nodes.contains(node))
+    };
+    for cluster in &lab.clusters {
+        let name = &cluster.name;
+        let touched = cluster.nodes.iter().any(|n| radius.nodes.contains(&n.name))
+            || faults.iter().any(|f| match &f.inject {
+                FaultKind::NetworkCut { between } => between.contains(name),
+                FaultKind::PodDelete { cluster, .. } => cluster == name,
+                _ => false,
+            });
+        let list = if cluster.nodes.iter().all(|n| gone(&n.name)) {
+            &mut radius.clusters_lost
+        } else if touched {
+            &mut radius.clusters_hurt
+        } else {
+            &mut radius.clusters_spared
+        };
+        list.push(name.clone());
+    }
+    if radius.clusters_lost.len() == lab.clusters.len() {
+        let lab = lab.name.to_string();
+        return Err(DrillPlanError::NothingSpared { lab });
+    }
+    Ok(radius)
+}
+
+pub(super) fn coverage(scenario: &Scenario, probes: &[PlannedProbe]) -> Vec<Coverage> {
+    let one = |contract: ContractId| {
+        let of_contract: Vec<&PlannedProbe> = probes
+            .iter()
+            .filter(|p| p.probe.contract == Some(contract))
+            .collect();
+        let missing = if !scenario.hypothesis.contracts.contains(&contract) {
+            Some(format!("{} does not judge it", scenario.name))
+        } else if of_contract.is_empty() {
+            Some("no probe of the scenario is evidence for it".to_owned())
+        } else if of_contract.iter().all(|p| p.skipped.is_some()) {
+            let mut reasons: Vec<&str> = of_contract.iter().filter_map(|p| p.skipped.as_deref()).collect();
+            reasons.sort_unstable();
+            reasons.dedup();
+            Some(reasons.join("; "))
+        } else {
+            None
+        };
+        Coverage { contract, missing }
+    };
+    ContractId::ALL.into_iter().map(one).collect()
+}

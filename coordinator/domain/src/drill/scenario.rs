@@ -1,0 +1,231 @@
+//! A scenario file, `values/drills/NAME.yaml`: what is believed, what is broken, what is watched, what ends it early.
+
+mod fault;
+mod probe;
+mod rules;
+
+pub use fault::{Fault, FaultKind, Process, Target};
+pub use probe::{Expectation, Look, Probe, Via};
+
+use super::verdict::ContractId;
+use model::Invalid;
+use model::ids::ClusterName;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Words of the command line that no scenario may be called.
+pub const RESERVED: [&str; 5] = ["list", "show", "plan", "doctor", "recheck"];
+
+/// One drill. Unknown keys are refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Scenario {
+    /// Always `drillyard/v1`.
+    pub api_version: String,
+    /// Always `Drill`.
+    pub kind: String,
+    /// The file's name without `.yaml`.
+    pub name: String,
+    /// One line for the list.
+    pub summary: String,
+    /// What is believed to stay true.
+    pub hypothesis: Hypothesis,
+    /// What must hold before anything is broken.
+    #[serde(default)]
+    pub guards: Vec<Guard>,
+    /// What is broken, and when.
+    pub faults: Vec<Fault>,
+    /// What is watched.
+    pub probes: Vec<Probe>,
+    /// What ends the outage early.
+    #[serde(default)]
+    pub abort: Vec<AbortRule>,
+    /// How long each phase takes.
+    pub phases: Phases,
+    /// How the run relates to the outage that it stands for.
+    #[serde(default)]
+    pub scale: Scale,
+}
+
+/// What is believed, and the figures it is judged by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Hypothesis {
+    /// In words.
+    pub statement: String,
+    /// The contracts that decide the verdict; the others are reported as not covered.
+    pub contracts: Vec<ContractId>,
+    /// Targets.
+    #[serde(default)]
+    pub objectives: Objectives,
+    /// Whether a violation is what this drill is meant to show, for example a loss that is known to happen.
+    #[serde(default)]
+    pub expect_violation: bool,
+}
+
+/// Targets; the defaults are the lab's own.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Objectives {
+    /// Least share of good answers, percent.
+    #[serde(default = "Objectives::availability")]
+    pub availability_percent: f64,
+    /// Longest time until the service is good again, seconds.
+    #[serde(default = "Objectives::rto")]
+    pub rto_seconds: u64,
+    /// Most data that may be lost, seconds.
+    #[serde(default = "Objectives::rpo")]
+    pub rpo_seconds: u64,
+}
+
+impl Objectives {
+    fn availability() -> f64 {
+        99.0
+    }
+    fn rto() -> u64 {
+        3600
+    }
+    fn rpo() -> u64 {
+        86_400
+    }
+}
+
+impl Default for Objectives {
+    fn default() -> Self {
+        Self {
+            availability_percent: Self::availability(),
+            rto_seconds: Self::rto(),
+            rpo_seconds: Self::rpo(),
+        }
+    }
+}
+
+/// What must hold before anything is broken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "guard", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Guard {
+    /// Every node of the clusters is registered and Ready.
+    NodesReady {
+        /// Which; empty means every cluster of the lab.
+        #[serde(default)]
+        clusters: Vec<ClusterName>,
+    },
+    /// No fault of an earlier drill is outstanding anywhere.
+    NoLeases {},
+    /// Every agent of the lab is connected.
+    AgentsConnected {},
+}
+
+/// What ends the outage before its time; the run is then judged by what was seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "rule", rename_all = "snake_case", deny_unknown_fields)]
+pub enum AbortRule {
+    /// A probe had no good answer for so long.
+    ProbeBadFor {
+        /// Name of the probe.
+        probe: String,
+        /// Seconds.
+        seconds: u64,
+    },
+    /// A value that a probe measures fell under a threshold, for example the time left until a backlog dies.
+    ValueBelow {
+        /// Name of the probe.
+        probe: String,
+        /// Name of the value.
+        value: String,
+        /// Threshold in the value's own unit.
+        threshold: f64,
+    },
+}
+
+/// Durations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Phases {
+    /// Watching before anything is broken; every probe must be good at its end.
+    pub steady_seconds: u64,
+    /// How long the outage lasts, from the last injection at its start.
+    pub observe_seconds: u64,
+    /// How long recovery may take before the drill gives up waiting for it.
+    pub verify_seconds: u64,
+    /// Good answers in a row that count as recovered; the first of them is the moment.
+    #[serde(default = "Phases::consecutive")]
+    pub consecutive_good: u32,
+}
+
+impl Phases {
+    fn consecutive() -> u32 {
+        5
+    }
+}
+
+/// How the run relates to the outage that it stands for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Scale {
+    /// Seconds of the outage it stands for per second of the run; 1 is real time.
+    pub factor: f64,
+    /// What is scaled with it, in words.
+    #[serde(default)]
+    pub note: String,
+}
+
+impl Default for Scale {
+    fn default() -> Self {
+        Self {
+            factor: 1.0,
+            note: String::new(),
+        }
+    }
+}
+
+/// Why a scenario was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// Not YAML, or a wrong type, or an unknown key.
+    #[error("{file} cannot be read as a drill")]
+    Parse {
+        /// The file.
+        file: String,
+        /// What the parser found, with the field's path.
+        #[source]
+        source: serde_norway::Error,
+    },
+    /// One or more values break a rule.
+    #[error("{file} breaks {} rule(s): {}", broken.len(), broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Rules {
+        /// The file.
+        file: String,
+        /// Every broken rule, with the field's path.
+        broken: Vec<Invalid>,
+    },
+}
+
+impl Scenario {
+    /// Reads and checks a file; `stem` is its name without `.yaml`. Every broken rule is reported, not just the first.
+    pub fn from_yaml(file: &str, stem: &str, text: &str) -> Result<Self, ScenarioError> {
+        let scenario: Scenario = serde_norway::from_str(text).map_err(|source| ScenarioError::Parse {
+            file: file.into(),
+            source,
+        })?;
+        let broken = rules::check(&scenario, stem);
+        if broken.is_empty() {
+            Ok(scenario)
+        } else {
+            Err(ScenarioError::Rules {
+                file: file.into(),
+                broken,
+            })
+        }
+    }
+
+    /// The document as YAML.
+    pub fn to_yaml(&self) -> String {
+        serde_norway::to_string(self).unwrap_or_default()
+    }
+
+    /// JSON Schema for editors.
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(Scenario).into()
+    }
+}

@@ -1,0 +1,156 @@
+//! What is watched, from where, how often.
+
+use crate::drill::verdict::ContractId;
+use model::ids::ClusterName;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One probe: a request at a fixed rate, whatever became of the requests before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Probe {
+    /// Name within the drill; a DNS label.
+    pub name: String,
+    /// The cluster that is looked at.
+    pub cluster: ClusterName,
+    /// The contract that it is evidence for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<ContractId>,
+    /// What it is expected to see.
+    pub expect: Expectation,
+    /// Capability that must be there, `x` of the probe's own cluster or `CLUSTER/x`; else the probe is not started and
+    /// its contract loses its evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<String>,
+    /// What is asked.
+    pub look: Look,
+    /// Time from one request to the next, milliseconds.
+    pub period_ms: u64,
+    /// When an answer is too late, milliseconds. Under 1 s for HTTP: a lost SYN is repeated after 1 s, and a repeated one
+    /// would make the moment of recovery look later than it was.
+    pub timeout_ms: u64,
+}
+
+/// What a probe is expected to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Expectation {
+    /// Good answers all the time: the outage must not reach it.
+    StaysGood,
+    /// It may fail in the outage; the time until it is good again is measured.
+    ComesBack,
+    /// Only its values are kept.
+    Observes,
+}
+
+/// What a probe asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "probe", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Look {
+    /// HTTP GET; good is a status of 200 to 299 that contains the text.
+    Http {
+        /// Namespace of the service.
+        namespace: String,
+        /// Service.
+        service: String,
+        /// Path with query.
+        path: String,
+        /// Text that the answer must contain; empty takes any.
+        #[serde(default)]
+        contains: String,
+        /// From where.
+        via: Via,
+    },
+    /// The API server answers its readiness endpoint, asked from the host.
+    ApiReady {},
+    /// Every node of the cluster is Ready, by the API.
+    NodesReady {},
+    /// Each Cilium agent of the cluster tunnels with VXLAN and is connected to the peers.
+    Mesh {
+        /// Peers that must be ready; empty means every other cluster of the lab.
+        #[serde(default)]
+        peers: Vec<ClusterName>,
+    },
+    /// Lines of a metrics endpoint, fetched through the API server from every pod of the selector.
+    Metrics {
+        /// Namespace.
+        namespace: String,
+        /// Label selector of the pods.
+        selector: String,
+        /// Port.
+        port: u16,
+        /// Names of the metrics to keep.
+        keep: Vec<String>,
+    },
+    /// An instant query to a Prometheus API behind a service, through the API server; good when it answers.
+    Query {
+        /// Namespace.
+        namespace: String,
+        /// Service.
+        service: String,
+        /// Port.
+        port: u16,
+        /// PromQL.
+        query: String,
+    },
+    /// No pod of the cluster carries these labels.
+    NoPods {
+        /// Label selector.
+        selector: String,
+    },
+    /// Age and state of every ExternalSecret of the cluster, and whether its Secret is there unchanged.
+    SecretAge {},
+}
+
+/// From where an HTTP probe asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "from", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Via {
+    /// The host, at the service's NodePort on a node of the cluster: as a client from outside sees it.
+    Host {},
+    /// A pod of a cluster, which asks the service by its cluster name; the pod is told to by its own NodePort.
+    Pod {
+        /// The cluster whose pod asks.
+        cluster: ClusterName,
+        /// Namespace of the asking service.
+        namespace: String,
+        /// Service that answers `/dial`.
+        service: String,
+    },
+    /// The cluster's API server, which proxies to the service.
+    ApiServer {},
+}
+
+impl Look {
+    /// The word of the file.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Http { .. } => "http",
+            Self::ApiReady {} => "api_ready",
+            Self::NodesReady {} => "nodes_ready",
+            Self::Mesh { .. } => "mesh",
+            Self::Metrics { .. } => "metrics",
+            Self::Query { .. } => "query",
+            Self::NoPods { .. } => "no_pods",
+            Self::SecretAge {} => "secret_age",
+        }
+    }
+}
+
+impl Probe {
+    /// From where it looks, in words: `host`, `pod in app1`, `API server of app1`.
+    pub fn vantage(&self) -> String {
+        match &self.look {
+            Look::Http {
+                via: Via::Host {}, ..
+            }
+            | Look::ApiReady {} => "host".into(),
+            Look::Http {
+                via: Via::Pod { cluster, .. },
+                ..
+            } => format!("pod in {cluster}"),
+            Look::Mesh { .. } => format!("nodes of {}", self.cluster),
+            _ => format!("API server of {}", self.cluster),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Rules over a scenario that types alone do not express. Each broken rule names the field's path.
+
+use super::{AbortRule, FaultKind, RESERVED, Scenario, Target};
+use model::Invalid;
+use model::ids::dns_label;
+use std::collections::BTreeSet;
+
+/// Longest outage of one drill, seconds: whoever needs more runs several.
+const MAX_OUTAGE: u64 = 24 * 3600;
+
+/// Every rule that `scenario` breaks.
+pub(super) fn check(scenario: &Scenario, stem: &str) -> Vec<Invalid> {
+    let mut out = Vec::new();
+    header(scenario, stem, &mut out);
+    hypothesis(scenario, &mut out);
+    faults(scenario, &mut out);
+    probes(scenario, &mut out);
+    abort(scenario, &mut out);
+    phases(scenario, &mut out);
+    out
+}
+
+fn header(scenario: &Scenario, stem: &str, out: &mut Vec<Invalid>) {
+    if scenario.api_version != model::lab::API_VERSION {
+        let rule = format!("must be {}", model::lab::API_VERSION);
+        out.push(Invalid::new("apiVersion", &scenario.api_version, rule));
+    }
+    if scenario.kind != "Drill" {
+        out.push(Invalid::new("kind", &scenario.kind, "must be Drill"));
+    }
+    if scenario.name != stem {
+        let rule = format!("must be the file's name, {stem}");
+        out.push(Invalid::new("name", &scenario.name, rule));
+    }
+    if let Err(invalid) = dns_label("name", &scenario.name, 48) {
+        out.push(invalid);
+    }
+    if RESERVED.contains(&scenario.name.as_str()) {
+        out.push(Invalid::new(
+            "name",
+            &scenario.name,
+            "is a word of the command line",
+        ));
+    }
+}
+
+fn hypothesis(scenario: &Scenario, out: &mut Vec<Invalid>) {
+    let hypothesis = &scenario.hypothesis;
+    if hypothesis.contracts.is_empty() {
+        let rule = "must name at least one contract";
+        out.push(Invalid::new("hypothesis.contracts", "[]", rule));
+    }
+    let share = hypothesis.objectives.availability_percent;
+    if !(share > 0.0 && share <= 100.0) {
+        let field = "hypothesis.objectives.availabilityPercent";
+        out.push(Invalid::new(
+            field,
+            share.to_string(),
+            "must be above 0 and at most 100",
+        ));
+    }
+    let factor = scenario.scale.factor;
+    if !(factor.is_finite() && factor >= 1.0) {
+        out.push(Invalid::new(
+            "scale.factor",
+            factor.to_string(),
+            "must be at least 1",
+        ));
+    }
+}
+
+fn faults(scenario: &Scenario, out: &mut Vec<Invalid>) {
+    let mut names = BTreeSet::new();
+    if !scenario.faults.iter().any(|f| f.at_seconds == 0) {
+        let found = scenario.faults.len().to_string();
+        out.push(Invalid::new("faults", found, "must have one with atSeconds 0"));
+    }
+    for (i, fault) in scenario.faults.iter().enumerate() {
+        let path = format!("faults[{i}]");
+        unique(&mut names, &path, &fault.name, out);
+        let late = fault.at_seconds > 0 && fault.at_seconds >= scenario.phases.observe_seconds;
+        if late {
+            let rule = format!(
+                "must be below phases.observeSeconds, {}",
+                scenario.phases.observe_seconds
+            );
+            out.push(Invalid::new(
+                format!("{path}.atSeconds"),
+                fault.at_seconds.to_string(),
+                rule,
+            ));
+        }
+        if !(10..=3600).contains(&fault.lease_margin_seconds) {
+            let field = format!("{path}.leaseMarginSeconds");
+            let rule = "must be within 10 to 3600";
+            out.push(Invalid::new(field, fault.lease_margin_seconds.to_string(), rule));
+        }
+        kind(&format!("{path}.inject"), &fault.inject, out);
+    }
+}
+
+fn kind(path: &str, kind: &FaultKind, out: &mut Vec<Invalid>) {
+    match kind {
+        FaultKind::NetworkCut { between } => {
+            if between.len() != 2 || between.first() == between.last() {
+                let found = between.len().to_string();
+                out.push(Invalid::new(
+                    format!("{path}.between"),
+                    found,
+                    "must be two different clusters",
+                ));
+            }
+        }
+        FaultKind::PodDelete {
+            namespace, selector, ..
+        } => {
+            if let Err(invalid) = dns_label(&format!("{path}.namespace"), namespace, 63) {
+                out.push(invalid);
+            }
+            if selector.is_empty() {
+                let rule = "must select something; an empty selector would be every pod";
+                out.push(Invalid::new(format!("{path}.selector"), "", rule));
+            }
+        }
+        other => {
+            let targets = other.targets();
+            if targets.is_empty() {
+                out.push(Invalid::new(
+                    format!("{path}.targets"),
+                    "[]",
+                    "must name at least one target",
+                ));
+            }
+            for (i, target) in targets.iter().enumerate() {
+                self::target(&format!("{path}.targets[{i}]"), target, out);
+            }
+        }
+    }
+    if let FaultKind::PacketLoss { percent, .. } = kind
+        && !(1..=100).contains(percent)
+    {
+        out.push(Invalid::new(
+            format!("{path}.percent"),
+            percent.to_string(),
+            "must be within 1 to 100",
+        ));
+    }
+}
+
+fn target(path: &str, target: &Target, out: &mut Vec<Invalid>) {
+    if target.cluster.is_some() == target.node.is_some() {
+        out.push(Invalid::new(
+            path,
+            "",
+            "must have exactly one of cluster and node",
+        ));
+    }
+    if target.role.is_some() && target.cluster.is_none() {
+        out.push(Invalid::new(
+            format!("{path}.role"),
+            "",
+            "needs cluster beside it",
+        ));
+    }
+}
+
+fn probes(scenario: &Scenario, out: &mut Vec<Invalid>) {
+    let mut names = BTreeSet::new();
+    if scenario.probes.is_empty() {
+        out.push(Invalid::new(
+            "probes",
+            "[]",
+            "must not be empty: what is not watched proves nothing",
+        ));
+    }
+    for (i, probe) in scenario.probes.iter().enumerate() {
+        let path = format!("probes[{i}]");
+        unique(&mut names, &path, &probe.name, out);
+        for (field, value, low, high) in [
+            ("periodMs", probe.period_ms, 10, 600_000),
+            ("timeoutMs", probe.timeout_ms, 10, 60_000),
+        ] {
+            if !(low..=high).contains(&value) {
+                let rule = format!("must be within {low} to {high}");
+                out.push(Invalid::new(format!("{path}.{field}"), value.to_string(), rule));
+            }
+        }
+        // Requests in flight, if every one runs into its timeout.
+        if probe.timeout_ms / probe.period_ms.max(1) > 500 {
+            let rule = "must be at most 500 periods: that many requests would be in flight";
+            out.push(Invalid::new(
+                format!("{path}.timeoutMs"),
+                probe.timeout_ms.to_string(),
+                rule,
+            ));
+        }
+    }
+}
+
+fn abort(scenario: &Scenario, out: &mut Vec<Invalid>) {
+    for (i, rule) in scenario.abort.iter().enumerate() {
+        let (AbortRule::ProbeBadFor { probe, .. } | AbortRule::ValueBelow { probe, .. }) = rule;
+        if !scenario.probes.iter().any(|p| p.name == *probe) {
+            out.push(Invalid::new(
+                format!("abort[{i}].probe"),
+                probe,
+                "is not the name of a probe",
+            ));
+        }
+    }
+}
+
+fn phases(scenario: &Scenario, out: &mut Vec<Invalid>) {
+    let phases = &scenario.phases;
+    for (field, value, low, high) in [
+        ("steadySeconds", phases.steady_seconds, 1, 3600),
+        ("observeSeconds", phases.observe_seconds, 1, MAX_OUTAGE),
+        ("verifySeconds", phases.verify_seconds, 1, MAX_OUTAGE),
+        ("consecutiveGood", phases.consecutive_good.into(), 1, 1000),
+    ] {
+        if !(low..=high).contains(&value) {
+            let rule = format!("must be within {low} to {high}");
+            out.push(Invalid::new(format!("phases.{field}"), value.to_string(), rule));
+        }
+    }
+}
+
+fn unique<'a>(seen: &mut BTreeSet<&'a str>, path: &str, name: &'a str, out: &mut Vec<Invalid>) {
+    let field = format!("{path}.name");
+    if let Err(invalid) = dns_label(&field, name, 48) {
+        out.push(invalid);
+    }
+    if !seen.insert(name) {
+        out.push(Invalid::new(field, name, "is used twice"));
+    }
+}
