@@ -7,8 +7,8 @@ mod text;
 pub use cycle::{Dependency, DependencyKind};
 pub use resolve::Present;
 
+use super::contract::ContractId;
 use super::scenario::{FaultKind, Probe, Scenario};
-use super::verdict::ContractId;
 use crate::component::Component;
 use model::ids::{ClusterName, Digest, NodeName};
 use model::lab::Lab;

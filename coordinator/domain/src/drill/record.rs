@@ -1,7 +1,7 @@
 //! What is made durable of a running drill, before what follows from it happens.
 
 use super::plan::DrillPlan;
-use super::verdict::Verdict;
+use super::report::verdict::Verdict;
 use model::ids::RunId;
 use model::moment::Moment;
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@ mod rules;
 pub use fault::{Fault, FaultKind, Process, Target};
 pub use probe::{Expectation, Look, Probe, Via};
 
-use super::verdict::ContractId;
+use super::contract::ContractId;
 use model::Invalid;
 use model::ids::ClusterName;
 use schemars::JsonSchema;

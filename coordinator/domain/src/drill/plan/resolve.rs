@@ -2,8 +2,8 @@
 
 use super::{BlastRadius, Coverage, DrillPlanError, PlannedFault, PlannedProbe};
 use crate::component::Component;
+use crate::drill::contract::ContractId;
 use crate::drill::scenario::{Fault, FaultKind, Look, Probe, Scenario, Target, Via};
-use crate::drill::verdict::ContractId;
 use model::ids::{ClusterName, NodeName};
 use model::lab::Lab;
 use std::collections::BTreeMap;

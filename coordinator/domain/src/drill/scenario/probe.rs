@@ -1,6 +1,6 @@
 //! What is watched, from where, how often.
 
-use crate::drill::verdict::ContractId;
+use crate::drill::contract::ContractId;
 use model::ids::ClusterName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
