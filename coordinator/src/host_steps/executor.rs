@@ -173,6 +173,7 @@ impl Host {
         let release = Release {
             helm: self.places.tool("helm"),
             chart: self.places.cache.join("bundle/charts").join(&chart.name),
+            cluster: cluster.as_str(),
             kubeconfig: self.places.kubeconfig(cluster.as_str()),
             name: loaded.component.release_name(),
             namespace: &loaded.component.namespace,

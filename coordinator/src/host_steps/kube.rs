@@ -1,6 +1,6 @@
 //! A cluster's API as the coordinator sees it: plain reads with the kubeconfig that the control plane minted.
 
-use kube::api::{Api, AttachParams, DynamicObject, ListParams};
+use kube::api::{Api, AttachParams, DeleteParams, DynamicObject, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, Config};
@@ -137,6 +137,27 @@ impl Cluster {
             .collect();
         names.sort();
         Ok(names)
+    }
+
+    /// Takes away the marks that an interrupted Helm left on a release; what it had made stays, and the next one takes it
+    /// over. The number of marks. Only for a caller who knows that no Helm works on it.
+    pub async fn forget_pending(&self, namespace: &str, release: &str) -> Result<usize, KubeError> {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Secret"));
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
+        let pending = "status in (pending-install,pending-upgrade,pending-rollback)";
+        let wanted = ListParams::default().labels(&format!("owner=helm,name={release},{pending}"));
+        let list = api.list_metadata(&wanted).await.map_err(|e| self.refused(e))?;
+        let names: Vec<String> = list
+            .items
+            .into_iter()
+            .filter_map(|secret| secret.metadata.name)
+            .collect();
+        for name in &names {
+            api.delete(name, &DeleteParams::default())
+                .await
+                .map_err(|e| self.refused(e))?;
+        }
+        Ok(names.len())
     }
 
     /// Standard output of a command in a pod; fails when nothing came on it.
