@@ -3,6 +3,9 @@
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
 mod bootstrap;
+mod expired;
 mod global_service;
+mod health;
+mod kills;
 mod layering;
 mod leftovers;

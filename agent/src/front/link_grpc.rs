@@ -1,4 +1,5 @@
-//! Keeps a session: enrols when there is no certificate, dials, dials again, renews the certificate at half its life.
+//! Keeps a session: enrols when there is no certificate, dials, dials again, renews the certificate at half its life, and
+//! recovers one that ran out while the node was suspended.
 
 use super::backoff::Backoff;
 use super::connect_grpc;
@@ -98,11 +99,9 @@ async fn renew(files: &Files, seed: &Seed, steps: &Steps, held: &Held) -> Result
 }
 
 async fn establish(files: &Files, seed: &Seed, steps: &Steps) -> Result<Held, AnyError> {
-    let identity = identity(files, seed).await?;
+    let identity = identity(files, seed, steps).await?;
     let renew_at = half_life(&identity);
-    let channel =
-        connect_grpc::channel(seed.agent_url.0, &seed.server_name, files.tls(Some(identity))?).await?;
-    let link = AgentLinkClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
+    let link = dial(files, seed, identity).await?;
     let (ready, welcomed) = oneshot::channel();
     let task = tokio::spawn(session_grpc::hold(steps.clone(), link.clone(), ready));
     match tokio::time::timeout(WELCOME, welcomed).await {
@@ -122,13 +121,19 @@ async fn establish(files: &Files, seed: &Seed, steps: &Steps) -> Result<Held, An
     }
 }
 
+async fn dial(files: &Files, seed: &Seed, identity: Identity) -> Result<Link, AnyError> {
+    let tls = files.tls(Some(identity))?;
+    let channel = connect_grpc::channel(seed.agent_url.0, &seed.server_name, tls).await?;
+    Ok(AgentLinkClient::new(channel).max_decoding_message_size(MAX_MESSAGE))
+}
+
 /// The stored identity, or a new one for the token. A token that lies there is newer than any identity.
-async fn identity(files: &Files, seed: &Seed) -> Result<Identity, AnyError> {
+async fn identity(files: &Files, seed: &Seed, steps: &Steps) -> Result<Identity, AnyError> {
     if let Some(token) = files.token()? {
         match enrol_grpc::enrol(files, seed, token).await {
             Ok(_) => tracing::info!("enrolled"),
             // Used up by an earlier life that was ended just then: the certificate is here.
-            Err(error) if error.is_final() && files.identity(clock::now())?.is_some() => files.used_up()?,
+            Err(error) if error.is_final() && files.identity()?.is_some() => files.used_up()?,
             Err(error) => {
                 if error.is_final() {
                     tokio::time::sleep(REFUSED).await;
@@ -137,16 +142,40 @@ async fn identity(files: &Files, seed: &Seed) -> Result<Identity, AnyError> {
             }
         }
     }
-    match files.identity(clock::now())? {
-        Some(identity) => Ok(identity),
+    match files.identity()? {
+        Some(identity) if clock::now() < identity.not_after => Ok(identity),
+        Some(expired) => recover(files, seed, steps, expired).await,
         None => {
             tokio::time::sleep(REFUSED).await;
-            Err(IdentityError::Certificate(
-                "is missing or expired, and there is no token; install with a new one",
+            Err(
+                IdentityError::Certificate("is missing, and there is no token; install with a new one")
+                    .into(),
             )
-            .into())
         }
     }
+}
+
+/// Trades a certificate that ran out for a new one. The old key opens nothing but this, and the coordinator counts it: after
+/// three recoveries, or 30 days, only a new token helps.
+async fn recover(files: &Files, seed: &Seed, steps: &Steps, expired: Identity) -> Result<Identity, AnyError> {
+    tracing::warn!(ended = %expired.not_after, "the certificate ran out; asking for another one");
+    let link = dial(files, seed, expired).await?;
+    match enrol_grpc::renew(files, link).await {
+        Ok(not_after) => {
+            let _ = steps
+                .context
+                .tell(NodeEventKind::CertificateRenewed { not_after })
+                .await;
+        }
+        Err(error) => {
+            if error.is_final() {
+                tokio::time::sleep(REFUSED).await;
+            }
+            return Err(error.into());
+        }
+    }
+    let renewed = files.identity()?;
+    Ok(renewed.ok_or(IdentityError::Certificate("is missing"))?)
 }
 
 /// Half of the certificate's life from now on, a little earlier at random so that nodes do not all come at once.
