@@ -1,8 +1,9 @@
 //! A lab of the tests' own: other name, other subnet, other home, so that it runs beside a user's lab.
 
+use coordinator::places::Places;
 use model::lab::Lab;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// The real `coordinator` in a lab of its own; removed again when dropped.
 #[derive(Debug)]
@@ -37,6 +38,16 @@ impl TestLab {
         })
     }
 
+    /// The lab's folders, as the program derives them.
+    pub fn places(&self) -> Places {
+        Places {
+            home: self.home(),
+            cache: cache(),
+            project: root().to_owned(),
+            program: self.program.clone(),
+        }
+    }
+
     /// The lab's home.
     pub fn home(&self) -> PathBuf {
         self.home.path().join("home")
@@ -64,6 +75,37 @@ impl TestLab {
         self.command(words)
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
+            .output()
+    }
+
+    /// Starts and does not wait; what it says goes to the test's own stderr, its data nowhere.
+    pub fn start(&self, words: &[&str]) -> std::io::Result<Child> {
+        self.command(words)
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .spawn()
+    }
+
+    /// Cuts (`lost`) or gives (`on`) a node's power, as its launcher does.
+    pub fn power(&self, node: &str, to: &str) -> std::io::Result<Output> {
+        let (home, cache) = (self.home(), cache());
+        let lab = [
+            "node",
+            "power",
+            "--lab",
+            self.lab.name.as_str(),
+            "--provider",
+            "nspawn",
+            "--name",
+            node,
+            "--to",
+            to,
+        ];
+        self.command(&lab)
+            .arg("--home")
+            .arg(home)
+            .arg("--cache")
+            .arg(cache)
             .output()
     }
 
@@ -96,11 +138,16 @@ pub fn cache() -> PathBuf {
     std::env::var_os("DRILLYARD_CACHE").map_or_else(|| home().join(".cache/drillyard"), PathBuf::from)
 }
 
+/// The checkout.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
+}
+
 /// The `coordinator` of the same build as the tests; figures are measured with a release build by the benchmark.
 fn program() -> std::io::Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."));
+    let root = root();
     let built = Command::new("cargo")
         .args(["build", "--locked", "--bin", "coordinator"])
         .current_dir(root)
@@ -111,8 +158,18 @@ fn program() -> std::io::Result<PathBuf> {
     Ok(root.join("target/debug/coordinator"))
 }
 
-/// Why the real lab cannot run here; None when it can. With `DRILLYARD_REQUIRE_LAB` set, a reason is a failure.
-pub fn unfit() -> Option<String> {
+/// Whether the real lab can run here; says why not. With `DRILLYARD_REQUIRE_LAB` set it must.
+pub fn fit() -> bool {
+    let Some(reason) = unfit() else { return true };
+    assert!(
+        std::env::var_os("DRILLYARD_REQUIRE_LAB").is_none(),
+        "the real lab must run here, but: {reason}"
+    );
+    eprintln!("SKIPPED: {reason}");
+    false
+}
+
+fn unfit() -> Option<String> {
     if !cfg!(target_os = "linux") {
         return Some("nodes are systemd-nspawn containers: Linux only".into());
     }

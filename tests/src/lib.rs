@@ -1,4 +1,9 @@
-//! What scenarios share: the real program in a lab of their own, and waiting on predicates.
+//! What scenarios share: the real program in a lab of their own, its processes and its log, and waiting on predicates.
 
+pub mod dice;
+pub mod history;
+pub mod hunt;
 pub mod lab;
 pub mod patience;
+pub mod prey;
+pub mod resume;
