@@ -11,7 +11,9 @@
 
 pub mod contract;
 pub mod history;
+pub mod live;
 pub mod measure;
+pub mod phases;
 pub mod plan;
 pub mod record;
 pub mod report;

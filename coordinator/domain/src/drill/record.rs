@@ -131,6 +131,11 @@ pub enum Record {
         /// Why.
         reason: String,
     },
+    /// It will be undone.
+    UndoIntended {
+        /// Which.
+        fault: String,
+    },
     /// It is gone.
     FaultUndone {
         /// Which.
@@ -170,6 +175,7 @@ impl Record {
             Self::FaultIntended { fault, deadline } => format!("injecting {fault}, lease until {deadline}"),
             Self::FaultInjected { fault, .. } => format!("{fault} took hold"),
             Self::FaultFailed { fault, reason } => format!("{fault} could not be injected: {reason}"),
+            Self::UndoIntended { fault } => format!("undoing {fault}"),
             Self::FaultUndone { fault, .. } => format!("{fault} is undone"),
             Self::UndoFailed { fault, reason } => format!("{fault} is not undone yet: {reason}"),
             Self::Aborting { cause } => format!("ending early: {}", cause.message()),
@@ -188,6 +194,7 @@ impl Record {
             Self::FaultIntended { .. } => "fault_intended",
             Self::FaultInjected { .. } => "fault_injected",
             Self::FaultFailed { .. } => "fault_failed",
+            Self::UndoIntended { .. } => "undo_intended",
             Self::FaultUndone { .. } => "fault_undone",
             Self::UndoFailed { .. } => "undo_failed",
             Self::Aborting { .. } => "aborting",

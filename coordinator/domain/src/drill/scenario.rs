@@ -219,6 +219,11 @@ impl Scenario {
         }
     }
 
+    /// Good answers in a row that count as recovered for `probe`.
+    pub fn consecutive_good(&self, probe: &Probe) -> u32 {
+        probe.consecutive_good.unwrap_or(self.phases.consecutive_good)
+    }
+
     /// The document as YAML.
     pub fn to_yaml(&self) -> String {
         serde_norway::to_string(self).unwrap_or_default()

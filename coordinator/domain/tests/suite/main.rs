@@ -5,6 +5,8 @@
     reason = "helpers of tests, in a binary that holds nothing but tests"
 )]
 
+mod drill_runs;
+mod drill_scenarios;
 mod explore;
 mod fixtures;
 mod gates;

@@ -29,6 +29,9 @@ pub struct Probe {
     /// When an answer is too late, milliseconds. Under 1 s for HTTP: a lost SYN is repeated after 1 s, and a repeated one
     /// would make the moment of recovery look later than it was.
     pub timeout_ms: u64,
+    /// Good answers in a row that count as recovered; `phases.consecutiveGood` when absent. For slow probes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consecutive_good: Option<u32>,
 }
 
 /// What a probe is expected to see.

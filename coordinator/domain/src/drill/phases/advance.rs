@@ -1,0 +1,268 @@
+//! From one phase to the next.
+
+use super::fold::{FaultStatus, Run};
+use super::{Decision, Effect, GIVE_UP_MS, LEASE_RESERVE_MS, UNDO_RETRY_MS};
+use crate::drill::live::Live;
+use crate::drill::plan::DrillPlan;
+use crate::drill::record::{AbortCause, Phase, Record};
+use crate::drill::report::verdict::Verdict;
+use crate::drill::scenario::{AbortRule, Expectation, Probe};
+use model::moment::Moment;
+use std::sync::Arc;
+
+/// A decision in the making: records are applied to a copy of the run as they are added.
+pub(super) struct Draft {
+    run: Run,
+    now: Moment,
+    pub(super) decision: Decision,
+}
+
+impl Draft {
+    pub(super) fn new(run: &Run, now: Moment) -> Self {
+        Self {
+            run: run.clone(),
+            now,
+            decision: Decision::default(),
+        }
+    }
+
+    pub(super) fn record(&mut self, record: Record) {
+        self.run.apply(&record, self.now);
+        self.decision.records.push(record);
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        self.decision.effects.push(effect);
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.record(Record::PhaseEntered { phase });
+    }
+
+    fn abort(&mut self, cause: AbortCause) {
+        if self.run.abort.is_none() {
+            self.record(Record::Aborting { cause });
+        }
+    }
+
+    /// Nothing that this process had begun is under way any more. What was broken is undone; the evidence has a hole.
+    pub(super) fn restarted(&mut self) {
+        if self.run.phase == Some(Phase::Verdict) {
+            self.effect(Effect::Judge);
+            return;
+        }
+        // Recorded even when the run was aborting already: it is what frees orders that were under way.
+        self.record(Record::Aborting {
+            cause: AbortCause::CoordinatorLost {},
+        });
+        if self.run.phase == Some(Phase::Verify) {
+            self.judge();
+        }
+    }
+
+    pub(super) fn guards_checked(&mut self, failed: Vec<String>) {
+        if self.run.phase != Some(Phase::Guard) || self.run.abort.is_some() {
+            return;
+        }
+        if failed.is_empty() {
+            self.enter(Phase::Steady);
+            self.effect(Effect::StartProbes);
+        } else {
+            self.abort(AbortCause::Guard { failed });
+        }
+    }
+
+    pub(super) fn inject_failed(&mut self, fault: String, reason: String) {
+        self.record(Record::FaultFailed {
+            fault: fault.clone(),
+            reason: reason.clone(),
+        });
+        self.abort(AbortCause::Injection { fault, reason });
+    }
+
+    /// The first request undoes; a second one while recovery is watched ends the watching.
+    pub(super) fn abort_requested(&mut self) {
+        if self.run.phase == Some(Phase::Verify) {
+            self.abort(AbortCause::Operator {});
+            self.judge();
+        } else if self.run.phase != Some(Phase::Verdict) {
+            self.abort(AbortCause::Operator {});
+        }
+    }
+
+    pub(super) fn judged(&mut self, verdict: Verdict) {
+        if self.run.phase != Some(Phase::Verdict) {
+            return;
+        }
+        let outstanding = self
+            .run
+            .outstanding()
+            .into_iter()
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        self.record(Record::Finished { verdict, outstanding });
+    }
+
+    pub(super) fn tick(&mut self, live: &Live) {
+        let Some(plan) = self.run.plan.clone() else { return };
+        let phases = plan.scenario.phases;
+        let waited = self.now.millis_since(self.run.phase_since);
+        match self.run.phase {
+            Some(Phase::Steady) if self.run.abort.is_none() && waited >= phases.steady_seconds * 1000 => {
+                match not_good(&plan, live) {
+                    None => self.begin_outage(&plan),
+                    Some(waiting) if waited >= (phases.steady_seconds * 3 + 30) * 1000 => {
+                        self.abort(AbortCause::NotSteady { waiting });
+                    }
+                    Some(_) => {}
+                }
+            }
+            Some(Phase::Inject | Phase::Observe) => {
+                if let Some(reason) = broken_rule(&plan, live, self.now) {
+                    self.abort(AbortCause::Rule { reason });
+                }
+            }
+            Some(Phase::Verify)
+                if not_good(&plan, live).is_none() || waited >= phases.verify_seconds * 1000 =>
+            {
+                self.judge();
+            }
+            _ => {}
+        }
+    }
+
+    fn begin_outage(&mut self, plan: &Arc<DrillPlan>) {
+        self.enter(Phase::Inject);
+        for fault in plan.faults.iter().filter(|f| f.at_ms == 0) {
+            self.inject(&fault.name, fault.lease_ms);
+        }
+    }
+
+    fn inject(&mut self, fault: &str, lease_ms: u64) {
+        let deadline = self.now.plus_millis(lease_ms);
+        let fault = fault.to_owned();
+        self.record(Record::FaultIntended {
+            fault: fault.clone(),
+            deadline,
+        });
+        self.effect(Effect::Inject { fault, deadline });
+    }
+
+    fn judge(&mut self) {
+        self.enter(Phase::Verdict);
+        self.effect(Effect::Judge);
+    }
+
+    /// What follows from the state alone; runs after every event.
+    pub(super) fn advance(&mut self) {
+        let Some(plan) = self.run.plan.clone() else { return };
+        if self.run.abort.is_some() && self.run.finished.is_none() {
+            match self.run.phase {
+                None | Some(Phase::Guard | Phase::Steady) => self.judge(),
+                Some(Phase::Inject | Phase::Observe) => self.enter(Phase::Revert),
+                _ => {}
+            }
+        }
+        if self.run.phase == Some(Phase::Inject) {
+            let injected = |f: &_| matches!(f, FaultStatus::Injected);
+            if self.run.faults.values().all(|f| injected(&f.status)) {
+                self.enter(Phase::Observe);
+            }
+        }
+        if self.run.phase == Some(Phase::Observe) {
+            self.observe(&plan);
+        }
+        if self.run.phase == Some(Phase::Revert) {
+            self.revert();
+        }
+    }
+
+    fn observe(&mut self, plan: &Arc<DrillPlan>) {
+        let since = self.now.millis_since(self.run.phase_since);
+        for fault in plan.faults.iter().filter(|f| f.at_ms > 0 && f.at_ms <= since) {
+            if !self.run.faults.contains_key(&fault.name) {
+                self.inject(&fault.name, fault.lease_ms);
+            }
+        }
+        let reserve = self.now.plus_millis(LEASE_RESERVE_MS);
+        let first = self
+            .run
+            .outstanding()
+            .into_iter()
+            .map(|(_, state)| state.deadline)
+            .min();
+        if since >= plan.scenario.phases.observe_seconds * 1000 || first.is_some_and(|end| end <= reserve) {
+            self.enter(Phase::Revert);
+        }
+    }
+
+    fn revert(&mut self) {
+        let mut open = false;
+        let due: Vec<String> = self
+            .run
+            .outstanding()
+            .into_iter()
+            .filter_map(|(name, state)| {
+                if self.now > state.deadline.plus_millis(GIVE_UP_MS) {
+                    return None;
+                }
+                open = true;
+                let ready = match state.status {
+                    FaultStatus::Undoing | FaultStatus::Undone => false,
+                    FaultStatus::UndoFailed(at) => self.now >= at.plus_millis(UNDO_RETRY_MS),
+                    FaultStatus::Intended | FaultStatus::Injected | FaultStatus::Failed => true,
+                };
+                ready.then(|| name.to_owned())
+            })
+            .collect();
+        for fault in due {
+            self.record(Record::UndoIntended { fault: fault.clone() });
+            self.effect(Effect::Undo { fault });
+        }
+        if !open {
+            // Nobody watches any more after a restart: recovery cannot be seen, only the undo is certain.
+            if self.run.unwatched {
+                self.judge();
+            } else {
+                self.enter(Phase::Verify);
+            }
+        }
+    }
+}
+
+/// The first probe that is not as it should be, in words.
+fn not_good(plan: &DrillPlan, live: &Live) -> Option<String> {
+    let waits = |probe: &&Probe| {
+        let wanted = plan.scenario.consecutive_good(probe);
+        probe.expect != Expectation::Observes
+            && live
+                .probes
+                .get(&probe.name)
+                .is_none_or(|l| l.good_in_row < wanted)
+    };
+    plan.active_probes().find(waits).map(|probe| {
+        let detail = live
+            .probes
+            .get(&probe.name)
+            .map_or("no answer yet", |l| l.detail.as_str());
+        format!("{}: {detail}", probe.name)
+    })
+}
+
+fn broken_rule(plan: &DrillPlan, live: &Live, now: Moment) -> Option<String> {
+    plan.scenario.abort.iter().find_map(|rule| match rule {
+        AbortRule::ProbeBadFor { probe, seconds } => {
+            let since = live.probes.get(probe)?.bad_since?;
+            let over = now.millis_since(since) >= seconds * 1000;
+            over.then(|| format!("{probe} had no good answer for {seconds} s"))
+        }
+        AbortRule::ValueBelow {
+            probe,
+            value,
+            threshold,
+        } => {
+            let found = *live.probes.get(probe)?.values.get(value)?;
+            (found < *threshold).then(|| format!("{value} of {probe} is {found}, below {threshold}"))
+        }
+    })
+}

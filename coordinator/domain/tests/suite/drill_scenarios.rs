@@ -1,0 +1,232 @@
+//! Scenario files: the shipped ones fit the default lab, and a broken one is refused at the right field.
+
+use domain::component::Component;
+use domain::drill::contract::ContractId;
+use domain::drill::plan::{DependencyKind, DrillPlan, DrillPlanError, Present, drill_plan};
+use domain::drill::scenario::{RESERVED, Scenario, ScenarioError};
+use model::lab::Lab;
+use std::path::{Path, PathBuf};
+
+const GOLDEN: &str = "tests/golden/drill-plan.txt";
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../values/drills")
+}
+
+fn shipped() -> Vec<(String, String)> {
+    let mut all: Vec<_> = std::fs::read_dir(folder())
+        .expect("values/drills")
+        .map(|entry| entry.expect("entry").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
+        .map(|path| {
+            let stem = path.file_stem().expect("name").to_string_lossy().into_owned();
+            (stem, std::fs::read_to_string(&path).expect("text"))
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+pub(crate) fn scenario(name: &str) -> Scenario {
+    let text = std::fs::read_to_string(folder().join(format!("{name}.yaml"))).expect("shipped");
+    Scenario::from_yaml(name, name, &text).expect("valid")
+}
+
+fn component(name: &str, clusters: &str, needs: &str, provides: &str) -> Component {
+    let text = format!(
+        "apiVersion: drillyard/v1\nkind: Component\nname: {name}\nphase: 4\nclusters: {clusters}\n\
+         chart: {{name: {name}, version: 1.0.0}}\nnamespace: demo\nneeds: {needs}\nprovides: {provides}\n\
+         readiness: [{{check: nodes_ready}}]\nexpected_seconds: 50\nbudget_seconds: 500\n"
+    );
+    Component::from_yaml("component.yaml", name, &text).expect("valid")
+}
+
+/// Vault on mgmt, its clients everywhere, and a store on app1 that mgmt needs: a circle over two clusters.
+fn components() -> Vec<Component> {
+    vec![
+        component("application", "[app1, app2]", "[mgmt/vault]", "[application]"),
+        component("cilium", "all", "[]", "[cluster-mesh]"),
+        component("store", "[app1]", "[mgmt/vault]", "[object-store]"),
+        component("vault", "[mgmt]", "[]", "[vault]"),
+        component("backup", "[mgmt]", "[app1/object-store, vault]", "[backup]"),
+    ]
+}
+
+pub(crate) fn planned(name: &str) -> DrillPlan {
+    let (lab, components) = (Lab::default(), components());
+    drill_plan(
+        &scenario(name),
+        &lab,
+        &components,
+        &Present::assumed(&lab, &components),
+    )
+    .expect("fits")
+}
+
+#[test]
+fn every_shipped_scenario_is_valid_and_fits_the_default_lab() {
+    let (lab, all) = (Lab::default(), shipped());
+    assert!(all.len() >= 7, "{} scenarios", all.len());
+    for (stem, text) in all {
+        let read = Scenario::from_yaml(&stem, &stem, &text).unwrap_or_else(|e| panic!("{stem}: {e}"));
+        let again = Scenario::from_yaml(&stem, &stem, &read.to_yaml()).expect("its own YAML");
+        assert_eq!(read, again, "{stem} does not round trip");
+        // Without any component nothing that needs one is covered, and every reason is told.
+        let plan = drill_plan(&read, &lab, &[], &Present::default()).expect("fits");
+        assert!(
+            plan.coverage.iter().all(|c| c.missing.is_some()),
+            "{stem}: {:?}",
+            plan.coverage
+        );
+    }
+}
+
+#[test]
+fn each_rule_names_its_field() {
+    let good = scenario("mgmt-down").to_yaml();
+    let breaks = |field: &str, from: &str, to: &str| {
+        assert!(good.contains(from), "{from:?} is not in the document");
+        let text = good.replacen(from, to, 1);
+        let broken = match Scenario::from_yaml("f", "mgmt-down", &text) {
+            Err(ScenarioError::Rules { broken, .. }) => broken,
+            other => panic!("{field}: {other:?}"),
+        };
+        assert!(
+            broken.iter().any(|b| b.field == field),
+            "{field} not among {broken:?}"
+        );
+    };
+    breaks("apiVersion", "drillyard/v1", "drillyard/v9");
+    breaks("kind", "kind: Drill", "kind: Lab");
+    breaks("name", "name: mgmt-down", "name: other");
+    breaks(
+        "hypothesis.objectives.availabilityPercent",
+        "availabilityPercent: 99.0",
+        "availabilityPercent: 101.0",
+    );
+    breaks("phases.observeSeconds", "observeSeconds: 90", "observeSeconds: 0");
+    breaks("faults", "atSeconds: 0", "atSeconds: 5");
+    breaks(
+        "faults[0].leaseMarginSeconds",
+        "leaseMarginSeconds: 90",
+        "leaseMarginSeconds: 1",
+    );
+    breaks("faults[0].inject.targets[0]", "- cluster: mgmt", "- role: worker");
+    breaks("probes[0].periodMs", "periodMs: 50", "periodMs: 1");
+    breaks("probes[1].name", "name: app1-web-pod", "name: app1-web-host");
+    breaks("abort[0].probe", "probe: app1-web-host", "probe: nobody");
+    breaks("scale.factor", "factor: 40.0", "factor: 0.5");
+    for word in RESERVED {
+        let text = good.replacen("name: mgmt-down", &format!("name: {word}"), 1);
+        let refused = Scenario::from_yaml("f", word, &text).expect_err("reserved");
+        assert!(
+            refused.to_string().contains("word of the command line"),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_key_or_kind_is_refused_with_its_path() {
+    let good = scenario("mgmt-down").to_yaml();
+    for (from, to, path) in [
+        ("periodMs: 50", "periodMs: 50\n  speed: 3", "probes[0]"),
+        (
+            "fault: node_power_loss",
+            "fault: node_explosion",
+            "faults[0].inject",
+        ),
+        ("atSeconds: 0", "atSeconds: soon", "faults[0].atSeconds"),
+    ] {
+        let refused = Scenario::from_yaml("f", "mgmt-down", &good.replacen(from, to, 1)).expect_err(to);
+        let source = std::error::Error::source(&refused).expect("a cause").to_string();
+        assert!(source.contains(path), "{source:?} does not name {path}");
+    }
+}
+
+#[test]
+fn the_plan_is_what_the_golden_text_says() {
+    let text = planned("mgmt-down").to_text();
+    if std::env::var_os("DRILLYARD_REGENERATE").is_some() {
+        std::fs::write(GOLDEN, &text).expect("write");
+    }
+    assert_eq!(
+        text,
+        std::fs::read_to_string(GOLDEN).expect("golden"),
+        "DRILLYARD_REGENERATE=1 writes it anew"
+    );
+}
+
+#[test]
+fn equal_inputs_have_equal_digests_and_others_do_not() {
+    assert_eq!(planned("mgmt-down").digest, planned("mgmt-down").digest);
+    assert_ne!(planned("mgmt-down").digest, planned("mgmt-freeze").digest);
+    let lab = Lab::default();
+    let bare = drill_plan(&scenario("mgmt-down"), &lab, &[], &Present::default()).expect("fits");
+    assert_ne!(planned("mgmt-down").digest, bare.digest);
+}
+
+#[test]
+fn the_circle_over_two_clusters_is_found() {
+    let plan = planned("mgmt-down");
+    let of = |kind| {
+        plan.dependencies
+            .iter()
+            .filter(move |d| d.kind == kind)
+            .collect::<Vec<_>>()
+    };
+    let circular = of(DependencyKind::Circular);
+    assert_eq!(circular.len(), 1, "{circular:?}");
+    assert_eq!(circular[0].dependent, "backup in mgmt");
+    assert_eq!(circular[0].needs, "object-store of store in app1");
+    assert_eq!(of(DependencyKind::ReturnsAfter).len(), 1);
+    assert_eq!(
+        of(DependencyKind::Misses).len(),
+        3,
+        "{:?}",
+        of(DependencyKind::Misses)
+    );
+}
+
+#[test]
+fn coverage_says_what_is_missing() {
+    let plan = planned("mgmt-down");
+    assert_eq!(plan.not_covered(ContractId::C1), None);
+    assert_eq!(plan.not_covered(ContractId::C6), None);
+    assert_eq!(
+        plan.not_covered(ContractId::C2),
+        Some("no component provides metrics-agent in app1; no component provides metrics-agent in app2")
+    );
+    assert_eq!(
+        plan.not_covered(ContractId::C4),
+        Some("no component provides kyverno in app1")
+    );
+    assert_eq!(
+        plan.not_covered(ContractId::C5),
+        Some("no probe of the scenario is evidence for it")
+    );
+}
+
+#[test]
+fn a_lab_that_does_not_fit_is_refused_with_the_field() {
+    let mut lab = Lab::default();
+    lab.clusters.truncate(2);
+    let refused =
+        |name: &str| drill_plan(&scenario(name), &lab, &[], &Present::default()).expect_err("does not fit");
+    let DrillPlanError::UnknownCluster { field, cluster, .. } = refused("mesh-partition") else {
+        panic!("{:?}", refused("mesh-partition"));
+    };
+    assert_eq!(
+        (field.as_str(), cluster.as_str()),
+        ("faults[0].inject.between", "app2")
+    );
+    let alone = Lab {
+        clusters: Lab::default().clusters.into_iter().take(1).collect(),
+        ..Lab::default()
+    };
+    let text = scenario("worker-loss").to_yaml();
+    let text = text.replace("app1-worker", "nobody");
+    let scenario = Scenario::from_yaml("f", "worker-loss", &text).expect("valid by itself");
+    let refused = drill_plan(&scenario, &alone, &[], &Present::default()).expect_err("no such node");
+    assert!(matches!(refused, DrillPlanError::NoNodes { .. }), "{refused}");
+}
