@@ -90,16 +90,26 @@ impl Failure {
         Self::new(outcome, code, chain(error), next)
     }
 
-    /// Writes the failure to stderr, as text or as one JSON object.
-    pub fn print(&self, json: bool) {
+    /// The failure as text or as one JSON object, without the line end.
+    pub fn render(&self, json: bool) -> String {
         if json {
             let object = serde_json::json!({
                 "error": {"code": self.code, "message": self.message, "next": self.next, "exit": self.outcome.code()}
             });
-            eprintln!("{object}");
+            object.to_string()
         } else {
-            eprintln!("error {}: {}\n  next: {}", self.code, self.message, self.next);
+            format!(
+                "error {code}: {}\n  next: {}\n  more: coordinator explain {code}",
+                self.message,
+                self.next,
+                code = self.code
+            )
         }
+    }
+
+    /// Writes the failure to stderr.
+    pub fn print(&self, json: bool) {
+        eprintln!("{}", self.render(json));
     }
 }
 

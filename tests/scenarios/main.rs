@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
 mod bootstrap;
+mod error_codes;
 mod expired;
 mod global_service;
 mod health;

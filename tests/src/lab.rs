@@ -146,7 +146,7 @@ fn root() -> &'static Path {
 }
 
 /// The `coordinator` of the same build as the tests; figures are measured with a release build by the benchmark.
-fn program() -> std::io::Result<PathBuf> {
+pub fn program() -> std::io::Result<PathBuf> {
     let root = root();
     let built = Command::new("cargo")
         .args(["build", "--locked", "--bin", "coordinator"])

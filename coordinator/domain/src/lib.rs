@@ -9,6 +9,7 @@
 //! the records, so there is one path for boot and for steady state.
 
 pub mod capability;
+pub mod catalogue;
 pub mod component;
 pub mod critical_path;
 pub mod drill;

@@ -38,6 +38,8 @@ pub enum Command {
     Events(Events),
     /// Show where the time of a run went: critical path and overhead
     Report(Report),
+    /// Explain an error code: cause, remedy and next command
+    Explain(Explain),
     /// Check this host, and mend it on consent
     Doctor(Doctor),
     /// Build, list or verify what the nodes need
@@ -102,6 +104,14 @@ pub struct Report {
     /// Which run, 32 hexadecimal digits; without it the latest.
     #[arg(value_name = "RUN")]
     pub run: Option<String>,
+}
+
+/// Options of `explain`.
+#[derive(Debug, clap::Args)]
+pub struct Explain {
+    /// For example DY-0112; without it all codes are listed.
+    #[arg(value_name = "CODE")]
+    pub code: Option<String>,
 }
 
 /// Options of `doctor`.

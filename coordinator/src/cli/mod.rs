@@ -6,6 +6,7 @@ mod client;
 mod doctor;
 mod down;
 mod events;
+mod explain;
 mod node;
 mod progress;
 mod report;
@@ -55,6 +56,7 @@ fn dispatch(args: Args, environment: &Environment) -> Result<Outcome, Failure> {
             );
             return Ok(Outcome::Done);
         }
+        Command::Explain(options) => return explain::run(options, args.json),
         Command::Spec(options) => return spec::run(options, args.document.as_deref(), args.json),
         _ => {}
     }
@@ -88,7 +90,7 @@ fn dispatch(args: Args, environment: &Environment) -> Result<Outcome, Failure> {
         Command::Bundle(options) => bundle::run(&context, &options),
         Command::Serve => serve::run(&context),
         Command::Node(options) => node::run(&context, options),
-        Command::Completions { .. } | Command::Spec(_) => Ok(Outcome::Done),
+        Command::Completions { .. } | Command::Spec(_) | Command::Explain(_) => Ok(Outcome::Done),
     }
 }
 
