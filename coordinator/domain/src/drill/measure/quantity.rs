@@ -39,6 +39,11 @@ impl Quantity {
         Some(Self(i64::try_from(ratio).unwrap_or(i64::MAX)))
     }
 
+    /// The nearest figure to a float; None when it is not finite or beyond 9.2e12.
+    pub fn from_float(float: f64) -> Option<Self> {
+        format!("{float:.6}").replacen('.', "", 1).parse().ok().map(Self)
+    }
+
     /// In millionths.
     pub const fn micros(self) -> i64 {
         self.0
@@ -94,10 +99,8 @@ impl Serialize for Quantity {
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let float = f64::deserialize(deserializer)?;
-        let text = format!("{float:.6}").replacen('.', "", 1);
-        text.parse()
-            .map(Self)
-            .map_err(|_| D::Error::custom(format!("{float} is beyond what a figure can hold (9.2e12)")))
+        Self::from_float(float)
+            .ok_or_else(|| D::Error::custom(format!("{float} is beyond what a figure can hold (9.2e12)")))
     }
 }
 
