@@ -67,7 +67,7 @@ where
         source,
     };
     let began = Instant::now();
-    let mut child = Command::new(program)
+    let mut child = Command::new(crate::failpoint::program(program))
         .args(args)
         .env_clear()
         .envs([("PATH", PATH), ("HOME", "/root"), ("LANG", "C.UTF-8")])

@@ -1,4 +1,10 @@
-//! Named stops at every durable arrow, for tests that end the process exactly there. Without the feature they are nothing.
+//! Named stops at every durable arrow, for tests that end the process exactly there, and another root for whole processes.
+//! Without the feature they are nothing.
+
+use std::path::{Path, PathBuf};
+
+#[cfg(feature = "failpoints")]
+const ROOT: &str = "DRILLYARD_ROOT";
 
 /// A place between a durable write and its visible effect, or the other way round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,10 +21,30 @@ pub enum Arrow {
     Performed,
     /// The result is kept, nobody was told.
     Resulted,
+    /// The end is kept, what the step yielded was not handed over.
+    Finished,
+    /// What the step yielded was handed over, it was not forgotten.
+    HandedOver,
     /// The report is kept, it was not sent.
     Reported,
     /// Events are acknowledged, they were not removed.
     Acknowledged,
+}
+
+impl Arrow {
+    /// All of them.
+    pub const ALL: [Arrow; 10] = [
+        Arrow::Accepted,
+        Arrow::Started,
+        Arrow::Dispatched,
+        Arrow::Marked,
+        Arrow::Performed,
+        Arrow::Resulted,
+        Arrow::Finished,
+        Arrow::HandedOver,
+        Arrow::Reported,
+        Arrow::Acknowledged,
+    ];
 }
 
 /// Ends the process when a test asked for this arrow: the file named by `DRILLYARD_FAILPOINT` holds the arrow's name and
@@ -38,3 +64,40 @@ pub fn reach(arrow: Arrow) {
 #[cfg(not(feature = "failpoints"))]
 #[inline]
 pub fn reach(_: Arrow) {}
+
+/// The folder that a process takes for `/`: `DRILLYARD_ROOT` in a crash test.
+#[cfg(feature = "failpoints")]
+pub fn root() -> PathBuf {
+    std::env::var_os(ROOT).map_or_else(|| "/".into(), PathBuf::from)
+}
+
+/// `/`.
+#[cfg(not(feature = "failpoints"))]
+pub fn root() -> PathBuf {
+    "/".into()
+}
+
+/// Where the program at an absolute path is: below the same folder, so that a crash test never reaches the host's own.
+#[cfg(feature = "failpoints")]
+pub(crate) fn program(path: &Path) -> PathBuf {
+    crate::paths::Paths::below(root()).at(path)
+}
+
+/// There.
+#[cfg(not(feature = "failpoints"))]
+pub(crate) fn program(path: &Path) -> PathBuf {
+    path.to_owned()
+}
+
+/// The user to let in although it is not the front's: a crash test runs both processes as its own.
+#[cfg(feature = "failpoints")]
+pub(crate) fn stand_in() -> Option<(u32, u32)> {
+    let is_test = std::env::var_os(ROOT).is_some();
+    is_test.then(|| (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()))
+}
+
+/// Nobody.
+#[cfg(not(feature = "failpoints"))]
+pub(crate) fn stand_in() -> Option<(u32, u32)> {
+    None
+}

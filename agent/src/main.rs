@@ -21,7 +21,7 @@ const USAGE_ERROR: u8 = 2;
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let paths = Paths::default();
+    let paths = Paths::below(agent::failpoint::root());
     let done = match words.as_slice() {
         ["--version"] => {
             println!("drillyard-agent {}", env!("CARGO_PKG_VERSION"));

@@ -139,7 +139,9 @@ impl Attempt {
     async fn finish(&mut self, outcome: StepOutcome) -> Result<(), Failure> {
         let hands_over = self.hands_over(&outcome);
         if hands_over {
-            return self.advance(StepPhase::Finished { outcome }, None).await;
+            self.advance(StepPhase::Finished { outcome }, None).await?;
+            reach(Arrow::Finished);
+            return Ok(());
         }
         self.advance_reported(outcome).await
     }
@@ -156,6 +158,7 @@ impl Attempt {
             match reply {
                 Reply::Secret { value: Some(secret) } => {
                     secrets_grpc::put(&self.steps.context, &self.record.order, &secret).await;
+                    reach(Arrow::HandedOver);
                     self.steps
                         .context
                         .helper
