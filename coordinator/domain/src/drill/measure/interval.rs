@@ -1,0 +1,202 @@
+//! Outages and recoveries as intervals: when a thing changed is known only to lie between two observations.
+//!
+//! A probe that was sent at `s` says whether a request sent at `s` is answered well, so a state is seen at the moments of
+//! sending. A recovery is later than the last bad probe was sent and not later than the first good one was answered; the
+//! interval is as wide as the probe's period and one request. Probes run open loop, so a stalled one widens nothing.
+
+use super::quantity::Quantity;
+use super::span::Span;
+use crate::drill::report::parts::{Between, Bounds, Outage};
+use model::moment::Moment;
+
+/// One answer, or none, to one probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// When it was sent; when it was due, if it never was.
+    pub sent: Moment,
+    /// When the answer was complete, or the timeout ended.
+    pub done: Moment,
+    /// Whether it was answered well and in time.
+    pub good: bool,
+}
+
+/// A change that happened after `after` and not after `by`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edge {
+    /// Last moment at which it was seen not to have happened.
+    pub after: Moment,
+    /// First moment at which it was seen to have happened.
+    pub by: Moment,
+}
+
+impl Edge {
+    /// Seen from a clock that may be this far off in either direction.
+    #[must_use]
+    pub fn with_clock_offset(self, bound: Span) -> Self {
+        Self {
+            after: bound.before(self.after),
+            by: bound.after(self.by),
+        }
+    }
+
+    /// The later of two changes, which is when both have happened: a service is good when every vantage point says so.
+    #[must_use]
+    pub fn both(self, other: Self) -> Self {
+        Self {
+            after: self.after.max(other.after),
+            by: self.by.max(other.by),
+        }
+    }
+
+    /// The earlier of two changes: an outage begins with the first vantage point that sees it.
+    #[must_use]
+    pub fn either(self, other: Self) -> Self {
+        Self {
+            after: self.after.min(other.after),
+            by: self.by.min(other.by),
+        }
+    }
+
+    /// Time from `earlier` to this change; what is possible is never negative.
+    pub fn since(self, earlier: Self) -> Bounds {
+        Bounds {
+            low: Span::between(earlier.by, self.after).seconds(),
+            high: Span::between(earlier.after, self.by).seconds(),
+        }
+    }
+
+    /// For the report.
+    pub fn between(self) -> Between {
+        Between {
+            after: self.after.into(),
+            by: self.by.into(),
+        }
+    }
+}
+
+/// A stretch in which probes failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// Its begin.
+    pub began: Edge,
+    /// Its end; None while it lasts.
+    pub ended: Option<Edge>,
+    /// When it was last seen bad.
+    pub last_bad: Moment,
+}
+
+impl Stretch {
+    /// For the report; while it lasts, its length is what was seen of it.
+    pub fn outage(&self) -> Outage {
+        let seen = Edge {
+            after: self.last_bad,
+            by: self.last_bad,
+        };
+        Outage {
+            began: self.began.between(),
+            ended: self.ended.map(Edge::between),
+            length: self.ended.unwrap_or(seen).since(self.began),
+        }
+    }
+}
+
+/// All outages that one probe saw from one vantage point; `seen` in the order of sending.
+///
+/// An outage begins with one bad answer and ends with the first of `consecutive` good ones (at least one). A probe that
+/// was bad from its first answer on began its outage at that answer. Fewer good answers than asked for at the very end
+/// leave the outage open: nobody saw it hold.
+pub fn stretches(seen: &[Seen], consecutive: usize) -> Vec<Stretch> {
+    let enough = consecutive.max(1);
+    let mut found = Vec::new();
+    let mut open: Option<Stretch> = None;
+    let mut last_good: Option<Moment> = None;
+    let mut goods = 0_usize;
+    let mut first_good: Option<Moment> = None;
+    for probe in seen {
+        if !probe.good {
+            let began = Edge {
+                after: last_good.unwrap_or(probe.sent),
+                by: probe.sent,
+            };
+            let stretch = open.get_or_insert(Stretch {
+                began,
+                ended: None,
+                last_bad: probe.sent,
+            });
+            stretch.last_bad = probe.sent;
+            goods = 0;
+            continue;
+        }
+        last_good = Some(probe.sent);
+        let Some(stretch) = &mut open else { continue };
+        if goods == 0 {
+            first_good = Some(probe.done);
+        }
+        goods += 1;
+        if goods >= enough {
+            let mut stretch = *stretch;
+            stretch.ended = first_good.map(|by| Edge {
+                after: stretch.last_bad,
+                by,
+            });
+            found.push(stretch);
+            open = None;
+            goods = 0;
+        }
+    }
+    found.extend(open);
+    found
+}
+
+/// When the service was good again from one vantage point: the end of its last outage that began after `fault` could have.
+///
+/// An outage that began before the fault is not its doing, even if it lasts.
+pub fn recovered(stretches: &[Stretch], fault: Edge) -> Recovered {
+    let after_fault = stretches.iter().filter(|s| s.began.by >= fault.after);
+    match after_fault.last() {
+        None => Recovered::NeverDown,
+        Some(Stretch { ended: None, .. }) => Recovered::NotYet,
+        Some(Stretch {
+            ended: Some(edge), ..
+        }) => Recovered::At(*edge),
+    }
+}
+
+/// What became of a service after a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovered {
+    /// No probe failed.
+    NeverDown,
+    /// It was good again.
+    At(Edge),
+    /// It was not good again while it was watched.
+    NotYet,
+}
+
+impl Recovered {
+    /// What holds of two vantage points together.
+    #[must_use]
+    pub fn both(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::NotYet, _) | (_, Self::NotYet) => Self::NotYet,
+            (Self::NeverDown, one) | (one, Self::NeverDown) => one,
+            (Self::At(a), Self::At(b)) => Self::At(a.both(b)),
+        }
+    }
+
+    /// Time from the fault; None when it did not recover.
+    pub fn since(self, fault: Edge) -> Option<Bounds> {
+        match self {
+            Self::NeverDown => Some(Bounds {
+                low: Quantity::ZERO,
+                high: Quantity::ZERO,
+            }),
+            Self::At(edge) => Some(edge.since(fault)),
+            Self::NotYet => None,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "interval_tests.rs"]
+mod tests;

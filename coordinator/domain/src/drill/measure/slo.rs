@@ -1,0 +1,209 @@
+//! A run against its objectives, and one run against another, by intervals.
+
+use super::quantity::Quantity;
+use super::span::Span;
+use crate::drill::report::model::{Measurement, Worse};
+use crate::drill::report::parts::{Bounds, Change, Direction, Objective, Slo};
+use crate::drill::report::verdict::Verdict;
+
+/// What is promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Objectives {
+    /// Share of good answers.
+    pub availability: Quantity,
+    /// Longest time to recovery.
+    pub rto: Span,
+    /// Most time that a restore may lose.
+    pub rpo: Span,
+    /// The period over which the error budget is counted.
+    pub period: Span,
+}
+
+impl Default for Objectives {
+    /// 99 % over 30 days, one hour, one day.
+    fn default() -> Self {
+        Self {
+            availability: Quantity::from_millis(990),
+            rto: Span::from_secs(3600),
+            rpo: Span::from_secs(24 * 3600),
+            period: Span::from_secs(30 * 24 * 3600),
+        }
+    }
+}
+
+/// Measured: outage of the service as users saw it, time to recovery and time lost; None where nothing was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Measured {
+    /// Seconds that users were not served.
+    pub down: Option<Bounds>,
+    /// Seconds until recovery.
+    pub rto: Option<Bounds>,
+    /// Seconds of data lost by a restore.
+    pub rpo: Option<Bounds>,
+}
+
+/// Judges. An objective passes only when the worse bound keeps it and fails only when the better one breaks it.
+///
+/// Availability is judged over the budget's period: a run spends `down` of it, as if nothing else went wrong in it.
+pub fn judge(promised: Objectives, measured: Measured) -> Slo {
+    let period = promised.period;
+    let share = |down: Quantity| {
+        let down = u64::try_from(down.micros()).unwrap_or(0);
+        let up = period.minus(Span::from_micros(down)).micros();
+        Quantity::ratio(up, period.micros()).unwrap_or(Quantity::ZERO)
+    };
+    let availability = measured.down.map(|d| Bounds {
+        low: share(d.high),
+        high: share(d.low),
+    });
+    let keeps = |bounds: Option<Bounds>, good: &dyn Fn(Quantity) -> bool| match bounds {
+        None => Verdict::NotCovered,
+        Some(b) => match (good(b.low), good(b.high)) {
+            (true, true) => Verdict::Pass,
+            (false, false) => Verdict::Fail,
+            _ => Verdict::Inconclusive,
+        },
+    };
+    let at_most = |id: &str, text: &str, target: Span, measured: Option<Bounds>| Objective {
+        id: id.to_owned(),
+        text: text.to_owned(),
+        unit: "seconds".to_owned(),
+        target: target.seconds(),
+        measured,
+        verdict: keeps(measured, &|q| q <= target.seconds()),
+    };
+    let allowed = Quantity::whole(1).minus(promised.availability).micros();
+    let budget = u128::from(period.micros()) * u128::try_from(allowed).unwrap_or(0) / 1_000_000;
+    Slo {
+        objectives: vec![
+            Objective {
+                id: "slo".to_owned(),
+                text: "share of the period in which users are served".to_owned(),
+                unit: "ratio".to_owned(),
+                target: promised.availability,
+                measured: availability,
+                verdict: keeps(availability, &|q| q >= promised.availability),
+            },
+            at_most(
+                "rto",
+                "time until the service is good again",
+                promised.rto,
+                measured.rto,
+            ),
+            at_most("rpo", "time of which data is lost", promised.rpo, measured.rpo),
+        ],
+        budget_period: period.seconds(),
+        budget: Span::from_micros(u64::try_from(budget).unwrap_or(u64::MAX)).seconds(),
+        spent: measured.down.unwrap_or(Bounds {
+            low: Quantity::ZERO,
+            high: Quantity::ZERO,
+        }),
+    }
+}
+
+/// What can be said of a figure then and now: it is worse only if all that is possible now is worse than all that was
+/// possible then.
+pub fn direction(old: Bounds, new: Bounds, worse: Worse) -> Direction {
+    let (above, below) = (new.low > old.high, new.high < old.low);
+    match worse {
+        Worse::Neither => Direction::Neutral,
+        Worse::Higher if above => Direction::Worse,
+        Worse::Higher if below => Direction::Better,
+        Worse::Lower if above => Direction::Better,
+        Worse::Lower if below => Direction::Worse,
+        Worse::Higher | Worse::Lower => Direction::Same,
+    }
+}
+
+/// Every figure that both runs have, in the order of the new one.
+pub fn changes(old: &[Measurement], new: &[Measurement]) -> Vec<Change> {
+    let bounds = |m: &Measurement| Bounds {
+        low: m.low,
+        high: m.high,
+    };
+    let pair = |now: &Measurement| {
+        let then = old.iter().find(|m| m.id == now.id && m.unit == now.unit)?;
+        Some(Change {
+            id: now.id.clone(),
+            unit: now.unit.clone(),
+            old: bounds(then),
+            new: bounds(now),
+            change: direction(bounds(then), bounds(now), now.worse),
+        })
+    };
+    new.iter().filter_map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn b(low: u64, high: u64) -> Bounds {
+        Bounds {
+            low: Quantity::whole(low),
+            high: Quantity::whole(high),
+        }
+    }
+
+    #[test]
+    fn only_both_bounds_decide_an_objective() {
+        let verdict = |rto| {
+            let measured = Measured {
+                rto,
+                ..Measured::default()
+            };
+            judge(Objectives::default(), measured).objectives[1].verdict
+        };
+        assert_eq!(verdict(Some(b(10, 3600))), Verdict::Pass);
+        assert_eq!(verdict(Some(b(3601, 3700))), Verdict::Fail);
+        assert_eq!(verdict(Some(b(3599, 3601))), Verdict::Inconclusive);
+        assert_eq!(verdict(None), Verdict::NotCovered);
+    }
+
+    #[test]
+    fn the_budget_of_one_percent_of_thirty_days_is_seven_hours_and_twelve_minutes() {
+        let measured = Measured {
+            down: Some(b(25_920, 25_920)),
+            ..Measured::default()
+        };
+        let slo = judge(Objectives::default(), measured);
+        assert_eq!(slo.budget, Quantity::whole(7 * 3600 + 12 * 60));
+        assert_eq!(slo.objectives[0].verdict, Verdict::Pass);
+        let more = Measured {
+            down: Some(b(25_950, 25_950)),
+            ..Measured::default()
+        };
+        assert_eq!(
+            judge(Objectives::default(), more).objectives[0].verdict,
+            Verdict::Fail
+        );
+    }
+
+    #[test]
+    fn overlapping_intervals_say_nothing() {
+        let table = [
+            (b(1, 2), b(3, 4), Worse::Higher, Direction::Worse),
+            (b(1, 3), b(3, 4), Worse::Higher, Direction::Same),
+            (b(3, 4), b(1, 2), Worse::Higher, Direction::Better),
+            (b(3, 4), b(1, 2), Worse::Lower, Direction::Worse),
+            (b(1, 2), b(3, 4), Worse::Lower, Direction::Better),
+            (b(1, 2), b(3, 4), Worse::Neither, Direction::Neutral),
+        ];
+        for (old, new, worse, expected) in table {
+            assert_eq!(direction(old, new, worse), expected, "{old:?} {new:?} {worse:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn worse_one_way_is_better_the_other(a in 0_u64..50, x in 0_u64..9, c in 0_u64..50, y in 0_u64..9) {
+            let (old, new) = (b(a, a + x), b(c, c + y));
+            let turned = match direction(new, old, Worse::Higher) {
+                Direction::Worse => Direction::Better,
+                Direction::Better => Direction::Worse,
+                same => same,
+            };
+            proptest::prop_assert_eq!(direction(old, new, Worse::Higher), turned);
+        }
+    }
+}
