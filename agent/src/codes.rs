@@ -14,6 +14,8 @@ pub const SERVED: &str = "DY-0505";
 pub const MISSING: &str = "DY-0506";
 /// The secret that the step needs was not to be had.
 pub const SECRET: &str = "DY-0507";
+/// The lease of a fault does not allow what was asked for.
+pub const LEASE: &str = "DY-0508";
 /// An order of an older coordinator.
 pub const STALE_EPOCH: &str = "DY-0520";
 /// The same step with other content: a bug of whoever sent it.

@@ -29,6 +29,14 @@ pub enum Arrow {
     Reported,
     /// Events are acknowledged, they were not removed.
     Acknowledged,
+    /// The undo of a fault is kept, no timer is armed.
+    LeaseRecorded,
+    /// The timer is armed, nothing is broken.
+    LeaseArmed,
+    /// The fault is there, that is not kept.
+    Injected,
+    /// The fault is gone, that is not kept.
+    Mended,
 }
 
 impl Arrow {

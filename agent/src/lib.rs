@@ -19,6 +19,7 @@ pub mod command;
 pub mod durable;
 pub mod exec;
 pub mod failpoint;
+pub mod fault;
 pub mod front;
 pub mod install;
 pub mod journal;

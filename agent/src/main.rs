@@ -1,7 +1,7 @@
 //! `drillyard-agent`: one program, one subcommand per process of the node.
 
 use agent::paths::Paths;
-use agent::{exec, front, install, step};
+use agent::{exec, fault, front, install, step};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -14,6 +14,9 @@ usage: drillyard-agent install --seed DIR   make user, folders and units, start 
        drillyard-agent step FILE            perform one step; what a unit runs
        drillyard-agent probe FILE           look what is there of a step
        drillyard-agent ended ID ATTEMPT     leave a result for a unit that left none
+       drillyard-agent undo LEASE CAUSE     undo a fault; what its timer runs
+       drillyard-agent undo-all CAUSE       undo all faults; what a boot runs
+       drillyard-agent survey FILE          look for faults and what is left of them
        drillyard-agent --version";
 
 const USAGE_ERROR: u8 = 2;
@@ -44,6 +47,9 @@ fn main() -> ExitCode {
             .map(|result| println!("{result:?}"))
             .map_err(boxed),
         ["ended", id, attempt] => ended(&paths, id, attempt),
+        ["undo", lease, cause] => undo(&paths, Some(lease), cause),
+        ["undo-all", cause] => undo(&paths, None, cause),
+        ["survey", file] => fault::survey_file(&paths, Path::new(file)).map_err(boxed),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(USAGE_ERROR);
@@ -68,6 +74,15 @@ fn ended(paths: &Paths, id: &str, attempt: &str) -> Result<(), AnyError> {
     let step = model::ids::StepId::parse(id)?;
     let attempt = model::ids::Attempt(attempt.parse()?);
     step::ended(paths, step, attempt, &step::UnitEnd::from_environment()).map_err(boxed)
+}
+
+fn undo(paths: &Paths, lease: Option<&str>, cause: &str) -> Result<(), AnyError> {
+    let cause = model::lease::UndoCause::parse(cause)?;
+    let undone = match lease {
+        Some(lease) => fault::undo(paths, model::ids::LeaseId::parse(lease)?, cause),
+        None => fault::undo_all(paths, cause),
+    };
+    undone.map_err(boxed)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -59,6 +59,8 @@ impl Paths {
         results => "/var/lib/drillyard/exec/results";
         /// Attempts that were started, one file each.
         started => "/var/lib/drillyard/exec/started";
+        /// Undo records of faults, one file per lease.
+        leases => "/var/lib/drillyard/exec/leases";
         /// Exists once this node's API server was healthy: from then on nothing is reset or made anew.
         served => "/var/lib/drillyard/exec/served";
         /// The bundle, read-only.
@@ -67,6 +69,12 @@ impl Paths {
         containerd_socket => "/run/containerd/containerd.sock";
         /// What kubeadm makes.
         kubernetes => "/etc/kubernetes";
+        /// Network namespaces of pods.
+        netns => "/run/netns";
+        /// Static pods, as kubelet finds them.
+        manifests => "/etc/kubernetes/manifests";
+        /// Static pods that a fault keeps from kubelet; on the same file system, so that moving is one rename.
+        held_manifests => "/etc/kubernetes/drillyard-held";
         /// Kubelet's state.
         kubelet => "/var/lib/kubelet";
     }

@@ -3,6 +3,7 @@
 use crate::authority::AuditEvent;
 use crate::clock;
 use crate::engine::EngineHandle;
+use crate::faults::News;
 use crate::session_grpc::{AgentHub, HubEvent};
 use domain::event::Event;
 use domain::record::Record;
@@ -30,6 +31,7 @@ pub async fn listen(
     mut events: mpsc::Receiver<HubEvent>,
     engine: EngineHandle,
     seen: LastSeen,
+    news: News,
     epoch: Epoch,
     log_id: LogId,
 ) {
@@ -79,6 +81,7 @@ pub async fn listen(
                 events,
             } => {
                 note(&seen, &node, clock::now());
+                news.events(&events);
                 engine.submit(Event::NodeEvents {
                     node,
                     session,
@@ -96,6 +99,7 @@ pub async fn listen(
                     states,
                 });
             }
+            HubEvent::Faults { request, survey } => news.surveyed(request, survey),
             HubEvent::Probe {
                 node,
                 session,

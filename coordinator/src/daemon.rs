@@ -11,6 +11,7 @@ use crate::effects::Performer;
 use crate::engine::{Engine, EngineHandle, last_words};
 use crate::enrol_grpc::{AgentBinaries, enrol_routes};
 use crate::exit::{Failure, Outcome};
+use crate::faults::{Faults, News};
 use crate::host_steps::executor::Host;
 use crate::journal::{HomeLock, Journal, LockError, RedbJournal};
 use crate::net::{Clock, Listener, ListenerCertificate, Network};
@@ -104,6 +105,16 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
     };
     tasks.spawn_essential("effects", performer.run(effects));
     let seen = LastSeen::default();
+    let news = News::default();
+    let faults = Faults::new(
+        Arc::clone(&lab),
+        Arc::clone(&places),
+        hub.clone(),
+        handle.clone(),
+        epoch,
+        news.clone(),
+    );
+    tasks.spawn("faults", faults.clone().keep(cancel.clone()));
     tasks.spawn_essential(
         "agents",
         agents::listen(
@@ -111,6 +122,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
             hub_events,
             handle.clone(),
             Arc::clone(&seen),
+            news,
             epoch,
             log_id,
         ),
@@ -125,6 +137,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
         lab: Arc::clone(&lab),
         places: Arc::clone(&places),
         engine: handle.clone(),
+        faults,
         log: reader,
         seen,
         authority: Arc::clone(&authority),

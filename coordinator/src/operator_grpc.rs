@@ -6,6 +6,7 @@ use crate::clock;
 use crate::components;
 use crate::engine::EngineHandle;
 use crate::exit::chain;
+use crate::faults::Faults;
 use crate::host_steps::values::HostFacts;
 use crate::journal::{JournalError, JournalReader};
 use crate::places::Places;
@@ -44,6 +45,8 @@ pub struct OperatorApi {
     pub places: Arc<Places>,
     /// The loop.
     pub engine: EngineHandle,
+    /// Faults.
+    pub faults: Faults,
     /// The log.
     pub log: JournalReader,
     /// When agents were last heard.
@@ -220,6 +223,33 @@ impl Operator for OperatorApi {
             report_json,
             text: domain::render_account::account(&account),
         }))
+    }
+
+    async fn inject_fault(
+        &self,
+        request: Request<v1::InjectFaultRequest>,
+    ) -> Result<Response<v1::FaultResponse>, Status> {
+        crate::operator_faults::inject(&self.faults, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn release_fault(
+        &self,
+        request: Request<v1::ReleaseFaultRequest>,
+    ) -> Result<Response<v1::FaultResponse>, Status> {
+        crate::operator_faults::release(&self.faults, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn survey_faults(
+        &self,
+        request: Request<v1::SurveyFaultsRequest>,
+    ) -> Result<Response<v1::SurveyFaultsResponse>, Status> {
+        crate::operator_faults::survey(&self.faults, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn stop_daemon(

@@ -2,8 +2,11 @@
 
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
-use model::ids::{Attempt, Epoch, NodeName};
+use model::fault::NodeFault;
+use model::fault_parts::{KeepMib, NodeUnit, Peers, Percent, StaticPod, Volume, Workload};
+use model::ids::{Attempt, Epoch, LeaseId, NodeName};
 use model::lab::Lab;
+use model::lease::Terms;
 use model::step::{InitPhase, JoinPhase, NodeStep, Role, StepOrder};
 use proto::{convert, v1};
 
@@ -31,7 +34,45 @@ fn every_step() -> Vec<NodeStep> {
         params: params.clone(),
         address,
     }));
+    let lease = LeaseId([7; 16]);
+    steps.extend(every_fault().into_iter().map(|fault| NodeStep::InjectFault {
+        lease,
+        terms: Terms::new(10_000, 5_000, 60_000).expect("valid"),
+        fault,
+    }));
+    steps.extend([
+        NodeStep::RenewFault { lease, number: 3 },
+        NodeStep::ReleaseFault { lease },
+        NodeStep::HealFaults { request: lease },
+    ]);
     steps
+}
+
+fn every_fault() -> Vec<NodeFault> {
+    let workload = Workload::new("vault", "app.kubernetes.io/name", "vault").expect("valid");
+    let peers = Peers::new([[10, 0, 0, 1].into(), [10, 0, 0, 2].into()]).expect("valid");
+    vec![
+        NodeFault::StopUnit {
+            unit: NodeUnit::Kubelet,
+        },
+        NodeFault::StopStaticPod {
+            pod: StaticPod::KubeScheduler,
+        },
+        NodeFault::PauseWorkload {
+            workload: workload.clone(),
+        },
+        NodeFault::KillWorkload { workload },
+        NodeFault::CutPeers { peers: peers.clone() },
+        NodeFault::LosePackets {
+            peers,
+            percent: Percent::new(30).expect("valid"),
+        },
+        NodeFault::DropDns {},
+        NodeFault::FillDisk {
+            volume: Volume::Etcd,
+            keep: KeepMib::new(64).expect("valid"),
+        },
+    ]
 }
 
 #[test]

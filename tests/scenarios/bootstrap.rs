@@ -1,6 +1,6 @@
 //! The README's first command on the real lab: three clusters, six nodes, one mesh; then nothing left.
 
-use crate::{global_service, health, leftovers};
+use crate::{faults, global_service, health, leftovers};
 use std::time::Instant;
 use tests::lab::{TestLab, fit};
 
@@ -16,6 +16,7 @@ fn up_makes_three_real_clusters_and_down_leaves_nothing() {
     health::check(&lab);
     global_service::check(&lab).expect("global service");
     a_second_up_does_nothing(&lab);
+    faults::check(&lab);
 
     let down = lab.run(&["down"]).expect("down runs");
     assert!(down.status.success(), "down ended with {}", down.status);

@@ -11,7 +11,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("shell", &[]),
     ("domain", &["model"]),
     ("bundle", &[]),
-    ("launcher", &[]),
+    ("launcher", &["model"]),
     (
         "coordinator",
         &["model", "proto", "shell", "domain", "bundle", "launcher"],

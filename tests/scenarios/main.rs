@@ -5,6 +5,7 @@
 mod bootstrap;
 mod error_codes;
 mod expired;
+mod faults;
 mod global_service;
 mod health;
 mod kills;

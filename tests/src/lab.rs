@@ -22,11 +22,16 @@ impl TestLab {
     ///
     /// Blocks while another test on this host has a lab.
     pub fn new(name: &str) -> std::io::Result<Self> {
+        let mut lab = Lab::with_subnet(name, [192, 168, 74]);
+        lab.network.coordinator_port = 17443;
+        Self::of(lab)
+    }
+
+    /// The same for a document of the test's own.
+    pub fn of(lab: Lab) -> std::io::Result<Self> {
         let turn = std::fs::File::create(std::env::temp_dir().join("drillyard-test-lab.lock"))?;
         turn.lock()?;
         let home = tempfile::Builder::new().prefix("drillyard-test-").tempdir()?;
-        let mut lab = Lab::with_subnet(name, [192, 168, 74]);
-        lab.network.coordinator_port = 17443;
         let document = home.path().join("document.yaml");
         std::fs::write(&document, lab.to_yaml())?;
         Ok(Self {

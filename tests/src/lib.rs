@@ -4,6 +4,7 @@ pub mod dice;
 pub mod history;
 pub mod hunt;
 pub mod lab;
+pub mod node_net;
 pub mod patience;
 pub mod prey;
 pub mod resume;

@@ -4,12 +4,15 @@
 //! each. Markers on disk make a second start of the same attempt impossible whatever the front has forgotten.
 
 mod attempts;
+mod leases;
 mod peer;
 pub mod protocol;
 mod publish;
 mod server;
 mod units;
 mod watch;
+
+pub(crate) use units::agent_path;
 
 use crate::paths::Paths;
 use crate::{clock, durable, failpoint, notify};
@@ -66,10 +69,12 @@ pub fn run(paths: Paths) -> Result<(), ExecError> {
 
     let attempts =
         attempts::Attempts::recover(paths.clone(), identity.node).map_err(at("recover", &paths.started()))?;
-    let server = Arc::new(server::Server::new(attempts));
+    let leases = Arc::new(leases::Leases::recover(paths.clone()));
+    let server = Arc::new(server::Server::new(attempts, leases.clone()));
     let watch = watch::Watch::new(&paths).map_err(at("watch", &paths.results()))?;
     let publisher = server.clone();
     std::thread::spawn(move || watch.run(&publisher));
+    std::thread::spawn(move || leases.guard());
 
     let socket = paths.socket();
     durable::remove(&socket).map_err(at("remove", &socket))?;
@@ -87,6 +92,7 @@ fn make_folders(paths: &Paths) -> Result<(), ExecError> {
         paths.exec(),
         paths.results(),
         paths.started(),
+        paths.leases(),
         paths.steps(),
         paths.yielded(),
         paths.progress(),

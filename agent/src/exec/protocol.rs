@@ -2,7 +2,8 @@
 
 use crate::secret::Secret;
 use crate::step::StepResult;
-use model::ids::{Attempt, StepId};
+use model::ids::{Attempt, LeaseId, StepId};
+use model::lease::{LeaseState, LeaseStatus, Survey};
 use model::step::{ProbeResult, StepOrder};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io::{self, Read, Write};
@@ -56,6 +57,17 @@ pub enum Request {
     },
     /// Resident memory of the helper.
     Observe,
+    /// The coordinator is there now: leases that depend on it go on.
+    Seen,
+    /// Look for leases, and for what carries our name without one.
+    Survey,
+    /// The coordinator will hear of this state of a lease: it is in the journal.
+    LeaseTold {
+        /// The lease.
+        lease: LeaseId,
+        /// The state.
+        state: LeaseState,
+    },
     /// From now on this connection carries [`Push`] frames only.
     Subscribe,
 }
@@ -98,6 +110,11 @@ pub enum Reply {
         /// Bytes.
         rss: u64,
     },
+    /// What the survey found.
+    Surveyed {
+        /// The finding.
+        survey: Survey,
+    },
     /// Done; nothing to add.
     Done,
 }
@@ -119,6 +136,11 @@ pub enum Push {
         attempt: Attempt,
         /// One line.
         message: String,
+    },
+    /// A lease went on.
+    Lease {
+        /// The lease as it is now.
+        status: LeaseStatus,
     },
 }
 

@@ -1,6 +1,7 @@
 //! Requests of the front, each answered by a blocking thread of its connection.
 
 use super::attempts::{Attempts, Known};
+use super::leases::Leases;
 use super::protocol::{self, Push, Reply, Request};
 use super::publish::Subscribers;
 use super::{peer, units};
@@ -21,6 +22,7 @@ const MAX_CONNECTIONS: usize = 8;
 
 pub(super) struct Server {
     attempts: Mutex<Attempts>,
+    leases: Arc<Leases>,
     pub(super) subscribers: Subscribers,
     connections: AtomicUsize,
     probes: AtomicU64,
@@ -43,9 +45,10 @@ pub(super) fn accept(server: &Arc<Server>, listener: &UnixListener, uid: u32) {
 }
 
 impl Server {
-    pub(super) fn new(attempts: Attempts) -> Self {
+    pub(super) fn new(attempts: Attempts, leases: Arc<Leases>) -> Self {
         Self {
             attempts: Mutex::new(attempts),
+            leases,
             subscribers: Subscribers::default(),
             connections: AtomicUsize::new(0),
             probes: AtomicU64::new(0),
@@ -58,6 +61,9 @@ impl Server {
             if matches!(request, Request::Subscribe) {
                 protocol::write(&mut stream, &Reply::Done)?;
                 self.subscribers.add(stream.try_clone()?)?;
+                for status in self.leases.untold() {
+                    self.subscribers.tell(&Push::Lease { status });
+                }
                 continue;
             }
             let reply = self
@@ -94,6 +100,12 @@ impl Server {
             Request::Observe => Ok(Reply::Observed {
                 rss: crate::clock::own_rss(),
             }),
+            Request::Seen => {
+                self.leases.seen();
+                Ok(Reply::Done)
+            }
+            Request::Survey => self.survey(),
+            Request::LeaseTold { lease, state } => self.leases.told(lease, state).map(|()| Reply::Done),
             Request::Subscribe => Ok(Reply::Done),
         }
     }
@@ -160,6 +172,22 @@ impl Server {
         }
     }
 
+    fn survey(&self) -> io::Result<Reply> {
+        let number = self.probes.fetch_add(1, Ordering::Relaxed);
+        let file = self
+            .attempts()
+            .paths
+            .steps()
+            .join(format!("survey-{number}.answer"));
+        let looked = units::look(&format!("drillyard-survey-{number}.service"), "survey", &file);
+        let read = looked
+            .map_err(io::Error::other)
+            .and_then(|()| std::fs::read(&file));
+        durable::remove(&file)?;
+        let survey = serde_json::from_slice(&read?).map_err(io::Error::other)?;
+        Ok(Reply::Surveyed { survey })
+    }
+
     fn probe(&self, order: StepOrder) -> ProbeResult {
         let (paths, node) = {
             let attempts = self.attempts();
@@ -179,8 +207,8 @@ impl Server {
         )
         .map_err(|error| error.to_string())
         .and_then(|()| {
-            units::probe(&format!("drillyard-probe-{short}-{number}.service"), &file)
-                .map_err(|e| e.to_string())
+            let unit = format!("drillyard-probe-{short}-{number}.service");
+            units::look(&unit, "probe", &file).map_err(|e| e.to_string())
         })
         .and_then(|()| std::fs::read(&answer).map_err(|error| error.to_string()))
         .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));

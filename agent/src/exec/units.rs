@@ -40,8 +40,9 @@ pub(super) fn start(
     command::run(Path::new(SYSTEMD_RUN), &args).map(|_| ())
 }
 
-/// Runs a probe of its own unit and waits for it: only such a unit may reach the API server.
-pub(super) fn probe(unit: &str, file: &Path) -> Result<(), CommandError> {
+/// Has this program look at the node in a unit of its own and waits for it: only such a unit may reach the API server and
+/// see the node's packet filters.
+pub(super) fn look(unit: &str, word: &str, file: &Path) -> Result<(), CommandError> {
     let args = [
         "--wait".into(),
         "--quiet".into(),
@@ -50,9 +51,25 @@ pub(super) fn probe(unit: &str, file: &Path) -> Result<(), CommandError> {
         format!("--property=RuntimeMaxSec={PROBE_SECONDS}"),
         "--property=UMask=0077".into(),
         format!("{}", agent_path().display()),
-        "probe".into(),
+        word.into(),
         format!("{}", file.display()),
     ];
+    command::run(Path::new(SYSTEMD_RUN), &args).map(|_| ())
+}
+
+/// Has PID 1 undo faults, and returns at once. `words` are this program's own.
+pub(super) fn undo(unit: &str, words: &[&str]) -> Result<(), CommandError> {
+    let mut args = vec![
+        "--no-block".to_owned(),
+        "--quiet".into(),
+        "--collect".into(),
+        format!("--unit={unit}"),
+        "--property=UMask=0077".into(),
+        "--property=Restart=on-failure".into(),
+        "--property=RestartSec=500ms".into(),
+        format!("{}", agent_path().display()),
+    ];
+    args.extend(words.iter().map(|word| (*word).to_owned()));
     command::run(Path::new(SYSTEMD_RUN), &args).map(|_| ())
 }
 
@@ -76,6 +93,6 @@ pub(super) fn is_alive(unit: &str) -> bool {
 }
 
 /// This very program, so that a step runs what its helper is.
-fn agent_path() -> PathBuf {
+pub(crate) fn agent_path() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/usr/local/bin/drillyard-agent"))
 }

@@ -2,6 +2,7 @@
 
 use super::protocol::Push;
 use super::server::Server;
+use crate::fault::record;
 use crate::paths::{Paths, parse_attempt};
 use crate::step::StepResult;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
@@ -13,6 +14,7 @@ const LINE: usize = 200;
 pub(super) struct Watch {
     inotify: Inotify,
     results: WatchDescriptor,
+    leases: WatchDescriptor,
     paths: Paths,
 }
 
@@ -21,10 +23,12 @@ impl Watch {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC)?;
         // A result appears by rename, whole; a progress line is overwritten in place.
         let results = inotify.add_watch(&paths.results(), AddWatchFlags::IN_MOVED_TO)?;
+        let leases = inotify.add_watch(&paths.leases(), AddWatchFlags::IN_MOVED_TO)?;
         inotify.add_watch(&paths.progress(), AddWatchFlags::IN_CLOSE_WRITE)?;
         Ok(Self {
             inotify,
             results,
+            leases,
             paths: paths.clone(),
         })
     }
@@ -38,6 +42,15 @@ impl Watch {
                 let Some(name) = event.name.as_ref().and_then(|n| n.to_str()) else {
                     continue;
                 };
+                if event.wd == self.leases {
+                    let record = record::parse(name).map(|lease| record::Record::read(&self.paths, lease));
+                    if let Some(Ok(Some(record))) = record {
+                        server.subscribers.tell(&Push::Lease {
+                            status: record.status,
+                        });
+                    }
+                    continue;
+                }
                 let Some((step, attempt)) = parse_attempt(name) else {
                     continue;
                 };

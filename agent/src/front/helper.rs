@@ -43,7 +43,7 @@ impl Helper {
     /// Asks once; a broken connection is made anew once.
     pub(super) async fn ask(&self, request: &Request) -> io::Result<Reply> {
         // A probe may take its time, so it has a connection of its own and holds nobody up.
-        if matches!(request, Request::Probe { .. }) {
+        if matches!(request, Request::Probe { .. } | Request::Survey) {
             let mut stream = UnixStream::connect(&self.socket).await?;
             return exchange(&mut stream, request).await;
         }

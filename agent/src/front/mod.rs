@@ -17,6 +17,7 @@ mod ledger;
 mod link_grpc;
 mod outbox;
 mod secrets_grpc;
+mod seen;
 mod session_grpc;
 mod steps;
 mod vitals;
@@ -110,6 +111,7 @@ async fn serve(paths: Paths) -> Result<(), FrontError> {
     let steps = Steps::recover(context.clone(), records, epoch);
     notify::ready();
     tokio::spawn(health::watch(context.clone(), paths.clone()));
+    tokio::spawn(seen::tell(context.clone()));
     tokio::spawn(link_grpc::keep(files, seed, steps.clone(), link));
 
     let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())

@@ -10,14 +10,15 @@ use crate::failpoint::{Arrow, reach};
 use crate::journal::{self, StepPhase};
 use model::event::{NodeEvent, NodeEventKind};
 use model::ids::{Attempt, Epoch, Incarnation, Seq};
+use model::lease::Survey;
 use model::step::ProbeResult;
 use proto::convert;
 use proto::v1::agent_message::Message as Out;
 use proto::v1::coordinator_message::Message as In;
 use proto::v1::step_state::Phase;
 use proto::v1::{
-    AgentMessage, CoordinatorMessage, EventBatch, Heartbeat, Hello, ProbeAnswer, ProbeStep, StepState,
-    StepStates, Welcome,
+    AgentMessage, CoordinatorMessage, EventBatch, FaultSurvey, Heartbeat, Hello, ProbeAnswer, ProbeStep,
+    StepState, StepStates, SurveyFaults, Welcome,
 };
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -280,6 +281,7 @@ impl Session {
             }
             Some(In::ListSteps(_)) => self.queue.push_back(Out::StepStates(listed(steps))),
             Some(In::ProbeStep(probe)) => self.probe(steps, probe),
+            Some(In::SurveyFaults(SurveyFaults { request })) => self.survey(request),
             Some(In::Ack(ack)) => {
                 self.outbox.acked(Seq(ack.durable_upto));
                 self.context
@@ -296,6 +298,22 @@ impl Session {
             None => {}
         }
         Ok(())
+    }
+
+    /// Looks in a task of its own. A helper that cannot look is told as residue: nothing may pass for clean unseen.
+    fn survey(&self, request: u64) {
+        let (helper, answers) = (self.context.helper.clone(), self.answers.clone());
+        tokio::spawn(async move {
+            let survey = match helper.ask(&Request::Survey).await {
+                Ok(Reply::Surveyed { survey }) => survey,
+                other => Survey {
+                    residue: vec![format!("the node could not be looked at: {other:?}")],
+                    ..Survey::default()
+                },
+            };
+            let survey_json = convert::survey_to_wire(&survey);
+            let _ = answers.send(Out::Faults(FaultSurvey { request, survey_json }));
+        });
     }
 
     /// Looks in a task of its own, since looking takes time; a lower epoch gets no answer.

@@ -207,6 +207,23 @@ impl Steps {
                 }
                 Ok(())
             }
+            Push::Lease { status } => {
+                let (lease, state) = (status.lease, status.state);
+                match self.context.tell(NodeEventKind::LeaseChanged { status }).await {
+                    // Told when there is room again: the helper says it at every new connection until it was.
+                    Err(Failure::Full) => return Ok(()),
+                    other => other?,
+                }
+                let told = self
+                    .context
+                    .helper
+                    .ask(&Request::LeaseTold { lease, state })
+                    .await;
+                if let Err(error) = told {
+                    tracing::debug!(%error, "a lease's state will be told twice");
+                }
+                Ok(())
+            }
             Push::Progress {
                 step,
                 attempt,

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 const FRONT_UNIT: &str = include_str!("drillyard-agent.service");
 const EXEC_UNIT: &str = include_str!("drillyard-exec.service");
+const UNDO_UNIT: &str = include_str!("drillyard-undo.service");
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
 
 /// Why the agent could not be installed.
@@ -150,6 +151,7 @@ fn write_units(paths: &Paths, seed: &Seed) -> Result<(), InstallError> {
     for (name, text) in [
         ("drillyard-agent.service", front.as_str()),
         ("drillyard-exec.service", EXEC_UNIT),
+        ("drillyard-undo.service", UNDO_UNIT),
     ] {
         let unit = paths.at("/etc/systemd/system").join(name);
         durable::write_if_changed(&unit, text, 0o644).map_err(at("write", &unit))?;

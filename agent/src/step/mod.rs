@@ -17,7 +17,7 @@ mod preflight;
 mod prepare;
 mod probe;
 mod run;
-mod systemd;
+pub(crate) mod systemd;
 
 pub use ended::{UnitEnd, ended};
 pub use file::{StepFile, StepResult};
@@ -84,6 +84,9 @@ pub enum StepError {
     /// The secret that came with the order cannot be used.
     #[error("the join secret {0}")]
     Secret(&'static str),
+    /// The lease of a fault does not allow it.
+    #[error("the lease {0}")]
+    Lease(&'static str),
     /// Something did not come true in time.
     #[error("{what} not within {seconds} s; last seen: {last}")]
     TimedOut {
@@ -105,6 +108,7 @@ impl StepError {
             StepError::Missing { .. } => codes::MISSING,
             StepError::Served { .. } => codes::SERVED,
             StepError::Secret(_) => codes::SECRET,
+            StepError::Lease(_) => codes::LEASE,
             StepError::TimedOut { .. } => codes::TIMEOUT,
         }
     }

@@ -1,8 +1,8 @@
 //! What the operating system says of a step, whatever any journal says.
 
 use super::{Context, StepFile, images, kube_probe, pki_probe, prepare};
-use crate::durable;
 use crate::paths::Paths;
+use crate::{durable, fault};
 use model::step::{InitPhase, JoinPhase, NodeStep, ProbeResult};
 use std::io;
 use std::net::SocketAddrV4;
@@ -26,7 +26,12 @@ pub(crate) fn is_cheap(step: &NodeStep) -> bool {
             matches!(phase, JoinPhase::KubeletStart | JoinPhase::KubeletWaitBootstrap)
         }
         NodeStep::PrepareNode { .. } => true,
-        NodeStep::ImportImages { .. } | NodeStep::MintKubeconfig { .. } => false,
+        NodeStep::ImportImages { .. }
+        | NodeStep::MintKubeconfig { .. }
+        | NodeStep::InjectFault { .. }
+        | NodeStep::RenewFault { .. }
+        | NodeStep::ReleaseFault { .. }
+        | NodeStep::HealFaults { .. } => false,
     }
 }
 
@@ -65,6 +70,10 @@ pub fn probe(context: &Context, step: &NodeStep) -> ProbeResult {
         NodeStep::KubeadmJoin { phase, .. } => join(context, *phase),
         // Nothing on the node tells whether the coordinator has it; making another is harmless.
         NodeStep::MintKubeconfig { .. } => ProbeResult::NotStarted,
+        NodeStep::InjectFault { .. }
+        | NodeStep::RenewFault { .. }
+        | NodeStep::ReleaseFault { .. }
+        | NodeStep::HealFaults { .. } => fault::probe(context, step),
     }
 }
 

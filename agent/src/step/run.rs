@@ -2,6 +2,7 @@
 
 use super::{Context, StepError, StepFile, StepResult, images, init, join, kubeadm, prepare, probe};
 use crate::failpoint::{Arrow, reach};
+use crate::fault;
 use crate::paths::Paths;
 use crate::{clock, durable, redact};
 use model::step::{NodeStep, ProbeResult, StepOutcome};
@@ -70,6 +71,12 @@ fn perform(context: &Context, input: &StepFile) -> Result<(), StepError> {
             params,
             address,
         } => join::run(context, *phase, params, *address, input.secret.as_deref()),
+        NodeStep::InjectFault { lease, terms, fault } => fault::lease::inject(context, *lease, *terms, fault),
+        NodeStep::RenewFault { lease, number } => fault::lease::renew(context, *lease, *number),
+        NodeStep::ReleaseFault { lease } => {
+            fault::undo(&context.paths, *lease, model::lease::UndoCause::Released)
+        }
+        NodeStep::HealFaults { .. } => fault::heal(context),
         NodeStep::MintKubeconfig { params } => {
             let kubeconfig = kubeadm::mint(context, params)?;
             let path = Paths::attempt(

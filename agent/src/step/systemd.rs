@@ -24,6 +24,12 @@ pub(crate) fn start(unit: &str) -> Result<(), StepError> {
     Ok(())
 }
 
+/// Stops a unit and waits until it has ended.
+pub(crate) fn stop(unit: &str) -> Result<(), StepError> {
+    command::run(Path::new(SYSTEMCTL), ["stop", unit])?;
+    Ok(())
+}
+
 /// Whether the unit is active.
 pub(crate) fn is_active(unit: &str) -> bool {
     command::run(Path::new(SYSTEMCTL), ["is-active", "--quiet", unit]).is_ok()

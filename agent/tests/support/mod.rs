@@ -9,6 +9,7 @@
 pub(crate) mod authority;
 pub(crate) mod coordinator;
 pub(crate) mod helper;
+pub(crate) mod kept;
 
 use std::time::{Duration, Instant};
 

@@ -16,6 +16,7 @@ pub mod drill;
 pub mod effect;
 pub mod event;
 pub mod history;
+pub mod leases;
 pub mod machine;
 pub mod phases;
 pub mod plan;

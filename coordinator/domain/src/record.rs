@@ -5,7 +5,11 @@ mod describe;
 use crate::event::SessionId;
 use crate::plan::Target;
 use model::event::NodeEvent;
-use model::ids::{Attempt, BootId, ClusterName, Digest, Epoch, Incarnation, NodeName, RunId, Seq, StepId};
+use model::fault::Fault;
+use model::ids::{
+    Attempt, BootId, ClusterName, Digest, Epoch, Incarnation, LeaseId, NodeName, RunId, Seq, StepId,
+};
+use model::lease::{Span, Terms, UndoCause};
 use model::moment::Moment;
 use model::step::{Lane, ProbeResult};
 use serde::{Deserialize, Serialize};
@@ -271,6 +275,42 @@ pub enum Record {
     },
     /// The lab was taken down; all that is known of nodes and their steps is void.
     NodesRemoved {},
+    /// A fault may be there from now on.
+    LeaseTaken {
+        /// The lease.
+        lease: LeaseId,
+        /// What, and where.
+        fault: Fault,
+        /// For how long.
+        terms: Terms,
+        /// When it ends by itself, by this clock.
+        deadline: Moment,
+    },
+    /// The fault is there.
+    LeaseInjected {
+        /// The lease.
+        lease: LeaseId,
+        /// Around the call, by this clock.
+        called: Span,
+        /// Around the injection, by the clock of its place.
+        at: Span,
+    },
+    /// It ends later.
+    LeaseRenewed {
+        /// The lease.
+        lease: LeaseId,
+        /// When it ends by itself, by this clock.
+        deadline: Moment,
+    },
+    /// The fault is not there any more.
+    LeaseUndone {
+        /// The lease.
+        lease: LeaseId,
+        /// Why.
+        cause: UndoCause,
+        /// Around the undo, by the clock of its place; None where nothing had to be undone.
+        at: Option<Span>,
+    },
     /// Somebody did or tried something that matters to security.
     Audit {
         /// Who.

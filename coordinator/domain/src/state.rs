@@ -6,6 +6,7 @@ mod apply_step;
 mod query;
 
 use crate::event::SessionId;
+use crate::leases::Leases;
 use crate::plan::{Plan, Target};
 use crate::record::RunOutcome;
 use model::fact::{Condition, NodeFacts};
@@ -36,6 +37,8 @@ pub struct State {
     pub claims: BTreeMap<ClusterName, (NodeName, StepId)>,
     /// Clusters whose API server was healthy once.
     pub served: BTreeSet<ClusterName>,
+    /// Faults that may be there.
+    pub leases: Leases,
     /// The plan of the latest run; not a record, stored beside the log.
     plan: Option<Arc<Plan>>,
 }

@@ -65,6 +65,10 @@ pub fn down(lab: &LabHandle) -> DownReport {
         report.failed("lab", &error);
         return report;
     }
+    // First: what they would start again is about to be removed.
+    if let Err(error) = crate::fault::forget(lab) {
+        report.failed("faults", &error);
+    }
     let nodes = match nodes_of(lab) {
         Ok(nodes) => nodes,
         Err(error) => {

@@ -151,6 +151,14 @@ pub enum LaunchError {
         /// The thing.
         what: String,
     },
+    /// The lease of a fault does not allow what was asked for.
+    #[error("lease {lease} {rule}")]
+    Lease {
+        /// The lease.
+        lease: String,
+        /// What it does not allow.
+        rule: &'static str,
+    },
 }
 
 impl LaunchError {
@@ -174,6 +182,7 @@ impl LaunchError {
             Self::NotFound { .. } => "DY-0314",
             Self::WrongState { .. } => "DY-0315",
             Self::StillThere { .. } => "DY-0316",
+            Self::Lease { .. } => "DY-0317",
         }
     }
 
@@ -204,6 +213,7 @@ impl LaunchError {
                 "run `coordinator up`, which brings the node to the wanted state".to_owned()
             }
             Self::StillThere { .. } => "run `coordinator down` again".to_owned(),
+            Self::Lease { .. } => "run `coordinator drill doctor` for the leases there are".to_owned(),
         }
     }
 

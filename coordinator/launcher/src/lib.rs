@@ -12,6 +12,7 @@ mod command;
 pub mod doctor;
 mod down;
 mod error;
+pub mod fault;
 mod files;
 pub mod mounts;
 pub mod multipass;

@@ -40,6 +40,10 @@ pub enum Command {
     Report(Report),
     /// Explain an error code: cause, remedy and next command
     Explain(Explain),
+    /// Fail parts on purpose, and see that nothing stays broken
+    Drill(Drill),
+    /// Inject one fault under a lease, or end it
+    Fault(Fault),
     /// Check this host, and mend it on consent
     Doctor(Doctor),
     /// Build, list or verify what the nodes need
@@ -53,6 +57,9 @@ pub enum Command {
         /// Which shell.
         shell: clap_complete::Shell,
     },
+    /// The process that undoes one fault on the host
+    #[command(hide = true)]
+    LeaseGuard(super::lease_guard::LeaseGuard),
     /// What Terraform's modules call
     #[command(hide = true)]
     Node(launcher::cli::NodeArgs),
@@ -120,6 +127,59 @@ pub struct Doctor {
     /// Mend what can be mended.
     #[arg(long)]
     pub fix: bool,
+}
+
+/// Options of `drill`.
+#[derive(Debug, clap::Args)]
+pub struct Drill {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: DrillAction,
+}
+
+/// What can be done about drills.
+#[derive(Debug, Subcommand)]
+pub enum DrillAction {
+    /// List every outstanding fault on every node and on the host, and undo them on request
+    #[command(after_help = super::drill_doctor::EXAMPLES)]
+    Doctor {
+        /// Undo everything that is found, also what belongs to no lease.
+        #[arg(long)]
+        fix: bool,
+    },
+}
+
+/// Options of `fault`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = super::fault::EXAMPLES)]
+pub struct Fault {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: FaultAction,
+}
+
+/// What can be done with one fault.
+#[derive(Debug, Subcommand)]
+pub enum FaultAction {
+    /// Break something; it mends itself when the time is over
+    Inject {
+        /// What, as JSON; see the examples.
+        #[arg(value_name = "JSON")]
+        fault: String,
+        /// Milliseconds until it is undone.
+        #[arg(long = "for", value_name = "MS", default_value_t = 30_000)]
+        ttl_ms: u64,
+        /// Milliseconds of a silent coordinator until it is undone earlier.
+        #[arg(long, value_name = "MS", default_value_t = 10_000)]
+        grace_ms: u64,
+    },
+    /// Undo it now
+    Release {
+        /// The lease that `inject` printed.
+        lease: String,
+    },
+    /// What this lab can break, and why it cannot break the rest
+    Kinds,
 }
 
 /// Options of `bundle`.

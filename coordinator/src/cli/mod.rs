@@ -5,8 +5,11 @@ mod bundle;
 mod client;
 mod doctor;
 mod down;
+mod drill_doctor;
 mod events;
 mod explain;
+mod fault;
+mod lease_guard;
 mod node;
 mod progress;
 mod report;
@@ -57,6 +60,7 @@ fn dispatch(args: Args, environment: &Environment) -> Result<Outcome, Failure> {
             return Ok(Outcome::Done);
         }
         Command::Explain(options) => return explain::run(options, args.json),
+        Command::LeaseGuard(options) => return lease_guard::run(options),
         Command::Spec(options) => return spec::run(options, args.document.as_deref(), args.json),
         _ => {}
     }
@@ -88,9 +92,13 @@ fn dispatch(args: Args, environment: &Environment) -> Result<Outcome, Failure> {
         Command::Report(options) => report::run(&context, &options),
         Command::Doctor(options) => doctor::run(&context, &options),
         Command::Bundle(options) => bundle::run(&context, &options),
+        Command::Drill(options) => drill_doctor::run(&context, &options),
+        Command::Fault(options) => fault::run(&context, &options),
         Command::Serve => serve::run(&context),
         Command::Node(options) => node::run(&context, options),
-        Command::Completions { .. } | Command::Spec(_) | Command::Explain(_) => Ok(Outcome::Done),
+        Command::Completions { .. } | Command::LeaseGuard(_) | Command::Spec(_) | Command::Explain(_) => {
+            Ok(Outcome::Done)
+        }
     }
 }
 

@@ -313,6 +313,27 @@ impl Operator for FakeOperator {
         Err(Status::unimplemented(""))
     }
 
+    async fn inject_fault(
+        &self,
+        _: Request<v1::InjectFaultRequest>,
+    ) -> Result<Response<v1::FaultResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn release_fault(
+        &self,
+        _: Request<v1::ReleaseFaultRequest>,
+    ) -> Result<Response<v1::FaultResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn survey_faults(
+        &self,
+        _: Request<v1::SurveyFaultsRequest>,
+    ) -> Result<Response<v1::SurveyFaultsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn stop_daemon(
         &self,
         _: Request<v1::StopDaemonRequest>,

@@ -35,6 +35,9 @@ pub const TABLE: &[(&str, &[Role])] = &[
     ("/drillyard.v1.Operator/MintUserData", &[Operator]),
     ("/drillyard.v1.Operator/RevokeNode", &[Operator]),
     ("/drillyard.v1.Operator/StopDaemon", &[Operator]),
+    ("/drillyard.v1.Operator/InjectFault", &[Operator]),
+    ("/drillyard.v1.Operator/ReleaseFault", &[Operator]),
+    ("/drillyard.v1.Operator/SurveyFaults", &[Operator]),
     ("/drillyard.v1.Operator/GetRunReport", &[Operator]),
 ];
 

@@ -3,6 +3,7 @@
 use domain::event::{AgentStep, SessionId};
 use model::event::NodeEvent;
 use model::ids::{Attempt, BootId, Epoch, Incarnation, NodeName, Seq, StepId};
+use model::lease::Survey;
 use model::moment::Moment;
 use model::step::ProbeResult;
 
@@ -75,6 +76,13 @@ pub enum HubEvent {
         attempt: Attempt,
         /// The answer.
         result: ProbeResult,
+    },
+    /// What the node knows of faults.
+    Faults {
+        /// The request that it answers.
+        request: u64,
+        /// The answer.
+        survey: Survey,
     },
     /// A sign of life.
     Heartbeat {

@@ -192,6 +192,10 @@ impl Session {
                 attempt: Attempt(answer.attempt),
                 result: convert::probe_from_wire(&answer.result_json)?,
             },
+            Some(Message::Faults(answer)) => HubEvent::Faults {
+                request: answer.request,
+                survey: convert::survey_from_wire(&answer.survey_json)?,
+            },
             Some(Message::Hello(_)) => return Err(Invalid::new("hello", "", "was said before")),
             None => return Err(Invalid::new("message", "", "is empty or of an unknown kind")),
         };

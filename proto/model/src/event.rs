@@ -2,6 +2,7 @@
 
 use crate::fact::{Condition, NodeFacts};
 use crate::ids::{Attempt, BootId, Incarnation, Seq, StepId};
+use crate::lease::LeaseStatus;
 use crate::moment::Moment;
 use crate::step::StepOutcome;
 use serde::{Deserialize, Serialize};
@@ -110,6 +111,11 @@ pub enum NodeEventKind {
     CertificateRenewed {
         /// End of validity of the new one.
         not_after: Moment,
+    },
+    /// A fault's lease went on. The same state may be told twice after a crash, never out of order.
+    LeaseChanged {
+        /// The lease as it is now.
+        status: LeaseStatus,
     },
 }
 

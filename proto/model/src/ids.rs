@@ -185,6 +185,10 @@ hex_id!(
     RunId, 16
 );
 hex_id!(
+    /// One lease of one fault.
+    LeaseId, 16
+);
+hex_id!(
     /// Random name of one durable log; another one means that the old log is gone.
     LogId, 16
 );

@@ -5,11 +5,14 @@
 
 pub mod event;
 pub mod fact;
+pub mod fault;
+pub mod fault_parts;
 pub mod ids;
 pub mod invalid;
 pub mod lab;
 pub mod lab_default;
 pub mod lab_rules;
+pub mod lease;
 pub mod moment;
 pub mod step;
 

@@ -1,7 +1,9 @@
 //! Typed steps: everything a node can be told to do. No field is free text that reaches a shell or an argv.
 
 use crate::Invalid;
-use crate::ids::{Attempt, ClusterName, NodeName, StepId};
+use crate::fault::NodeFault;
+use crate::ids::{Attempt, ClusterName, LeaseId, NodeName, StepId};
+use crate::lease::Terms;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -225,6 +227,32 @@ pub enum NodeStep {
         /// This node's address.
         address: Ipv4Addr,
     },
+    /// Records and arms the undo of a fault, then injects it. Never twice under one lease.
+    InjectFault {
+        /// The lease.
+        lease: LeaseId,
+        /// For how long.
+        terms: Terms,
+        /// What.
+        fault: NodeFault,
+    },
+    /// Moves the deadline of an outstanding lease, as far as its terms allow.
+    RenewFault {
+        /// The lease.
+        lease: LeaseId,
+        /// Which renewal of the lease this is, from 1.
+        number: u32,
+    },
+    /// Undoes a fault now; one that is undone already is fine.
+    ReleaseFault {
+        /// The lease.
+        lease: LeaseId,
+    },
+    /// Undoes every fault of the node, and removes what carries our name without a lease.
+    HealFaults {
+        /// Tells one request from another.
+        request: LeaseId,
+    },
 }
 
 /// Secrets travel beside steps, never in them.
@@ -258,6 +286,10 @@ impl NodeStep {
             NodeStep::KubeadmInit { phase, .. } => format!("kubeadm_init/{}", snake(phase)),
             NodeStep::MintKubeconfig { .. } => "mint_kubeconfig".into(),
             NodeStep::KubeadmJoin { phase, .. } => format!("kubeadm_join/{}", snake(phase)),
+            NodeStep::InjectFault { fault, .. } => format!("inject_fault/{}", fault.kind()),
+            NodeStep::RenewFault { number, .. } => format!("renew_fault/{number}"),
+            NodeStep::ReleaseFault { .. } => "release_fault".into(),
+            NodeStep::HealFaults { .. } => "heal_faults".into(),
         }
     }
 
@@ -293,6 +325,10 @@ impl NodeStep {
     pub fn lane(&self) -> Lane {
         match self {
             NodeStep::ImportImages { .. } => Lane::Images,
+            NodeStep::InjectFault { .. }
+            | NodeStep::RenewFault { .. }
+            | NodeStep::ReleaseFault { .. }
+            | NodeStep::HealFaults { .. } => Lane::Faults,
             _ => Lane::Kubeadm,
         }
     }

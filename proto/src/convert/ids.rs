@@ -1,7 +1,7 @@
 //! Identifiers from raw bytes, with their exact length.
 
 use model::Invalid;
-use model::ids::{BootId, Digest, Incarnation, LogId, RunId, StepId};
+use model::ids::{BootId, Digest, Incarnation, LeaseId, LogId, RunId, StepId};
 
 macro_rules! from_bytes {
     ($($(#[$doc:meta])* $function:ident => $name:ident),* $(,)?) => {$(
@@ -23,6 +23,8 @@ from_bytes!(
     incarnation => Incarnation,
     /// 16 bytes.
     boot_id => BootId,
+    /// 16 bytes.
+    lease_id => LeaseId,
     /// 16 bytes.
     log_id => LogId,
     /// 16 bytes.

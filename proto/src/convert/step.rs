@@ -1,6 +1,6 @@
 //! Typed steps and orders.
 
-use super::{ids, missing};
+use super::{fault, ids, missing};
 use crate::v1::{self, step::Kind};
 use model::Invalid;
 use model::ids::{Attempt, ClusterName, Epoch};
@@ -85,6 +85,17 @@ impl TryFrom<v1::Step> for NodeStep {
                 params: params(s.params)?,
                 address: parse::<Ipv4Addr>("address", &s.address)?,
             },
+            Kind::InjectFault(s) => fault::inject_from_wire(s)?,
+            Kind::RenewFault(s) => NodeStep::RenewFault {
+                lease: ids::lease_id(&s.lease)?,
+                number: s.number,
+            },
+            Kind::ReleaseFault(s) => NodeStep::ReleaseFault {
+                lease: ids::lease_id(&s.lease)?,
+            },
+            Kind::HealFaults(s) => NodeStep::HealFaults {
+                request: ids::lease_id(&s.request)?,
+            },
         })
     }
 }
@@ -119,6 +130,19 @@ impl From<&NodeStep> for v1::Step {
                 phase: join_phase_to_wire(*phase).into(),
                 params: Some(params_to_wire(params)),
                 address: address.to_string(),
+            }),
+            NodeStep::InjectFault { lease, terms, fault } => {
+                Kind::InjectFault(fault::inject_to_wire(*lease, *terms, fault))
+            }
+            NodeStep::RenewFault { lease, number } => Kind::RenewFault(v1::RenewFault {
+                lease: lease.0.to_vec(),
+                number: *number,
+            }),
+            NodeStep::ReleaseFault { lease } => Kind::ReleaseFault(v1::ReleaseFault {
+                lease: lease.0.to_vec(),
+            }),
+            NodeStep::HealFaults { request } => Kind::HealFaults(v1::HealFaults {
+                request: request.0.to_vec(),
             }),
         };
         v1::Step { kind: Some(kind) }

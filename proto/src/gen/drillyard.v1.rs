@@ -53,7 +53,7 @@ pub struct StepSecret {
 pub struct PutStepSecretResponse {}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AgentMessage {
-    #[prost(oneof = "agent_message::Message", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "agent_message::Message", tags = "1, 2, 3, 4, 5, 20")]
     pub message: ::core::option::Option<agent_message::Message>,
 }
 /// Nested message and enum types in `AgentMessage`.
@@ -70,6 +70,8 @@ pub mod agent_message {
         StepStates(super::StepStates),
         #[prost(message, tag = "5")]
         Probe(super::ProbeAnswer),
+        #[prost(message, tag = "20")]
+        Faults(super::FaultSurvey),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -191,9 +193,23 @@ pub struct ProbeAnswer {
     #[prost(bytes = "vec", tag = "3")]
     pub result_json: ::prost::alloc::vec::Vec<u8>,
 }
+/// What the node knows of faults; the answer to the request of the same number.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FaultSurvey {
+    #[prost(uint64, tag = "1")]
+    pub request: u64,
+    /// serde form of model::lease::Survey
+    #[prost(bytes = "vec", tag = "2")]
+    pub survey_json: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SurveyFaults {
+    #[prost(uint64, tag = "1")]
+    pub request: u64,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CoordinatorMessage {
-    #[prost(oneof = "coordinator_message::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "coordinator_message::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8, 20")]
     pub message: ::core::option::Option<coordinator_message::Message>,
 }
 /// Nested message and enum types in `CoordinatorMessage`.
@@ -216,6 +232,8 @@ pub mod coordinator_message {
         Rewind(super::Rewind),
         #[prost(message, tag = "8")]
         Reconnect(super::Reconnect),
+        #[prost(message, tag = "20")]
+        SurveyFaults(super::SurveyFaults),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -288,7 +306,7 @@ pub struct Reconnect {
 /// Typed steps. No field carries a command, a path, a flag or free text.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Step {
-    #[prost(oneof = "step::Kind", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "step::Kind", tags = "1, 2, 3, 4, 5, 20, 21, 22, 23")]
     pub kind: ::core::option::Option<step::Kind>,
 }
 /// Nested message and enum types in `Step`.
@@ -305,6 +323,14 @@ pub mod step {
         MintKubeconfig(super::MintKubeconfig),
         #[prost(message, tag = "5")]
         KubeadmJoin(super::KubeadmJoin),
+        #[prost(message, tag = "20")]
+        InjectFault(super::InjectFault),
+        #[prost(message, tag = "21")]
+        RenewFault(super::RenewFault),
+        #[prost(message, tag = "22")]
+        ReleaseFault(super::ReleaseFault),
+        #[prost(message, tag = "23")]
+        HealFaults(super::HealFaults),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -341,6 +367,99 @@ pub struct KubeadmJoin {
     pub params: ::core::option::Option<ClusterParams>,
     #[prost(string, tag = "3")]
     pub address: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InjectFault {
+    #[prost(bytes = "vec", tag = "1")]
+    pub lease: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub terms: ::core::option::Option<LeaseTerms>,
+    #[prost(message, optional, tag = "3")]
+    pub fault: ::core::option::Option<NodeFault>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewFault {
+    #[prost(bytes = "vec", tag = "1")]
+    pub lease: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    pub number: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseFault {
+    #[prost(bytes = "vec", tag = "1")]
+    pub lease: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HealFaults {
+    #[prost(bytes = "vec", tag = "1")]
+    pub request: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaseTerms {
+    #[prost(uint64, tag = "1")]
+    pub ttl_ms: u64,
+    #[prost(uint64, tag = "2")]
+    pub grace_ms: u64,
+    #[prost(uint64, tag = "3")]
+    pub max_ms: u64,
+}
+/// The closed list of faults on a node; those on the host never travel.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NodeFault {
+    #[prost(oneof = "node_fault::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    pub kind: ::core::option::Option<node_fault::Kind>,
+}
+/// Nested message and enum types in `NodeFault`.
+pub mod node_fault {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(enumeration = "super::NodeUnit", tag = "1")]
+        StopUnit(i32),
+        #[prost(enumeration = "super::StaticPod", tag = "2")]
+        StopStaticPod(i32),
+        #[prost(message, tag = "3")]
+        PauseWorkload(super::Workload),
+        #[prost(message, tag = "4")]
+        KillWorkload(super::Workload),
+        #[prost(message, tag = "5")]
+        CutPeers(super::Peers),
+        #[prost(message, tag = "6")]
+        LosePackets(super::LosePackets),
+        #[prost(message, tag = "7")]
+        DropDns(super::DropDns),
+        #[prost(message, tag = "8")]
+        FillDisk(super::FillDisk),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Workload {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub value: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Peers {
+    #[prost(string, repeated, tag = "1")]
+    pub addresses: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LosePackets {
+    #[prost(message, optional, tag = "1")]
+    pub peers: ::core::option::Option<Peers>,
+    #[prost(uint32, tag = "2")]
+    pub percent: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DropDns {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FillDisk {
+    #[prost(enumeration = "Volume", tag = "1")]
+    pub volume: i32,
+    #[prost(uint32, tag = "2")]
+    pub keep_mib: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ClusterParams {
@@ -532,6 +651,37 @@ pub struct GetRunReportResponse {
     #[prost(string, tag = "2")]
     pub text: ::prost::alloc::string::String,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InjectFaultRequest {
+    /// serde form of model::fault::Fault, validated like every other input
+    #[prost(bytes = "vec", tag = "1")]
+    pub fault_json: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub terms: ::core::option::Option<LeaseTerms>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseFaultRequest {
+    #[prost(bytes = "vec", tag = "1")]
+    pub lease: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FaultResponse {
+    /// the document that `coordinator fault --json` prints
+    #[prost(bytes = "vec", tag = "1")]
+    pub lease_json: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SurveyFaultsRequest {
+    /// undo everything that is found, then look again
+    #[prost(bool, tag = "1")]
+    pub heal: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SurveyFaultsResponse {
+    /// the document that `coordinator drill doctor --json` prints
+    #[prost(bytes = "vec", tag = "1")]
+    pub survey_json: ::prost::alloc::vec::Vec<u8>,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Role {
@@ -648,6 +798,102 @@ impl JoinPhase {
             "JOIN_PHASE_PREFLIGHT" => Some(Self::Preflight),
             "JOIN_PHASE_KUBELET_START" => Some(Self::KubeletStart),
             "JOIN_PHASE_KUBELET_WAIT_BOOTSTRAP" => Some(Self::KubeletWaitBootstrap),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum NodeUnit {
+    Unspecified = 0,
+    Kubelet = 1,
+    Containerd = 2,
+}
+impl NodeUnit {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "NODE_UNIT_UNSPECIFIED",
+            Self::Kubelet => "NODE_UNIT_KUBELET",
+            Self::Containerd => "NODE_UNIT_CONTAINERD",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "NODE_UNIT_UNSPECIFIED" => Some(Self::Unspecified),
+            "NODE_UNIT_KUBELET" => Some(Self::Kubelet),
+            "NODE_UNIT_CONTAINERD" => Some(Self::Containerd),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum StaticPod {
+    Unspecified = 0,
+    Etcd = 1,
+    KubeApiserver = 2,
+    KubeControllerManager = 3,
+    KubeScheduler = 4,
+}
+impl StaticPod {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "STATIC_POD_UNSPECIFIED",
+            Self::Etcd => "STATIC_POD_ETCD",
+            Self::KubeApiserver => "STATIC_POD_KUBE_APISERVER",
+            Self::KubeControllerManager => "STATIC_POD_KUBE_CONTROLLER_MANAGER",
+            Self::KubeScheduler => "STATIC_POD_KUBE_SCHEDULER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "STATIC_POD_UNSPECIFIED" => Some(Self::Unspecified),
+            "STATIC_POD_ETCD" => Some(Self::Etcd),
+            "STATIC_POD_KUBE_APISERVER" => Some(Self::KubeApiserver),
+            "STATIC_POD_KUBE_CONTROLLER_MANAGER" => Some(Self::KubeControllerManager),
+            "STATIC_POD_KUBE_SCHEDULER" => Some(Self::KubeScheduler),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Volume {
+    Unspecified = 0,
+    Containerd = 1,
+    Kubelet = 2,
+    Etcd = 3,
+}
+impl Volume {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VOLUME_UNSPECIFIED",
+            Self::Containerd => "VOLUME_CONTAINERD",
+            Self::Kubelet => "VOLUME_KUBELET",
+            Self::Etcd => "VOLUME_ETCD",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VOLUME_UNSPECIFIED" => Some(Self::Unspecified),
+            "VOLUME_CONTAINERD" => Some(Self::Containerd),
+            "VOLUME_KUBELET" => Some(Self::Kubelet),
+            "VOLUME_ETCD" => Some(Self::Etcd),
             _ => None,
         }
     }
@@ -1739,6 +1985,72 @@ pub mod operator_client {
                 .insert(GrpcMethod::new("drillyard.v1.Operator", "GetRunReport"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn inject_fault(
+            &mut self,
+            request: impl tonic::IntoRequest<super::InjectFaultRequest>,
+        ) -> std::result::Result<tonic::Response<super::FaultResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/drillyard.v1.Operator/InjectFault",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("drillyard.v1.Operator", "InjectFault"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn release_fault(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReleaseFaultRequest>,
+        ) -> std::result::Result<tonic::Response<super::FaultResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/drillyard.v1.Operator/ReleaseFault",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("drillyard.v1.Operator", "ReleaseFault"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn survey_faults(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SurveyFaultsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SurveyFaultsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/drillyard.v1.Operator/SurveyFaults",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("drillyard.v1.Operator", "SurveyFaults"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1818,6 +2130,21 @@ pub mod operator_server {
             request: tonic::Request<super::GetRunReportRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetRunReportResponse>,
+            tonic::Status,
+        >;
+        async fn inject_fault(
+            &self,
+            request: tonic::Request<super::InjectFaultRequest>,
+        ) -> std::result::Result<tonic::Response<super::FaultResponse>, tonic::Status>;
+        async fn release_fault(
+            &self,
+            request: tonic::Request<super::ReleaseFaultRequest>,
+        ) -> std::result::Result<tonic::Response<super::FaultResponse>, tonic::Status>;
+        async fn survey_faults(
+            &self,
+            request: tonic::Request<super::SurveyFaultsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SurveyFaultsResponse>,
             tonic::Status,
         >;
     }
@@ -2287,6 +2614,141 @@ pub mod operator_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetRunReportSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/drillyard.v1.Operator/InjectFault" => {
+                    #[allow(non_camel_case_types)]
+                    struct InjectFaultSvc<T: Operator>(pub Arc<T>);
+                    impl<
+                        T: Operator,
+                    > tonic::server::UnaryService<super::InjectFaultRequest>
+                    for InjectFaultSvc<T> {
+                        type Response = super::FaultResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::InjectFaultRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Operator>::inject_fault(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = InjectFaultSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/drillyard.v1.Operator/ReleaseFault" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReleaseFaultSvc<T: Operator>(pub Arc<T>);
+                    impl<
+                        T: Operator,
+                    > tonic::server::UnaryService<super::ReleaseFaultRequest>
+                    for ReleaseFaultSvc<T> {
+                        type Response = super::FaultResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReleaseFaultRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Operator>::release_fault(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReleaseFaultSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/drillyard.v1.Operator/SurveyFaults" => {
+                    #[allow(non_camel_case_types)]
+                    struct SurveyFaultsSvc<T: Operator>(pub Arc<T>);
+                    impl<
+                        T: Operator,
+                    > tonic::server::UnaryService<super::SurveyFaultsRequest>
+                    for SurveyFaultsSvc<T> {
+                        type Response = super::SurveyFaultsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SurveyFaultsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Operator>::survey_faults(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SurveyFaultsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -61,6 +61,14 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         next: "coordinator up",
     },
     ErrorEntry {
+        code: "DY-0508",
+        title: "The lease of a node's fault does not allow it",
+        exits: &[1, 5],
+        cause: "The lease is over, names another fault, is at its maximum, or what it should break is as broken already.",
+        remedy: "Inject under a new lease; one that is over is never used again.",
+        next: "coordinator drill doctor",
+    },
+    ErrorEntry {
         code: "DY-0520",
         title: "The order came from an older coordinator",
         exits: &[5],

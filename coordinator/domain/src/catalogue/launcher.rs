@@ -133,6 +133,14 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         next: "coordinator down",
     },
     ErrorEntry {
+        code: "DY-0317",
+        title: "The lease of a host fault does not allow it",
+        exits: &[1],
+        cause: "The lease is over, was used before, is at its maximum, names what the lab has not, or no guard process could be started for it.",
+        remedy: "Inject under a new lease; one that is over is never used again.",
+        next: "coordinator drill doctor",
+    },
+    ErrorEntry {
         code: "DY-0321",
         title: "Terraform cannot be started",
         exits: &[5],

@@ -220,4 +220,12 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         remedy: "Put the cause right; the log is checked when the daemon starts again.",
         next: "coordinator doctor",
     },
+    ErrorEntry {
+        code: "DY-0170",
+        title: "A fault was not injected, renewed or undone",
+        exits: &[1, 2, 3, 4],
+        cause: "The lab cannot do it, the node's agent is not connected, or the node failed or did not say how it went. Its undo is armed before a fault is injected, so whatever is there of it ends by itself.",
+        remedy: "Read the cause; look at what is outstanding.",
+        next: "coordinator drill doctor",
+    },
 ];

@@ -229,6 +229,11 @@ fn times(step: &NodeStep) -> (u64, u64) {
             ..
         } => (1_000, 120_000),
         NodeStep::KubeadmJoin { .. } => (4_000, 300_000),
+        // Faults are in no plan: a drill times them by their leases.
+        NodeStep::InjectFault { .. }
+        | NodeStep::RenewFault { .. }
+        | NodeStep::ReleaseFault { .. }
+        | NodeStep::HealFaults { .. } => (500, 60_000),
     }
 }
 

@@ -47,6 +47,7 @@ impl Record {
             | Record::AgentSuspect { .. }
             | Record::AgentLost { .. }
             | Record::Gap { .. }
+            | Record::LeaseTaken { .. }
             | Record::NodeRevoked { .. } => Severity::Warning,
             Record::Audit { outcome, .. } if outcome != "allowed" => Severity::Warning,
             Record::StepProbing { .. } | Record::StepProgress { .. } | Record::AgentReconciled { .. } => {
@@ -125,6 +126,7 @@ impl Record {
             | Record::TokenMinted { node, .. }
             | Record::TokenUsed { node, .. }
             | Record::NodeRevoked { node, .. } => Some(node.clone()),
+            Record::LeaseTaken { fault, .. } => fault.node().cloned(),
             other => other.source().map(|source| source.node),
         }
     }
@@ -190,6 +192,16 @@ impl Record {
                 ..
             } => format!("events from {from} on may be lost: {cause}"),
             Record::NodesRemoved {} => "the lab was taken down".into(),
+            Record::LeaseTaken { fault, deadline, .. } => {
+                format!("injecting {}, which ends by itself at {deadline}", fault.label())
+            }
+            Record::LeaseInjected { lease, .. } => format!("fault of lease {} is there", lease.short()),
+            Record::LeaseRenewed { lease, deadline } => {
+                format!("fault of lease {} ends by itself at {deadline}", lease.short())
+            }
+            Record::LeaseUndone { lease, cause, .. } => {
+                format!("fault of lease {} is undone ({cause})", lease.short())
+            }
             Record::Audit {
                 actor,
                 action,
@@ -227,6 +239,20 @@ fn gate(phase: u8, missing: &[String]) -> String {
     )
 }
 
+fn lease(status: &model::lease::LeaseStatus) -> String {
+    use model::lease::LeaseState;
+    let short = status.lease.short();
+    match (status.state, &status.trouble) {
+        (_, Some(trouble)) => format!("fault of lease {short} is not undone yet: {trouble}"),
+        (LeaseState::Armed, _) => format!("undo of lease {short} is armed for {}", status.deadline),
+        (LeaseState::Injected, _) => format!("fault of lease {short} is there until {}", status.deadline),
+        (LeaseState::Undone, _) => {
+            let cause = status.cause.map(|c| c.to_string()).unwrap_or_default();
+            format!("fault of lease {short} is undone ({cause})")
+        }
+    }
+}
+
 fn node_event(kind: &NodeEventKind) -> String {
     match kind {
         NodeEventKind::AgentStarted { version } => format!("agent {version} started"),
@@ -248,5 +274,6 @@ fn node_event(kind: &NodeEventKind) -> String {
         }
         NodeEventKind::ClockJump { shift_ms } => format!("clock jumped by {shift_ms} ms"),
         NodeEventKind::CertificateRenewed { not_after } => format!("certificate renewed until {not_after}"),
+        NodeEventKind::LeaseChanged { status } => lease(status),
     }
 }

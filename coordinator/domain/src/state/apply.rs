@@ -53,6 +53,7 @@ impl State {
 
     /// The same without a revision, for records that are being decided on.
     pub(crate) fn fold(&mut self, record: &Record, at: Moment) -> Result<(), ApplyError> {
+        self.leases.fold(record, at);
         match record {
             Record::EpochStarted { epoch } => self.begin_epoch(*epoch, at)?,
             Record::NodesRemoved {} => self.forget_nodes(),
@@ -76,7 +77,11 @@ impl State {
             | Record::AgentSuspect { .. }
             | Record::AgentRecovered { .. }
             | Record::AgentLost { .. } => self.fold_node(record, at),
-            Record::Audit { .. }
+            Record::LeaseTaken { .. }
+            | Record::LeaseInjected { .. }
+            | Record::LeaseRenewed { .. }
+            | Record::LeaseUndone { .. }
+            | Record::Audit { .. }
             | Record::TokenMinted { .. }
             | Record::TokenUsed { .. }
             | Record::CertificateIssued { .. }

@@ -1,0 +1,118 @@
+//! A static pod's manifest is held where kubelet does not look, and its containers are killed; undone by moving it back.
+//!
+//! The held file carries lease and pod in its name, so that whoever finds it knows what it is. Moving is a rename within
+//! one file system: the manifest is in one place or the other, whoever dies when.
+
+use super::{Trace, containers};
+use crate::durable;
+use crate::step::{Context, StepError};
+use model::fault_parts::StaticPod;
+use model::ids::LeaseId;
+use std::path::PathBuf;
+
+/// Moves the manifest away, then kills what runs of it: kubelet alone would let it end in its own time.
+pub(super) fn inject(context: &Context, lease: LeaseId, pod: StaticPod) -> Result<(), StepError> {
+    hold(context, lease, pod)?;
+    containers::kill(&containers::of_static_pod(pod)?)
+}
+
+/// Moves the manifest back. Where somebody has written another in the meantime, theirs stays.
+pub(super) fn undo(context: &Context, lease: LeaseId, pod: StaticPod) -> Result<(), StepError> {
+    let (manifest, held) = (manifest(context, pod), held(context, lease, pod));
+    if !held.exists() {
+        return Ok(());
+    }
+    if manifest.exists() {
+        return durable::remove(&held).map_err(StepError::io("remove", &held));
+    }
+    std::fs::rename(&held, &manifest).map_err(StepError::io("move back", &held))?;
+    durable::sync_folder(&context.paths.manifests()).map_err(StepError::io("sync", manifest))
+}
+
+pub(super) fn trace(context: &Context, lease: LeaseId, pod: StaticPod) -> Trace {
+    match (
+        held(context, lease, pod).exists(),
+        manifest(context, pod).exists(),
+    ) {
+        (true, false) => Trace::Whole,
+        (true, true) => Trace::Part("the manifest is held and there".into()),
+        (false, _) => Trace::Nothing,
+    }
+}
+
+/// Held manifests with the lease and pod in their names.
+pub(super) fn all_held(context: &Context) -> Vec<(LeaseId, StaticPod)> {
+    let names = std::fs::read_dir(context.paths.held_manifests())
+        .into_iter()
+        .flatten();
+    names
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let (lease, rest) = name.split_once('.')?;
+            let pod = rest.strip_suffix(".yaml")?;
+            let pod = StaticPod::ALL.into_iter().find(|p| p.name() == pod)?;
+            Some((LeaseId::parse(lease).ok()?, pod))
+        })
+        .collect()
+}
+
+fn hold(context: &Context, lease: LeaseId, pod: StaticPod) -> Result<(), StepError> {
+    let (manifest, held) = (manifest(context, pod), held(context, lease, pod));
+    if held.exists() && !manifest.exists() {
+        return Ok(());
+    }
+    if !manifest.exists() {
+        let what = format!("the manifest of {}", pod.name());
+        return Err(StepError::Missing { what });
+    }
+    let folder = context.paths.held_manifests();
+    durable::folder(&folder, 0o700).map_err(StepError::io("make", &folder))?;
+    std::fs::rename(&manifest, &held).map_err(StepError::io("move away", manifest))?;
+    durable::sync_folder(&folder).map_err(StepError::io("sync", folder))
+}
+
+fn manifest(context: &Context, pod: StaticPod) -> PathBuf {
+    context.paths.manifests().join(format!("{}.yaml", pod.name()))
+}
+
+fn held(context: &Context, lease: LeaseId, pod: StaticPod) -> PathBuf {
+    context
+        .paths
+        .held_manifests()
+        .join(format!("{lease}.{}.yaml", pod.name()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::paths::Paths;
+    use model::ids::NodeName;
+
+    #[test]
+    fn the_manifest_is_in_one_place_and_comes_back_however_often_it_is_undone() {
+        let dir = tempfile::tempdir().expect("temp");
+        let context = Context {
+            paths: Paths::below(dir.path()),
+            node: NodeName::new("a").expect("valid"),
+            progress: None,
+        };
+        let (lease, pod) = (LeaseId([1; 16]), StaticPod::Etcd);
+        std::fs::create_dir_all(context.paths.manifests()).expect("made");
+        assert!(hold(&context, lease, pod).is_err(), "no manifest to hold");
+        std::fs::write(manifest(&context, pod), "pod").expect("written");
+        hold(&context, lease, pod).expect("held");
+        hold(&context, lease, pod).expect("again");
+        assert_eq!(trace(&context, lease, pod), Trace::Whole);
+        assert_eq!(all_held(&context), [(lease, pod)]);
+        undo(&context, lease, pod).expect("undone");
+        undo(&context, lease, pod).expect("again");
+        assert_eq!(trace(&context, lease, pod), Trace::Nothing);
+        assert_eq!(std::fs::read(manifest(&context, pod)).expect("back"), b"pod");
+        hold(&context, lease, pod).expect("held");
+        std::fs::write(manifest(&context, pod), "theirs").expect("written");
+        undo(&context, lease, pod).expect("undone");
+        assert_eq!(std::fs::read(manifest(&context, pod)).expect("there"), b"theirs");
+        assert_eq!(all_held(&context), []);
+    }
+}

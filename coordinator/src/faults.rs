@@ -1,0 +1,153 @@
+//! Faults as leases, for drills and operators: one port over nodes and host.
+//!
+//! ```text
+//! inject ─► LeaseTaken durable ─► node: InjectFault step on its faults lane ─► LeaseInjected
+//!                                 host: guard process, then the launcher
+//! release, renew, expiry, lost coordinator: whoever undoes it, the place says so, and the lease leaves the book
+//! ```
+//!
+//! Nothing here keeps a fault alive: a lease ends by itself. A coordinator that starts releases what it did not take.
+
+mod capability;
+mod desk;
+mod host;
+mod keeper;
+mod news;
+mod node;
+mod planned;
+mod survey;
+
+pub use capability::{Capability, capabilities};
+pub use desk::Faults;
+pub use news::News;
+pub use planned::{lease_of, planned};
+pub use survey::{PlaceSurvey, WholeSurvey, local};
+
+use model::fault::Fault;
+use model::ids::LeaseId;
+use model::lease::{LeaseState, LeaseStatus, Span};
+use model::moment::Moment;
+use serde::{Deserialize, Serialize};
+
+/// A lease with what is known of when things took place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Id.
+    pub lease: LeaseId,
+    /// What, and where.
+    pub fault: Fault,
+    /// The lease by the clock of its place; None where the place never heard of it.
+    pub status: Option<LeaseStatus>,
+    /// The call that just returned: the injection, renewal or release.
+    pub timing: Option<Timing>,
+}
+
+/// When a call took effect, by two clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// The coordinator's clock, read before the order left and after its outcome came.
+    pub called: Span,
+    /// The place's clock, read before and after the change.
+    pub at: Span,
+    /// Least that the place's clock is ahead of the coordinator's, microseconds.
+    pub offset_low_us: i64,
+    /// Most that the place's clock is ahead, microseconds.
+    pub offset_high_us: i64,
+}
+
+impl Timing {
+    /// The place read its clock within the call, so the call bounds how far the two clocks are apart.
+    pub fn new(called: Span, at: Span) -> Self {
+        Self {
+            called,
+            at,
+            offset_low_us: at.to.0.saturating_sub(called.to.0),
+            offset_high_us: at.from.0.saturating_sub(called.from.0),
+        }
+    }
+
+    /// When the change took place by the coordinator's clock: within the call, and within the place's own reading once the
+    /// offset is taken off. The narrower bound wins on each side.
+    pub fn by_coordinator(&self) -> Span {
+        let from = self.at.from.0.saturating_sub(self.offset_high_us);
+        let to = self.at.to.0.saturating_sub(self.offset_low_us);
+        Span {
+            from: Moment(from.max(self.called.from.0)),
+            to: Moment(to.min(self.called.to.0)),
+        }
+    }
+}
+
+impl Lease {
+    /// Whether its place said that the fault is gone.
+    pub fn is_undone(&self) -> bool {
+        self.status
+            .as_ref()
+            .is_some_and(|s| s.state == LeaseState::Undone)
+    }
+}
+
+/// Why a call did not do what it should. The fault may be there in part; its undo is armed or done.
+#[derive(Debug, thiserror::Error)]
+pub enum FaultError {
+    /// No provider of this lab can do that.
+    #[error("{kind} is not covered here: {reason}")]
+    NotCovered {
+        /// What.
+        kind: model::fault::FaultKind,
+        /// Why not.
+        reason: String,
+    },
+    /// The lab has no such node.
+    #[error("the lab has no node {0}")]
+    NoNode(String),
+    /// The node's agent is not connected.
+    #[error("the agent of {0} is not connected")]
+    NotConnected(String),
+    /// The node refused or failed.
+    #[error("{node}: {message} ({code})")]
+    Failed {
+        /// Which node.
+        node: String,
+        /// Stable code.
+        code: String,
+        /// Cause first.
+        message: String,
+    },
+    /// Nobody knows in time; the lease is being released.
+    #[error("{node} did not say in {seconds} s how it went; the fault is being undone")]
+    Unknown {
+        /// Which node.
+        node: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The host's part failed.
+    #[error("the host's part failed")]
+    Host(#[from] launcher::LaunchError),
+    /// No such lease is outstanding.
+    #[error("lease {0} is not outstanding")]
+    NoLease(LeaseId),
+    /// The coordinator is ending.
+    #[error("the coordinator is ending")]
+    Ending,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_offset_of_a_clock_that_is_ahead_is_bounded_and_taken_off() {
+        let span = |from, to| Span {
+            from: Moment(from),
+            to: Moment(to),
+        };
+        // The node is 1000 ahead; the change took from 40 to 60 of a call from 0 to 100.
+        let timing = Timing::new(span(0, 100), span(1_040, 1_060));
+        assert!(timing.offset_low_us <= 1_000 && 1_000 <= timing.offset_high_us);
+        let by_us = timing.by_coordinator();
+        assert!(by_us.from.0 <= 40 && 60 <= by_us.to.0, "{by_us:?}");
+        assert!(by_us.from.0 >= 0 && by_us.to.0 <= 100);
+    }
+}
