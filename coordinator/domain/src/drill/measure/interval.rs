@@ -152,8 +152,7 @@ pub fn stretches(seen: &[Seen], consecutive: usize) -> Vec<Stretch> {
 ///
 /// An outage that began before the fault is not its doing, even if it lasts.
 pub fn recovered(stretches: &[Stretch], fault: Edge) -> Recovered {
-    let after_fault = stretches.iter().filter(|s| s.began.by >= fault.after);
-    match after_fault.last() {
+    match stretches.iter().rfind(|s| s.began.by >= fault.after) {
         None => Recovered::NeverDown,
         Some(Stretch { ended: None, .. }) => Recovered::NotYet,
         Some(Stretch {
