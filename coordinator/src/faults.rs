@@ -20,7 +20,7 @@ mod survey;
 pub use capability::{Capability, capabilities};
 pub use desk::Faults;
 pub use news::News;
-pub use planned::{lease_of, planned};
+pub use planned::{PlannedError, lease_of, planned};
 pub use survey::{PlaceSurvey, WholeSurvey, local};
 
 use model::fault::Fault;

@@ -160,7 +160,12 @@ fn power_cycle(lab: &TestLab, all: &[Case]) -> String {
     let lease = inject(lab, &case.fault, 300_000);
     assert!(lab.power(&node, "lost").expect("power").status.success());
     let began = Instant::now();
-    assert!(lab.power(&node, "on").expect("power").status.success());
+    until("power", Duration::from_secs(60), || {
+        let on = lab.power(&node, "on").map_err(|e| e.to_string())?;
+        let why = || String::from_utf8_lossy(&on.stderr).into_owned();
+        on.status.success().then_some(()).ok_or_else(why)
+    })
+    .expect("the node boots");
     let status = over(lab, &lease, 120_000);
     assert_eq!(status["cause"], "boot", "{status}");
     let took = began.elapsed().as_millis();

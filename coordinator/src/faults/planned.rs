@@ -1,19 +1,87 @@
 //! A drill's planned fault as leases: one per node, or one on the host, each with an id that the run determines, so that
 //! whoever comes after a crash asks for the same.
 
+use super::{FaultError, Faults, Lease};
+use crate::clock;
 use domain::drill::plan::PlannedFault;
 use domain::drill::scenario::{FaultKind as Planned, Process};
+use futures_util::future::join_all;
 use model::Invalid;
 use model::fault::{Fault, HostFault, NodeFault};
 use model::fault_parts::{KeepMib, NodeUnit, Peers, Percent, StaticPod, Volume, Workload};
 use model::ids::{LeaseId, NodeName, RunId};
 use model::lab::Lab;
+use model::lease::Terms;
+use model::moment::Moment;
 use model::step::Role;
 use sha2::{Digest as _, Sha256};
 use std::net::Ipv4Addr;
 
+/// A drill's lease ends early when its coordinator is silent for so long: a restart takes a second or two.
+const GRACE_MS: u64 = 10_000;
+
 /// What stays free of a filled disk.
 const KEEP_MIB: u32 = 64;
+
+/// Why a planned fault is not there, or not gone.
+#[derive(Debug, thiserror::Error)]
+pub enum PlannedError {
+    /// This lab cannot be hit with it.
+    #[error("the plan cannot be carried out on this lab")]
+    Plan(#[from] Invalid),
+    /// One of its parts failed.
+    #[error("{place}")]
+    Part {
+        /// Which.
+        place: String,
+        /// First cause.
+        #[source]
+        source: FaultError,
+    },
+}
+
+impl Faults {
+    /// Injects all parts of a run's fault at once, each under a lease that ends at `deadline`, by this clock, by itself.
+    /// When one part fails, the others are released: the fault is there whole or is being undone.
+    pub async fn inject_planned(
+        &self,
+        run: RunId,
+        fault: &PlannedFault,
+        deadline: Moment,
+    ) -> Result<Vec<Lease>, PlannedError> {
+        let ttl_ms = deadline.millis_since(clock::now()).max(Terms::MIN_TTL_MS);
+        let terms = Terms::new(ttl_ms, GRACE_MS, ttl_ms)?;
+        let parts = planned(run, fault, &self.lab)?;
+        let calls = parts.into_iter().map(|(lease, part)| async move {
+            let place = part.label();
+            let done = self.inject(lease, terms, part).await;
+            done.map_err(|source| PlannedError::Part { place, source })
+        });
+        let outcome: Result<Vec<_>, _> = join_all(calls).await.into_iter().collect();
+        if outcome.is_err() {
+            // What fails here ends with its lease; the first cause is what the operator must see.
+            let _ = self.undo_planned(run, fault).await;
+        }
+        outcome
+    }
+
+    /// Undoes all parts of a run's fault; those that are over, or never were there, are fine.
+    pub async fn undo_planned(&self, run: RunId, fault: &PlannedFault) -> Result<Vec<Lease>, PlannedError> {
+        let parts = planned(run, fault, &self.lab)?;
+        let calls = parts.into_iter().map(|(lease, part)| async move {
+            match self.release(lease).await {
+                Ok(lease) => Ok(Some(lease)),
+                Err(FaultError::NoLease(_)) => Ok(None),
+                Err(source) => {
+                    let place = part.label();
+                    Err(PlannedError::Part { place, source })
+                }
+            }
+        });
+        let all: Result<Vec<_>, _> = join_all(calls).await.into_iter().collect();
+        Ok(all?.into_iter().flatten().collect())
+    }
+}
 
 /// The faults that make up a planned one, with their leases. The order is that of the plan's nodes.
 ///
