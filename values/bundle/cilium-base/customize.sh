@@ -36,6 +36,8 @@ cp -L "$root/usr/lib64/ld-linux-x86-64.so.2" "$slim/usr/lib64/"
 
 ln -s bash "$slim/usr/bin/sh"
 ln -s ../lib/llvm-19/bin/clang "$slim/usr/bin/clang"
+mkdir -p "$slim/usr/local/bin"
+install -m 0755 "$here/clang" "$slim/usr/local/bin/clang"
 # The nft flavour, as Debian's alternatives choose it; the legacy one is there under its own name.
 for tool in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
     ln -s xtables-nft-multi "$slim/usr/sbin/$tool"

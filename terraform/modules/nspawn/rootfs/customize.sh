@@ -27,7 +27,7 @@ for unit in apt-daily.timer apt-daily-upgrade.timer apt-daily.service apt-daily-
     netplan-wpa-supplicant.service; do
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
-for unit in containerd.service systemd-networkd.service node-cgroups.service; do
+for unit in containerd.service systemd-networkd.service node-cgroups.service run-cilium-cgroupv2.mount; do
     chroot "$root" systemctl enable --quiet "$unit"
 done
 
