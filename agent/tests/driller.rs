@@ -109,6 +109,9 @@ async fn kill_the_driller(wanted: usize) {
             "after {kills} kills: {:#?}",
             found.violations
         );
+        if rounds % 10 == 0 {
+            eprintln!("{kills} kills, {leases} leases, the latest undo {latest} ms after its deadline");
+        }
     }
     println!(
         "{kills} kills in {rounds} rounds, {leases} leases, {injected} injections answered, the latest undo {latest} ms after \

@@ -2,6 +2,7 @@
 
 use crate::command::{self, CommandError};
 use model::ids::LeaseId;
+use nix::sys::statfs::{NSFS_MAGIC, statfs};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -55,16 +56,18 @@ pub(super) fn remove(place: &Place, table: &Table) -> Result<(), CommandError> {
     }
 }
 
-/// The namespaces of all pods that are on the node now.
+/// The namespaces of all pods that are on the node now. A file that a pod's end left behind is none any more.
 pub(super) fn pods() -> Vec<Place> {
     let folder = crate::paths::Paths::below(crate::failpoint::root()).netns();
     let entries = std::fs::read_dir(folder).into_iter().flatten();
-    entries.flatten().map(|entry| Place::Pod(entry.path())).collect()
+    let is_namespace = |path: &PathBuf| statfs(path).is_ok_and(|s| s.filesystem_type() == NSFS_MAGIC);
+    let paths = entries.flatten().map(|entry| entry.path());
+    paths.filter(is_namespace).map(Place::Pod).collect()
 }
 
 impl Place {
     fn is_gone(&self) -> bool {
-        matches!(self, Place::Pod(path) if !path.exists())
+        matches!(self, Place::Pod(_)) && !pods().contains(self)
     }
 }
 
