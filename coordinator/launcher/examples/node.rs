@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use launcher::cli::{NodeArgs, run};
+use launcher::cli::{Hooks, NodeArgs, run};
 
 #[derive(Parser)]
 enum Program {
@@ -18,7 +18,11 @@ fn main() -> ExitCode {
         let path = std::env::var("DRILLYARD_USER_DATA").map_err(|e| e.to_string())?;
         std::fs::read_to_string(path).map_err(|e| e.to_string())
     };
-    match run(&arguments, &mut user_data, &mut std::io::stdout()) {
+    let mut hooks = Hooks {
+        user_data: &mut user_data,
+        store: None,
+    };
+    match run(&arguments, &mut hooks, &mut std::io::stdout()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{}: {error}", error.code());

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use crate::down::with_causes;
 use crate::error::LaunchError;
 use crate::multipass::Multipass;
-use crate::nspawn::Nspawn;
+use crate::nspawn::{Nspawn, StoreSeeder};
 use crate::provider::{NodeProvider, PowerOff};
 use crate::spec::{LabHandle, NetworkSpec, NodeSpec};
 use crate::{ensure_network, remove_network};
@@ -147,20 +148,30 @@ struct EnsureArgs {
     disk_gib: u64,
 }
 
-/// Where user-data comes from: asked at most once, and only if the node is really made.
+/// What a command needs of the program that it is part of.
+pub struct Hooks<'a> {
+    /// Where user-data comes from: asked at most once, and only if the node is really made.
+    pub user_data: &'a mut UserDataFor<'a>,
+    /// What gives a new nspawn node its part of the shared content store; without one it imports its images.
+    pub store: Option<Arc<StoreSeeder>>,
+}
+
+impl std::fmt::Debug for Hooks<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hooks").finish_non_exhaustive()
+    }
+}
+
+/// The user-data of one node.
 pub type UserDataFor<'a> = dyn FnMut(&LabHandle, &NodeSpec) -> Result<String, String> + 'a;
 
 /// Runs one `node` command, telling its progress on `out`.
 ///
 /// # Errors
 /// What the operation failed with; it was told on `out` already.
-pub fn run(
-    arguments: &NodeArgs,
-    user_data: &mut UserDataFor<'_>,
-    out: &mut dyn Write,
-) -> Result<(), LaunchError> {
+pub fn run(arguments: &NodeArgs, hooks: &mut Hooks<'_>, out: &mut dyn Write) -> Result<(), LaunchError> {
     let (subject, outcome) = match &arguments.command {
-        NodeCommand::Ensure(a) => (a.target.name.as_str(), ensure(a, user_data, out)),
+        NodeCommand::Ensure(a) => (a.target.name.as_str(), ensure(a, hooks, out)),
         NodeCommand::Remove(t) => (t.name.as_str(), remove(t, out)),
         NodeCommand::State(s) => (s.target.name.as_str(), state(&s.target, out)),
         NodeCommand::Power(p) => (p.target.name.as_str(), power(p, out)),
@@ -176,11 +187,7 @@ pub fn run(
     outcome
 }
 
-fn ensure(
-    arguments: &EnsureArgs,
-    user_data: &mut UserDataFor<'_>,
-    out: &mut dyn Write,
-) -> Result<(), LaunchError> {
+fn ensure(arguments: &EnsureArgs, hooks: &mut Hooks<'_>, out: &mut dyn Write) -> Result<(), LaunchError> {
     let started = Instant::now();
     let target = &arguments.target;
     let spec = NodeSpec {
@@ -195,7 +202,8 @@ fn ensure(
     };
     tell(out, &json!({"node": spec.name, "stage": "started"}));
     let lab = target.lab.handle();
-    let state = target.provider().ensure(&spec, &mut || user_data(&lab, &spec))?;
+    let provider = target.provider(hooks.store.clone());
+    let state = provider.ensure(&spec, &mut || (hooks.user_data)(&lab, &spec))?;
     let seconds = started.elapsed().as_secs_f64();
     tell(
         out,
@@ -205,13 +213,13 @@ fn ensure(
 }
 
 fn remove(target: &TargetArgs, out: &mut dyn Write) -> Result<(), LaunchError> {
-    target.provider().remove(&target.name)?;
+    target.provider(None).remove(&target.name)?;
     tell(out, &json!({"node": target.name, "stage": "removed"}));
     Ok(())
 }
 
 fn state(target: &TargetArgs, out: &mut dyn Write) -> Result<(), LaunchError> {
-    let Some(state) = target.provider().state(&target.name)? else {
+    let Some(state) = target.provider(None).state(&target.name)? else {
         return Err(LaunchError::NotFound {
             node: target.name.clone(),
             lab: target.lab.lab.clone(),
@@ -222,7 +230,7 @@ fn state(target: &TargetArgs, out: &mut dyn Write) -> Result<(), LaunchError> {
 }
 
 fn power(arguments: &PowerArgs, out: &mut dyn Write) -> Result<(), LaunchError> {
-    let (provider, name) = (arguments.target.provider(), arguments.target.name.as_str());
+    let (provider, name) = (arguments.target.provider(None), arguments.target.name.as_str());
     match arguments.to {
         PowerTo::On => provider.power_on(name).map(|_| ())?,
         PowerTo::Off => provider.power_off(name, PowerOff::Orderly)?,
@@ -265,10 +273,16 @@ impl LabArgs {
 }
 
 impl TargetArgs {
-    fn provider(&self) -> Box<dyn NodeProvider> {
+    fn provider(&self, store: Option<Arc<StoreSeeder>>) -> Box<dyn NodeProvider> {
         let lab = self.lab.handle();
         match self.provider {
-            ProviderName::Nspawn => Box::new(Nspawn::new(lab)),
+            ProviderName::Nspawn => {
+                let provider = Nspawn::new(lab);
+                Box::new(match store {
+                    Some(seeder) => provider.with_store_seeder(seeder),
+                    None => provider,
+                })
+            }
             ProviderName::Multipass => {
                 let mut provider = Multipass::new(lab);
                 provider.command.clone_from(&self.multipass);

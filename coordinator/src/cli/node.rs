@@ -2,10 +2,13 @@
 
 use super::client::{connect, refused};
 use super::{Context, block_on};
-use crate::exit::{Failure, Outcome};
-use launcher::cli::NodeArgs;
-use launcher::{LabHandle, NodeSpec};
+use crate::exit::{Failure, Outcome, chain};
+use launcher::cli::{Hooks, NodeArgs};
+use launcher::nspawn::STORE_IN_NODE;
+use launcher::{LabHandle, NodeSpec, StoreSeeder};
 use proto::v1::MintUserDataRequest;
+use std::path::Path;
+use std::sync::Arc;
 
 pub(crate) fn run(context: &Context, args: NodeArgs) -> Result<Outcome, Failure> {
     let mut user_data = |_: &LabHandle, node: &NodeSpec| -> Result<String, String> {
@@ -20,7 +23,24 @@ pub(crate) fn run(context: &Context, args: NodeArgs) -> Result<Outcome, Failure>
         })
         .map_err(|failure| format!("{}: {}", failure.code, failure.message))
     };
-    launcher::cli::run(&args, &mut user_data, &mut std::io::stdout())
+    let mut hooks = Hooks {
+        user_data: &mut user_data,
+        store: Some(store_seeder(context)),
+    };
+    launcher::cli::run(&args, &mut hooks, &mut std::io::stdout())
         .map(|()| Outcome::Done)
         .map_err(|e| Failure::from_error(Outcome::Internal, e.code(), &e, e.remedy()))
+}
+
+/// Nodes share the content store that the bundle made ready. A root file system without one leaves them to import.
+fn store_seeder(context: &Context) -> Arc<StoreSeeder> {
+    let store = bundle::paths::store(&context.places.cache);
+    Arc::new(move |node: &Path| {
+        if !store.exists() {
+            return Ok(());
+        }
+        bundle::store::seed_node(&store, node, Path::new(STORE_IN_NODE))
+            .map(|_| ())
+            .map_err(|error| chain(&error))
+    })
 }

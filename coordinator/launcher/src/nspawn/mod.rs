@@ -12,15 +12,16 @@ mod power;
 mod provider;
 mod remove;
 mod seed;
-mod store;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use remove::{Removed, remove_machine};
-pub use store::{STORE_IN_NODE, copy_store};
 
 use crate::spec::LabHandle;
+
+/// Where the shared store is bound, read-only, inside every node.
+pub const STORE_IN_NODE: &str = "/opt/drillyard/store";
 
 /// Gives a node its part of the shared content store. The argument is the node's `/var/lib/containerd` on the host;
 /// the store itself is at [`STORE_IN_NODE`] inside the node.
@@ -30,25 +31,20 @@ pub type StoreSeeder = dyn Fn(&Path) -> Result<(), String> + Send + Sync;
 #[derive(Clone)]
 pub struct Nspawn {
     lab: LabHandle,
-    seeder: Arc<StoreSeeder>,
+    seeder: Option<Arc<StoreSeeder>>,
 }
 
 impl Nspawn {
-    /// A provider for one lab, with the default way of sharing the content store.
+    /// A provider for one lab. Nodes that it makes start with an empty content store and import their images.
     #[must_use]
     pub fn new(lab: LabHandle) -> Self {
-        let store = lab.rootfs_store();
-        let seeder = move |node: &Path| copy_store(&store, node).map_err(|e| e.to_string());
-        Self {
-            lab,
-            seeder: Arc::new(seeder),
-        }
+        Self { lab, seeder: None }
     }
 
-    /// Replaces the way the content store is shared.
+    /// Nodes that it makes begin with what `seeder` gives them.
     #[must_use]
     pub fn with_store_seeder(mut self, seeder: Arc<StoreSeeder>) -> Self {
-        self.seeder = seeder;
+        self.seeder = Some(seeder);
         self
     }
 

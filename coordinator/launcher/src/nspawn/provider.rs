@@ -84,10 +84,12 @@ impl Nspawn {
         make_dir(&self.lab.cache.join("bundle"), 0o755)?;
         disk::create(&paths, spec.disk_gib)?;
         disk::attach(&paths, &self.lab.rootfs_tree(), &machine)?;
-        (self.seeder)(&paths.disk.join("containerd")).map_err(|reason| LaunchError::Store {
-            node: spec.name.clone(),
-            reason,
-        })?;
+        if let Some(seeder) = &self.seeder {
+            seeder(&paths.disk.join("containerd")).map_err(|reason| LaunchError::Store {
+                node: spec.name.clone(),
+                reason,
+            })?;
+        }
         // Asked last: the token in it lives for minutes only.
         let user_data = user_data().map_err(|reason| LaunchError::UserData {
             node: spec.name.clone(),
