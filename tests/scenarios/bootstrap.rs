@@ -11,6 +11,7 @@ fn up_makes_three_real_clusters_and_down_leaves_nothing() {
     }
     let lab = TestLab::new("test").expect("a lab of the test's own");
 
+    let settings = leftovers::host_settings();
     let up = lab.run(&["up", "--yes", "--through", "3"]).expect("up runs");
     assert!(up.status.success(), "up ended with {}", up.status);
     health::check(&lab);
@@ -21,6 +22,14 @@ fn up_makes_three_real_clusters_and_down_leaves_nothing() {
     let down = lab.run(&["down"]).expect("down runs");
     assert!(down.status.success(), "down ended with {}", down.status);
     assert_eq!(leftovers::of("test"), Vec::<String>::new());
+    // Where another lab runs beside, the settings are left to that one.
+    if !leftovers::of("").iter().any(|left| left.starts_with("cgroup")) {
+        assert_eq!(
+            leftovers::host_settings(),
+            settings,
+            "kernel settings of the host"
+        );
+    }
 }
 
 fn a_second_up_does_nothing(lab: &TestLab) {

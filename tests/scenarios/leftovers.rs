@@ -28,3 +28,15 @@ pub(crate) fn of(lab: &str) -> Vec<String> {
     }
     found
 }
+
+/// Kernel settings of the host that kubelets and Cilium change, as they are now.
+pub(crate) fn host_settings() -> Vec<(String, String)> {
+    let keys = [
+        "vm/overcommit_memory",
+        "kernel/panic",
+        "kernel/panic_on_oops",
+        "kernel/timer_migration",
+    ];
+    let read = |key: &str| std::fs::read_to_string(format!("/proc/sys/{key}")).unwrap_or_default();
+    keys.iter().map(|key| ((*key).to_owned(), read(key))).collect()
+}

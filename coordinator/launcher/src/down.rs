@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::cgroup::{NodeCgroup, top_groups};
 use crate::error::LaunchError;
+use crate::host_settings::HostSettings;
 use crate::multipass::Multipass;
 use crate::nspawn::remove_machine;
 use crate::provider::NodeProvider;
@@ -26,6 +27,8 @@ pub struct DownReport {
     pub bridge: Option<String>,
     /// Control groups without a node that were removed.
     pub cgroups: Vec<String>,
+    /// Kernel settings of the host that were put back to what they were before the first node.
+    pub settings: Vec<String>,
     /// What could not be removed.
     pub left: Vec<Leftover>,
 }
@@ -100,10 +103,22 @@ pub fn down(lab: &LabHandle) -> DownReport {
         Ok(false) => {}
         Err(error) => report.failed("bridge", &error),
     }
+    put_settings_back(&mut report);
     // Fails while a node is left, which is right.
     let _ = std::fs::remove_dir(lab.nodes_dir());
     let _ = std::fs::remove_file(lab.home.join("network.lock"));
     report
+}
+
+/// Another lab's nodes may be here: then the settings are left to the last one.
+fn put_settings_back(report: &mut DownReport) {
+    if top_groups().iter().any(|group| group.starts_with("drillyard-")) {
+        return;
+    }
+    match HostSettings::default().put_back() {
+        Ok(settings) => report.settings = settings,
+        Err(error) => report.failed("kernel settings", &error),
+    }
 }
 
 fn remove_node(lab: &LabHandle, node: &str) -> Result<(), LaunchError> {

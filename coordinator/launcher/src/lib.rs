@@ -14,6 +14,7 @@ mod down;
 mod error;
 pub mod fault;
 mod files;
+mod host_settings;
 pub mod mounts;
 pub mod multipass;
 pub mod names;

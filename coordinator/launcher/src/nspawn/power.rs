@@ -9,6 +9,7 @@ use super::boot::{boot_failed, start};
 use super::{NodePaths, Nspawn, disk};
 use crate::cgroup::NodeCgroup;
 use crate::error::LaunchError;
+use crate::host_settings::HostSettings;
 use crate::names;
 use crate::process::{ProcessId, wait_until};
 use crate::provider::{NodeState, Outcome, Power, PowerOff};
@@ -46,6 +47,7 @@ impl Nspawn {
         let machine = names::machine(&self.lab.lab, &record.spec.name);
         kill_all(&machine, &record.spec.name)?;
         disk::attach(&paths, &self.lab.rootfs_tree(), &machine)?;
+        HostSettings::default().keep()?;
         let process = start(&self.lab, &paths, record)?;
         wait_for_address(&paths, record, process)
     }
