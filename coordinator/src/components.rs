@@ -4,7 +4,7 @@ use crate::host_steps::component_secrets::{CaSecret, SecretError, certificate_au
 use crate::host_steps::values::{HostFacts, ValuesError, render};
 use crate::places::Places;
 use domain::component::{Component, ComponentError, SecretKind};
-use model::ids::Digest;
+use model::ids::{ComponentName, Digest};
 use model::lab::{Cluster, Lab};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -65,7 +65,17 @@ pub fn load(lab: &Lab, places: &Places, host: HostFacts) -> Result<Vec<Loaded>, 
         .collect()
 }
 
-fn load_one(lab: &Lab, places: &Places, host: HostFacts, folder: PathBuf) -> Result<Loaded, ComponentsError> {
+/// The component of that name as its folder says, without digests: what a step needs that the plan chose already. None where
+/// there is no such folder any more.
+pub fn find(places: &Places, name: &ComponentName) -> Result<Option<Loaded>, ComponentsError> {
+    let folder = places.project.join("values/components").join(name.as_str());
+    if !folder.join("component.yaml").is_file() {
+        return Ok(None);
+    }
+    read_folder(folder).map(Some)
+}
+
+fn read_folder(folder: PathBuf) -> Result<Loaded, ComponentsError> {
     let file = folder.join("component.yaml");
     let name = folder
         .file_name()
@@ -73,7 +83,11 @@ fn load_one(lab: &Lab, places: &Places, host: HostFacts, folder: PathBuf) -> Res
         .to_string_lossy()
         .into_owned();
     let component = Component::from_yaml(&file.display().to_string(), &name, &read(&file)?)?;
-    let mut loaded = Loaded { component, folder };
+    Ok(Loaded { component, folder })
+}
+
+fn load_one(lab: &Lab, places: &Places, host: HostFacts, folder: PathBuf) -> Result<Loaded, ComponentsError> {
+    let mut loaded = read_folder(folder)?;
     for cluster in &lab.clusters {
         if !loaded.component.runs_in(&cluster.name) {
             continue;

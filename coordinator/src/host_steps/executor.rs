@@ -5,7 +5,7 @@ use super::helm::{Release, upgrade};
 use super::kube::Cluster;
 use super::readiness::{Seen, look};
 use super::values::{HostFacts, expand};
-use crate::components::{Loaded, load, values};
+use crate::components::{Loaded, find, values};
 use crate::engine::EngineHandle;
 use crate::exit::chain;
 use crate::places::Places;
@@ -231,9 +231,8 @@ impl Host {
     }
 
     fn component(&self, name: &ComponentName) -> Result<Loaded, Stopped> {
-        let all = load(&self.lab, &self.places, self.facts).map_err(|e| Stopped::because("DY-0211", &e))?;
-        all.into_iter()
-            .find(|loaded| loaded.component.name == *name)
+        find(&self.places, name)
+            .map_err(|e| Stopped::because("DY-0211", &e))?
             .ok_or_else(|| Stopped {
                 code: "DY-0212",
                 message: format!("no component {name}"),

@@ -1,7 +1,7 @@
 //! The log in memory, for tests and simulation: same rules, nothing survives.
 
 use super::reader::ReadLog;
-use super::{Entry, Journal, JournalError, JournalReader, MAX_ENTRY};
+use super::{Entry, Journal, JournalError, JournalReader, check_sizes};
 use model::ids::{Epoch, LogId, Revision};
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -99,11 +99,7 @@ impl Journal for MemoryJournal {
     }
 
     fn append(&mut self, batch: &[Entry]) -> Result<Revision, JournalError> {
-        if let Some(entry) = batch.iter().find(|entry| entry.json.len() > MAX_ENTRY) {
-            return Err(JournalError::TooLarge {
-                size: entry.json.len(),
-            });
-        }
+        check_sizes(batch)?;
         let mut kept = self.shared.0.write().unwrap_or_else(PoisonError::into_inner);
         kept.entries.extend(batch.iter().cloned());
         drop(kept);

@@ -69,6 +69,18 @@ pub enum JournalError {
     Poisoned,
 }
 
+/// What every store refuses before it writes anything.
+fn check_sizes(batch: &[Entry]) -> Result<(), JournalError> {
+    match batch
+        .iter()
+        .map(|entry| entry.json.len())
+        .find(|size| *size > MAX_ENTRY)
+    {
+        Some(size) => Err(JournalError::TooLarge { size }),
+        None => Ok(()),
+    }
+}
+
 /// A durable log with one writer.
 pub trait Journal: Send {
     /// Random name of this log; another one means that the old log is gone.

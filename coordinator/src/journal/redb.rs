@@ -4,7 +4,7 @@
 //! never wrote; such a panic is damage, and is caught here.
 
 use super::reader::ReadLog;
-use super::{Entry, Journal, JournalError, JournalReader, MAX_ENTRY, record};
+use super::{Entry, Journal, JournalError, JournalReader, check_sizes, record};
 use model::ids::{Epoch, LogId, Revision};
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use std::fs::{self, File};
@@ -241,11 +241,7 @@ impl Journal for RedbJournal {
         if self.poisoned {
             return Err(JournalError::Poisoned);
         }
-        if let Some(entry) = batch.iter().find(|entry| entry.json.len() > MAX_ENTRY) {
-            return Err(JournalError::TooLarge {
-                size: entry.json.len(),
-            });
-        }
+        check_sizes(batch)?;
         if batch.is_empty() {
             return Ok(self.head());
         }

@@ -100,9 +100,10 @@ fn refuse_exposed(path: &Path, metadata: &fs::Metadata) -> Result<(), PrivateFil
 
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
+    // Two processes may write the same file at once: each has its own, and the last rename wins whole.
+    name.push(format!(".{}.new", std::process::id()));
     let fresh = path.with_file_name(name);
-    // A leftover of a crash between create and rename; nobody reads it.
+    // A leftover of an earlier process with this number, which died between create and rename; nobody reads it.
     match fs::remove_file(&fresh) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -136,12 +137,13 @@ mod tests {
         let dir = home.path().join("a/b");
         ensure_dir(&dir).expect("made");
         let path = dir.join("key");
-        fs::write(dir.join("key.new"), "torn").expect("leftover");
+        let leftover = dir.join(format!("key.{}.new", std::process::id()));
+        fs::write(&leftover, "torn").expect("leftover");
         write(&path, b"one").expect("written");
         write(&path, b"two").expect("replaced");
         assert_eq!(read(&path).expect("read"), b"two");
         assert_eq!(fs::metadata(&path).expect("there").mode() & 0o777, 0o600);
-        assert!(!dir.join("key.new").exists());
+        assert!(!leftover.exists());
         assert!(read(&dir.join("none")).expect_err("absent").is_absent());
     }
 
