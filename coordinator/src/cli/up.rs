@@ -18,6 +18,7 @@ use tonic::transport::Channel;
 pub(crate) fn run(context: &Context, options: &Up) -> Result<Outcome, Failure> {
     let mut display = Display::new(context.json);
     if !options.dry_run {
+        resume(context);
         doctor::preflight(context, options.yes, &mut display)?;
         bundle::ensure(context, &mut display)?;
         display.finish();
@@ -46,6 +47,14 @@ pub(crate) fn run(context: &Context, options: &Up) -> Result<Outcome, Failure> {
     })
 }
 
+/// A coordinator that died in the middle of a run carries it on as soon as it is started, while the host is looked at again.
+/// One that cannot start says so after that look, which may know why.
+fn resume(context: &Context) {
+    if context.places.home.join("log.redb").exists() {
+        let _ = block_on(connect_or_start(context));
+    }
+}
+
 /// Follows the log until the run ends.
 async fn follow(
     client: &mut OperatorClient<Channel>,
@@ -64,7 +73,7 @@ async fn follow(
         .map_err(|s| refused(&s))?
         .into_inner();
     let run_id = hex::encode(&run.run_id);
-    while let Some(answer) = stream.message().await.map_err(|s| refused(&s))? {
+    while let Some(answer) = stream.message().await.map_err(|s| gone(s.message()))? {
         let Some(Item::Entry(entry)) = answer.item else {
             continue;
         };
@@ -83,12 +92,12 @@ async fn follow(
             _ => {}
         }
     }
-    Err(Failure::new(
-        Outcome::Internal,
-        "DY-0120",
-        "the coordinator ended the event stream",
-        "coordinator up",
-    ))
+    Err(gone("it closed the stream"))
+}
+
+fn gone(how: &str) -> Failure {
+    let message = format!("the coordinator ended while its run went on: {how}");
+    Failure::new(Outcome::Internal, "DY-0120", message, "coordinator up")
 }
 
 /// Asks the operator whether the next phase may begin.
