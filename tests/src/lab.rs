@@ -144,7 +144,7 @@ pub fn cache() -> PathBuf {
 }
 
 /// The checkout.
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .unwrap_or(Path::new("."))

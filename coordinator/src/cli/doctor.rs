@@ -114,7 +114,9 @@ fn look(context: &Context) -> Vec<HostCheck> {
         cache_gib: cache_mib.div_ceil(1024),
         builds_bundle: plan.is_none_or(|p| !p.steps.is_empty()),
     };
-    host_report(&handle(context), &needs)
+    let mut report = host_report(&handle(context), &needs);
+    report.extend(super::host_checks::look(context));
+    report
 }
 
 /// The lab as the launcher knows it.

@@ -9,6 +9,7 @@ mod drill_doctor;
 mod events;
 mod explain;
 mod fault;
+mod host_checks;
 mod lease_guard;
 mod node;
 mod progress;
