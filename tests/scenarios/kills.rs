@@ -53,7 +53,9 @@ pub(crate) fn judge(lab: &TestLab, kills: &[Kill]) {
             format!("{:.2} s", t.as_secs_f64())
         });
         eprintln!("after the death of {}: {told}", kill.prey);
-        slowest = slowest.max(took.unwrap_or_default());
+        if kill.prey.role == Role::Coordinator {
+            slowest = slowest.max(took.unwrap_or_default());
+        }
     }
     let coordinators = kills.iter().filter(|k| k.prey.role == Role::Coordinator).count();
     eprintln!(

@@ -2,12 +2,15 @@
 
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
+mod bad_input;
 mod bootstrap;
 mod error_codes;
 mod expired;
 mod faults;
 mod global_service;
+mod hardships;
 mod health;
 mod kills;
 mod layering;
 mod leftovers;
+mod modules;

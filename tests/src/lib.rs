@@ -8,3 +8,4 @@ pub mod node_net;
 pub mod patience;
 pub mod prey;
 pub mod resume;
+pub mod witness;
