@@ -79,6 +79,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
     let fresh = LogId(*uuid::Uuid::new_v4().as_bytes());
     let journal = RedbJournal::open(&places.home.join("log.redb"), fresh)?;
     let (epoch, log_id, reader) = (journal.epoch(), journal.log_id(), journal.reader());
+    tracing::info!(revision = %reader.head(), chain = %journal.chain(), "the log is whole");
     let authority = Arc::new(Authority::open(&places.home, &lab.name, clock::now())?);
     let (audit, audit_events) = AuditSink::channel(AUDIT_CAPACITY);
 

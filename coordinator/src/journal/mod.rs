@@ -3,6 +3,7 @@
 //! One writer (the engine) holds the [`Journal`]; any number of readers hold a [`JournalReader`], which is a cursor's
 //! view of the same store and never slows the writer. An entry that [`Journal::append`] returned for is on disk.
 
+mod chain;
 mod lock;
 mod memory;
 mod reader;
@@ -10,6 +11,7 @@ mod record;
 mod redb;
 
 pub use self::redb::{RedbJournal, quarantine};
+pub use chain::Chain;
 pub use lock::{HomeLock, LockError};
 pub use memory::MemoryJournal;
 pub use reader::JournalReader;

@@ -3,6 +3,7 @@
 //! The store is checked as a whole when it is opened, entries once more when they are read. redb may panic on bytes it
 //! never wrote; such a panic is damage, and is caught here.
 
+use super::chain::Chain;
 use super::reader::ReadLog;
 use super::{Entry, Journal, JournalError, JournalReader, check_sizes, record};
 use model::ids::{Epoch, LogId, Revision};
@@ -15,12 +16,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 
-const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
+pub(super) const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const LOG_ID: &str = "log_id";
 const EPOCH: &str = "epoch";
 const OLDEST: &str = "oldest";
 const HEAD: &str = "head";
+/// The chain before the oldest entry, and at the head.
+const ANCHOR: &str = "anchor";
+const CHAIN: &str = "chain";
 
 /// redb's own default is 1 GiB; the whole daemon should stay below 64 MiB.
 const CACHE: usize = 8 * 1024 * 1024;
@@ -39,6 +43,7 @@ pub struct RedbJournal {
     log_id: LogId,
     epoch: Epoch,
     head: watch::Sender<Revision>,
+    chain: Chain,
     poisoned: bool,
 }
 
@@ -57,6 +62,9 @@ struct Meta {
     epoch: Epoch,
     oldest: Revision,
     head: Revision,
+    anchor: Chain,
+    /// None in a log that has no entry yet.
+    chain: Option<Chain>,
 }
 
 impl RedbJournal {
@@ -80,14 +88,20 @@ impl RedbJournal {
         };
         let meta = guarded(path, || store.begin(fresh_id))?;
         store.oldest.store(meta.oldest.0, Ordering::Release);
-        store.verify(meta.oldest, meta.head)?;
+        let chain = store.verify(&meta)?;
         Ok(Self {
             store: Arc::new(store),
             log_id: meta.log_id,
             epoch: meta.epoch,
             head: watch::Sender::new(meta.head),
+            chain,
             poisoned: false,
         })
+    }
+
+    /// The end of the chain of hashes over all entries.
+    pub fn chain(&self) -> Chain {
+        self.chain
     }
 }
 
@@ -120,6 +134,8 @@ impl Store {
             let epoch = Epoch(number(&table, EPOCH)?.unwrap_or(0)).next();
             let oldest = Revision(number(&table, OLDEST)?.unwrap_or(1));
             let head = Revision(number(&table, HEAD)?.unwrap_or(0));
+            let anchor = chain(&table, ANCHOR)?.unwrap_or(Chain::begin(log_id));
+            let end = chain(&table, CHAIN)?;
             table.insert(LOG_ID, log_id.0.as_slice())?;
             table.insert(EPOCH, epoch.0.to_le_bytes().as_slice())?;
             Meta {
@@ -127,6 +143,8 @@ impl Store {
                 epoch,
                 oldest,
                 head,
+                anchor,
+                chain: end,
             }
         };
         write.open_table(ENTRIES)?;
@@ -134,15 +152,27 @@ impl Store {
         Ok(meta)
     }
 
-    /// Every entry from `oldest` to `head` is there once and intact, and nothing else is.
-    fn verify(&self, oldest: Revision, head: Revision) -> Result<(), JournalError> {
-        let mut after = Revision(oldest.0.saturating_sub(1));
+    /// Every entry from the oldest to the head is there once, intact and what was written, and nothing else is. The end of
+    /// their chain.
+    fn verify(&self, meta: &Meta) -> Result<Chain, JournalError> {
+        let head = meta.head;
+        let mut after = Revision(meta.oldest.0.saturating_sub(1));
+        let mut chain = meta.anchor;
         loop {
             let batch = self.read(after, 1024)?;
+            for (revision, entry) in &batch {
+                chain = chain.with(*revision, &record::encode(*revision, entry));
+            }
             match batch.last() {
                 Some((last, _)) => after = *last,
-                None if after == head => return Ok(()),
-                None => return Err(self.damaged(after.next(), format!("it is missing, the head is {head}"))),
+                None if after != head => {
+                    return Err(self.damaged(after.next(), format!("it is missing, the head is {head}")));
+                }
+                None if meta.chain.is_some_and(|end| end != chain) => {
+                    let reason = "the chain of hashes is broken: some entry is not what was written";
+                    return Err(self.damaged(head, reason.to_owned()));
+                }
+                None => return Ok(chain),
             }
         }
     }
@@ -153,29 +183,45 @@ impl Store {
         Ok(write)
     }
 
-    fn append(&self, head: Revision, batch: &[Entry]) -> Result<Revision, Cause> {
+    fn append(&self, head: Revision, mut chain: Chain, batch: &[Entry]) -> Result<(Revision, Chain), Cause> {
         let write = self.durable()?;
         let mut revision = head;
         {
             let mut table = write.open_table(ENTRIES)?;
             for entry in batch {
                 revision = revision.next();
-                table.insert(revision.0, record::encode(revision, entry).as_slice())?;
+                let stored = record::encode(revision, entry);
+                chain = chain.with(revision, &stored);
+                table.insert(revision.0, stored.as_slice())?;
             }
-            write
-                .open_table(META)?
-                .insert(HEAD, revision.0.to_le_bytes().as_slice())?;
+            let mut meta = write.open_table(META)?;
+            meta.insert(HEAD, revision.0.to_le_bytes().as_slice())?;
+            meta.insert(CHAIN, chain.0.as_slice())?;
         }
         write.commit()?;
-        Ok(revision)
+        Ok((revision, chain))
     }
 
     fn compact(&self, oldest: Revision) -> Result<(), Cause> {
         let write = self.durable()?;
-        write.open_table(ENTRIES)?.retain_in(..oldest.0, |_, _| false)?;
-        write
-            .open_table(META)?
-            .insert(OLDEST, oldest.0.to_le_bytes().as_slice())?;
+        {
+            let mut meta = write.open_table(META)?;
+            let mut entries = write.open_table(ENTRIES)?;
+            let mut anchor = match (chain(&meta, ANCHOR)?, bytes(&meta, LOG_ID)?) {
+                (Some(anchor), _) => anchor,
+                (None, Some(id)) => Chain::begin(LogId(
+                    id.try_into().map_err(|_| "the log id has the wrong length")?,
+                )),
+                (None, None) => return Err("the log has no id".into()),
+            };
+            for row in entries.range(..oldest.0)? {
+                let (revision, stored) = row?;
+                anchor = anchor.with(Revision(revision.value()), stored.value());
+            }
+            entries.retain_in(..oldest.0, |_, _| false)?;
+            meta.insert(OLDEST, oldest.0.to_le_bytes().as_slice())?;
+            meta.insert(ANCHOR, anchor.0.as_slice())?;
+        }
         write.commit()?;
         Ok(())
     }
@@ -247,8 +293,10 @@ impl Journal for RedbJournal {
         }
         let head = self.head();
         // A failed fsync may have dropped the dirty pages; trying again would report success for lost data.
-        let revision = guarded(&self.store.path, || self.store.append(head, batch))
+        let chain = self.chain;
+        let (revision, chain) = guarded(&self.store.path, || self.store.append(head, chain, batch))
             .inspect_err(|_| self.poisoned = true)?;
+        self.chain = chain;
         self.head.send_replace(revision);
         Ok(revision)
     }
@@ -331,6 +379,13 @@ fn number(table: &impl ReadableTable<&'static str, &'static [u8]>, key: &str) ->
         ))),
         None => Ok(None),
     }
+}
+
+fn chain(table: &impl ReadableTable<&'static str, &'static [u8]>, key: &str) -> Result<Option<Chain>, Cause> {
+    let found = bytes(table, key)?.map(TryInto::try_into).transpose();
+    Ok(found
+        .map_err(|_: Vec<u8>| format!("{key} has the wrong length"))?
+        .map(Chain))
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {
