@@ -1,8 +1,21 @@
-//! The README's first command on the real lab: three clusters, six nodes, one mesh; then nothing left.
+//! The README's first command on the real lab: three clusters, six nodes, one mesh, whoever is killed on the way; then nothing
+//! left.
 
-use crate::{faults, global_service, health, leftovers};
-use std::time::Instant;
+use crate::{faults, global_service, health, kills, leftovers};
+use std::time::{Duration, Instant};
+use tests::dice::Dice;
+use tests::hunt::{self, Pace};
 use tests::lab::{TestLab, fit};
+
+/// Coordinator or agents are killed so often on the way; the long test of kills does it 25 times.
+const KILLS: usize = 3;
+const PACE: Pace = Pace {
+    from: Duration::from_secs(3),
+    to: Duration::from_secs(12),
+};
+
+/// Wide, as this test also runs beside others; the long test asks for the promised 5 s.
+const RESUME_LIMIT: Duration = Duration::from_secs(20);
 
 #[test]
 fn up_makes_three_real_clusters_and_down_leaves_nothing() {
@@ -12,8 +25,9 @@ fn up_makes_three_real_clusters_and_down_leaves_nothing() {
     let lab = TestLab::new("test").expect("a lab of the test's own");
 
     let settings = leftovers::host_settings();
-    let up = lab.run(&["up", "--yes", "--through", "3"]).expect("up runs");
-    assert!(up.status.success(), "up ended with {}", up.status);
+    let mut dice = Dice::new();
+    let words = ["up", "--yes", "--through", "3"];
+    let deaths = hunt::up(&lab, &words, KILLS, PACE, &mut dice).expect("up ends well");
     health::check(&lab);
     global_service::check(&lab).expect("global service");
     a_second_up_does_nothing(&lab);
@@ -21,6 +35,7 @@ fn up_makes_three_real_clusters_and_down_leaves_nothing() {
 
     let down = lab.run(&["down"]).expect("down runs");
     assert!(down.status.success(), "down ended with {}", down.status);
+    kills::judge(&lab, &deaths, RESUME_LIMIT);
     assert_eq!(leftovers::of("test"), Vec::<String>::new());
     // Where another lab runs beside, the settings are left to that one.
     if !leftovers::of("").iter().any(|left| left.starts_with("cgroup")) {
