@@ -5,6 +5,7 @@
 use crate::health::CLUSTERS;
 use domain::history::{self, Line};
 use domain::record::Record;
+use model::ids::Revision;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tests::dice::Dice;
@@ -73,8 +74,14 @@ fn power_cuts_during_init_are_recovered_and_a_taken_port_is_told() {
         Ok(summary) => eprintln!("history: {summary:?}"),
         Err(broken) => panic!("{broken:#?}"),
     }
-    for (node, step) in CUTS {
-        assert!(happened(&lines, node, step), "{node} {step} was never cut off");
+    for (node, cluster, boots) in [("mgmt-cp", "mgmt", 3), ("app1-cp", "app1", 2)] {
+        let seen = boots_of(&lines, node);
+        assert_eq!(seen.len(), boots, "boots of {node}");
+        let served = served(&lines, cluster).expect("it served");
+        assert!(
+            seen[1] < served,
+            "{node} was first cut off after {cluster} had served"
+        );
     }
 }
 
@@ -126,16 +133,28 @@ fn told_of_the_port(lab: &TestLab) {
     eprintln!("{decision}");
 }
 
-/// Whether the step's outcome was unknown on that node, and what was found decided about it.
-fn happened(lines: &[Line], node: &str, step: &str) -> bool {
-    let wanted = format!("{node} {step}");
-    let intended = lines.iter().filter_map(|line| match &line.record {
-        Record::StepIntended { step, name, .. } if *name == wanted => Some(*step),
-        _ => None,
-    });
-    let ids: Vec<_> = intended.collect();
-    lines.iter().any(|line| match &line.record {
-        Record::StepUnknown { step, .. } => ids.contains(step),
-        _ => false,
-    })
+/// When each boot of the node was first seen.
+fn boots_of(lines: &[Line], node: &str) -> Vec<Revision> {
+    let mut known = Vec::new();
+    let mut first = Vec::new();
+    for line in lines {
+        let Record::AgentConnected { node: of, boot, .. } = &line.record else {
+            continue;
+        };
+        if of.as_str() == node && !known.contains(boot) {
+            known.push(*boot);
+            first.push(line.revision);
+        }
+    }
+    first
+}
+
+/// When the cluster's API server was first healthy.
+fn served(lines: &[Line], cluster: &str) -> Option<Revision> {
+    let is =
+        |record: &Record| matches!(record, Record::ClusterServed { cluster: of } if of.as_str() == cluster);
+    lines
+        .iter()
+        .find(|line| is(&line.record))
+        .map(|line| line.revision)
 }
