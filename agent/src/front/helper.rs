@@ -11,15 +11,19 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 
 const RETRY: Duration = Duration::from_millis(50);
+
+/// Looks at once, each on a connection of its own: the helper takes eight, two of which are ours for the rest.
+const LOOKS: usize = 4;
 
 /// Requests to the helper; several users take turns.
 #[derive(Debug, Clone)]
 pub(super) struct Helper {
     socket: PathBuf,
     stream: Arc<Mutex<Option<UnixStream>>>,
+    looks: Arc<Semaphore>,
     /// Counts connections of the listening side: a change means that pushes may have been missed.
     pub(super) connected: watch::Receiver<u64>,
 }
@@ -34,6 +38,7 @@ impl Helper {
             Self {
                 socket,
                 stream: Arc::default(),
+                looks: Arc::new(Semaphore::new(LOOKS)),
                 connected,
             },
             receiver,
@@ -44,6 +49,7 @@ impl Helper {
     pub(super) async fn ask(&self, request: &Request) -> io::Result<Reply> {
         // A probe may take its time, so it has a connection of its own and holds nobody up.
         if matches!(request, Request::Probe { .. } | Request::Survey) {
+            let _turn = self.looks.acquire().await.map_err(io::Error::other)?;
             let mut stream = UnixStream::connect(&self.socket).await?;
             return exchange(&mut stream, request).await;
         }
@@ -120,5 +126,57 @@ pub(super) fn result_of(reply: Reply) -> Option<StepResult> {
     match reply {
         Reply::Finished { result } => Some(result),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::ids::StepId;
+    use model::step::{NodeStep, ProbeResult, Role, StepOrder};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// A helper that is away at first and then counts how many ask it at once.
+    #[tokio::test]
+    async fn many_looks_wait_for_their_turn_and_for_a_helper_that_is_away() {
+        let dir = tempfile::tempdir().expect("temp");
+        let socket = dir.path().join("exec.sock");
+        let (helper, _pushes) = Helper::start(socket.clone());
+        let most = Arc::new(AtomicUsize::new(0));
+        let counted = most.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let listener = tokio::net::UnixListener::bind(socket).expect("bound");
+            let now = Arc::new(AtomicUsize::new(0));
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let (now, most) = (now.clone(), counted.clone());
+                tokio::spawn(async move {
+                    let Ok(Request::Probe { .. }) = read::<Request>(&mut stream).await else {
+                        return;
+                    };
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    let result = ProbeResult::NotStarted;
+                    let _ = write(&mut stream, &Reply::Probed { result }).await;
+                });
+            }
+        });
+        let looks = (0..12u8).map(|n| {
+            let (helper, step) = (helper.clone(), StepId([n; 32]));
+            tokio::spawn(async move {
+                let order = StepOrder {
+                    step,
+                    attempt: Attempt(1),
+                    body: NodeStep::ImportImages { role: Role::Worker },
+                    budget_ms: 1000,
+                };
+                helper.ask_until(&Request::Probe { order }).await
+            })
+        });
+        for look in looks.collect::<Vec<_>>() {
+            assert!(matches!(look.await.expect("answered"), Reply::Probed { .. }));
+        }
+        assert!((2..=LOOKS).contains(&most.load(Ordering::SeqCst)));
     }
 }

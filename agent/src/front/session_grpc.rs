@@ -316,7 +316,8 @@ impl Session {
         });
     }
 
-    /// Looks in a task of its own, since looking takes time; a lower epoch gets no answer.
+    /// Looks in a task of its own, since looking takes time; a lower epoch gets no answer. A helper that is away says nothing
+    /// of the step, so it is asked until it answers or the session is over.
     fn probe(&self, steps: &Steps, probe: ProbeStep) {
         let epoch = Epoch(probe.epoch);
         let Ok(order) = convert::probe_step(probe) else {
@@ -328,13 +329,15 @@ impl Session {
         let (helper, answers) = (self.context.helper.clone(), self.answers.clone());
         tokio::spawn(async move {
             let (step_id, attempt) = (order.step.0.to_vec(), order.attempt.0);
-            let result = match helper.ask(&Request::Probe { order }).await {
-                Ok(Reply::Probed { result }) => result,
-                Ok(other) => ProbeResult::Broken {
+            let request = Request::Probe { order };
+            let reply = tokio::select! {
+                reply = helper.ask_until(&request) => reply,
+                () = answers.closed() => return,
+            };
+            let result = match reply {
+                Reply::Probed { result } => result,
+                other => ProbeResult::Broken {
                     detail: format!("the root helper answered {other:?}"),
-                },
-                Err(error) => ProbeResult::Broken {
-                    detail: format!("the root helper does not answer: {error}"),
                 },
             };
             let result_json = convert::probe_to_wire(&result);
