@@ -38,7 +38,7 @@ pub struct Lease {
     pub fault: Fault,
     /// The lease by the clock of its place; None where the place never heard of it.
     pub status: Option<LeaseStatus>,
-    /// The call that just returned: the injection, renewal or release.
+    /// When the call that just returned took effect, for an injection or a release.
     pub timing: Option<Timing>,
 }
 

@@ -6,7 +6,7 @@
 use crate::record::Record;
 use model::event::NodeEventKind;
 use model::fault::Fault;
-use model::ids::{LeaseId, NodeName};
+use model::ids::LeaseId;
 use model::lease::{LeaseState, Terms};
 use model::moment::Moment;
 use std::collections::BTreeMap;
@@ -39,12 +39,6 @@ impl Leases {
     /// One of them.
     pub fn get(&self, lease: LeaseId) -> Option<&OpenLease> {
         self.0.get(&lease)
-    }
-
-    /// Those on this node.
-    pub fn on(&self, node: &NodeName) -> impl Iterator<Item = (LeaseId, &OpenLease)> {
-        self.iter()
-            .filter(move |(_, l)| matches!(&l.fault, Fault::Node { node: place, .. } if place == node))
     }
 
     pub(crate) fn fold(&mut self, record: &Record, at: Moment) {
@@ -95,7 +89,7 @@ mod tests {
     use super::*;
     use model::event::NodeEvent;
     use model::fault::{HostFault, NodeFault};
-    use model::ids::{BootId, Incarnation, Seq};
+    use model::ids::{BootId, Incarnation, NodeName, Seq};
     use model::lease::{LeaseStatus, UndoCause};
 
     fn taken(lease: LeaseId, fault: Fault) -> Record {
@@ -122,7 +116,6 @@ mod tests {
         book.fold(&taken(a, on_node), Moment(0));
         book.fold(&taken(b, on_host), Moment(0));
         assert_eq!(book.iter().count(), 2);
-        assert_eq!(book.on(&node).map(|(id, _)| id).collect::<Vec<_>>(), [a]);
         let status = LeaseStatus {
             lease: a,
             state: LeaseState::Undone,
