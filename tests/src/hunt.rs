@@ -8,6 +8,9 @@ use model::moment::Moment;
 use std::process::Child;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// From the first coordinator to the end of `up`.
+const LIMIT: Duration = Duration::from_secs(1200);
+
 /// Shortest and longest time between two kills.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
@@ -39,13 +42,15 @@ pub fn up(
 ) -> Result<Vec<Kill>, String> {
     let mut kills: Vec<Kill> = Vec::new();
     let mut running = start(lab, words)?;
+    await_daemon(lab, &mut running)?;
     let mut next = Instant::now() + dice.moment(pace.from, pace.to);
-    let limit = Instant::now() + Duration::from_secs(1200);
+    let limit = Instant::now() + LIMIT;
     loop {
         if Instant::now() > limit {
             let _ = running.kill();
             return Err(format!(
-                "up did not end in 20 minutes, after {} kills",
+                "up did not end in {} s, after {} kills",
+                LIMIT.as_secs(),
                 kills.len()
             ));
         }
@@ -61,8 +66,10 @@ pub fn up(
             std::thread::sleep(Duration::from_millis(20));
             continue;
         }
-        // Early on there may be no daemon yet, or no agent.
-        let Some(prey) = choose(lab, dice) else { continue };
+        let Some(prey) = choose(lab, dice) else {
+            std::thread::sleep(Duration::from_millis(20));
+            continue;
+        };
         let at = now();
         prey.kill();
         let mut again = at;
@@ -74,6 +81,17 @@ pub fn up(
         kills.push(Kill { prey, at, again });
         next = Instant::now() + dice.moment(pace.from, pace.to);
     }
+}
+
+/// Without a time limit: on a host with an empty cache, `up` makes the bundle first.
+fn await_daemon(lab: &TestLab, running: &mut Child) -> Result<(), String> {
+    while prey::daemon(lab).is_none() {
+        if let Some(status) = running.try_wait().map_err(|e| e.to_string())? {
+            return Err(format!("up ended with {status} before it had a coordinator"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// Whether `up` must be started again: it ended, because its work was done or because its coordinator died. One that was
