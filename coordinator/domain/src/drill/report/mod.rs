@@ -1,6 +1,16 @@
 //! The document a drill ends with, and its renderings.
 
+pub mod compare;
+pub mod figure;
+pub mod html;
+pub mod json;
+pub mod junit;
+pub mod markdown;
+pub mod matrix;
 pub mod model;
 pub mod parts;
 pub mod verdict;
 pub mod wal;
+
+#[cfg(test)]
+mod sample;

@@ -1,0 +1,333 @@
+//! A report as a run might leave it, made of test data and labelled so; every rendering is held against it.
+
+use super::model::{
+    ContractVerdict, Evidence, FORMAT, Identity, Loss, LossCause, Measurement, PhaseSpan, Report, Scale,
+    Version, Worse,
+};
+use super::parts::{
+    Bounds, CoverageRow, FaultBand, Horizon, Point, ProbeReport, Recovery, SecretStaleness, Slice,
+};
+use super::verdict::Verdict;
+use super::wal::WalReport;
+use super::{compare, html, json, junit, markdown, matrix};
+use crate::drill::measure::quantity::Quantity;
+use crate::drill::measure::slo::{Measured, Objectives, judge};
+use crate::drill::measure::stamp::Stamp;
+
+const BEGIN: i64 = 1_795_579_200;
+
+fn at(secs: i64) -> Stamp {
+    Stamp::from_micros((BEGIN + secs) * 1_000_000)
+}
+
+fn ms(low: i64, high: i64) -> Bounds {
+    Bounds {
+        low: Quantity::from_millis(low),
+        high: Quantity::from_millis(high),
+    }
+}
+
+fn contract(id: &str, promise: &str, verdict: Verdict, check: &str, text: &str) -> ContractVerdict {
+    ContractVerdict {
+        id: id.into(),
+        promise: promise.into(),
+        verdict,
+        evidence: vec![Evidence {
+            check: check.into(),
+            verdict,
+            text: text.into(),
+            lines: vec![7],
+        }],
+    }
+}
+
+fn curve(value: impl Fn(i64) -> i64) -> Vec<Point> {
+    (0..=24)
+        .map(|i| Point {
+            at: at(i * 10),
+            value: Quantity::from_millis(value(i * 10) * 1000),
+        })
+        .collect()
+}
+
+fn probe(id: &str, vantage: &str, down: std::ops::Range<i64>) -> ProbeReport {
+    let slice = |i: i64| Slice {
+        at: at(i),
+        due: 20,
+        good: if down.contains(&i) { 0 } else { 20 },
+    };
+    let slices: Vec<Slice> = (0..240).map(slice).collect();
+    let good = slices.iter().map(|s| s.good).sum();
+    ProbeReport {
+        id: id.into(),
+        target: "GET /healthz".into(),
+        vantage: vantage.into(),
+        contracts: vec!["C1".into()],
+        period: Quantity::from_millis(50),
+        timeout: Quantity::whole(1),
+        due: 4800,
+        good,
+        sent_late: 0,
+        availability: Quantity::ratio(good, 4800),
+        outages: vec![],
+        slices,
+    }
+}
+
+/// Every section has something in it; hostile text is in some.
+pub(super) fn report() -> Report {
+    let phase = |name: &str, from, to| PhaseSpan {
+        name: name.into(),
+        from: at(from),
+        to: at(to),
+    };
+    let outage = |t: i64| (60..150).contains(&t);
+    Report {
+        drill: "mgmt-down".into(),
+        run: "000102030405060708090a0b0c0d0e0f".into(),
+        verdict: Verdict::Fail,
+        format: FORMAT,
+        hypothesis: "Applications on app1 and app2 serve while mgmt is down, and no metric is lost.".into(),
+        label: Some("TEST DATA: made to check this page, not measured".into()),
+        from: at(0),
+        to: at(240),
+        identity: Identity {
+            lab: "sample".into(),
+            plan_digest: "9f86d081884c7d65".into(),
+            seed: 7,
+            scale: Scale {
+                tick_seconds: 10,
+                of_seconds: 7200,
+            },
+            host_fingerprint: "2c26b46b68ffc68f".into(),
+            versions: vec![Version {
+                name: "prometheus".into(),
+                version: "2.42.0".into(),
+                set: "built".into(),
+            }],
+        },
+        phases: vec![
+            phase("steady", 0, 60),
+            phase("inject", 60, 62),
+            phase("observe", 62, 148),
+            phase("revert", 148, 152),
+            phase("verify", 152, 240),
+        ],
+        measurements: vec![Measurement {
+            id: "rto.mgmt.service_good".into(),
+            unit: "seconds".into(),
+            value: Quantity::from_millis(96_072),
+            low: Quantity::from_millis(96_020),
+            high: Quantity::from_millis(96_072),
+            worse: Worse::Higher,
+            method: "union over two vantage points".into(),
+        }],
+        contracts: vec![
+            contract(
+                "C1",
+                "applications serve while mgmt is down",
+                Verdict::Pass,
+                "always_served",
+                "4800 of 4800 probes were good from both vantage points",
+            ),
+            contract(
+                "C2",
+                "metrics are delivered after recovery",
+                Verdict::Fail,
+                "nothing_lost",
+                "41 samples per shard are gone <script>alert(1)</script>",
+            ),
+            contract(
+                "C3",
+                "Secrets outlive Vault",
+                Verdict::Inconclusive,
+                "served",
+                "one answer in 90 s was late & odd",
+            ),
+            contract(
+                "C4",
+                "Kyverno runs on app clusters only",
+                Verdict::NotCovered,
+                "placement",
+                "Kyverno is not part of this lab",
+            ),
+        ],
+        losses: vec![Loss {
+            series: "app1/canary{shard=\"0\"}".into(),
+            lost: 41,
+            from: at(98),
+            to: at(138),
+            cause: LossCause::Cliff,
+        }],
+        faults: vec![FaultBand {
+            kind: "power_loss".into(),
+            target: "mgmt".into(),
+            from: at(60),
+            to: at(150),
+            end: "reverted".into(),
+        }],
+        probes: vec![
+            probe("app1-http", "host", 500..501),
+            probe("mgmt-receiver", "app1", 60..156),
+        ],
+        recovery: vec![Recovery {
+            subject: "mgmt".into(),
+            counted_from: "fault".into(),
+            service_good: Some(ms(96_020, 96_072)),
+            data_complete: None,
+            vantages: vec!["host".into(), "app1".into()],
+            clock_offset: Quantity::from_millis(1),
+        }],
+        recovery_points: vec![],
+        slo: Some(judge(
+            Objectives::default(),
+            Measured {
+                down: Some(ms(0, 0)),
+                rto: Some(ms(96_020, 96_072)),
+                rpo: None,
+            },
+        )),
+        wal: vec![WalReport {
+            cluster: "app1".into(),
+            version: "2.42.0".into(),
+            truncate_period: Quantity::whole(10),
+            segment_bytes: 10 << 20,
+            samples_per_second: Quantity::whole(7),
+            bytes_per_sample: Quantity::from_millis(8_400),
+            segments_per_period: Quantity::ZERO,
+            guaranteed: Quantity::whole(30),
+            expected: Quantity::whole(40),
+            best: Quantity::whole(50),
+            disk_window: None,
+            receiver_window: Some(Quantity::whole(3600)),
+            governed_by: "count_rule".into(),
+            deadline: Some(at(105)),
+            predicted_loss: Some(true),
+            observed_loss: Some(true),
+            died: Some(at(105)),
+            catch_up: None,
+            backlog_segments: curve(|t| if outage(t) { (t - 50) / 10 } else { 0 }),
+            backlog_bytes: curve(|t| if outage(t) { (t - 50) * 3000 } else { 32_768 }),
+            headroom: curve(|t| if outage(t) { (105 - t).max(0) } else { 40 }),
+        }],
+        staleness: vec![SecretStaleness {
+            secret: "app1/shop/db".into(),
+            refresh_interval: Quantity::whole(30),
+            highest_age: ms(118_000, 119_000),
+            served: Verdict::Pass,
+            predicted_convergence: Some(ms(0, 96_000)),
+            measured_convergence: Some(ms(41_000, 42_000)),
+            curve: curve(|t| if (60..190).contains(&t) { t - 50 } else { t % 30 }),
+        }],
+        horizon: vec![Horizon {
+            dependency: "app1 metrics".into(),
+            harm: "the backlog is skipped".into(),
+            survives: Some(ms(30_000, 50_000)),
+            headroom: Some(Quantity::from_millis(-60_000)),
+            source: "count rule of the log".into(),
+        }],
+        coverage: vec![CoverageRow {
+            subject: "clock skew".into(),
+            covered: false,
+            reason: "nodes share the host's clock".into(),
+        }],
+        comparison: vec![],
+        notes: vec!["Verdicts of a scaled run speak for the scale that it had.".into()],
+    }
+}
+
+#[test]
+fn json_reads_back_and_a_later_format_is_refused() {
+    let report = report();
+    assert_eq!(json::read(&json::render(&report)).expect("reads back"), report);
+    let mut later = report;
+    later.format = FORMAT + 1;
+    assert!(
+        matches!(json::read(&json::render(&later)), Err(json::ReadError::Newer { found }) if found == FORMAT + 1)
+    );
+    assert!(matches!(json::read("{}"), Err(json::ReadError::Shape(_))));
+}
+
+#[test]
+fn the_page_is_whole_fetches_nothing_and_escapes_everything() {
+    let mut report = report();
+    report.comparison = crate::drill::measure::slo::changes(&report.measurements, &report.measurements);
+    let page = html::render(&report);
+    for forbidden in [
+        "<script", "http://", "https://", "src=", "url(", "@import", "<link",
+    ] {
+        assert!(!page.contains(forbidden), "{forbidden}");
+    }
+    assert!(page.contains("&lt;script&gt;alert(1)") && page.contains("TEST DATA"));
+    for open in ["svg", "table", "section", "figure", "main", "ul"] {
+        let count = |text: &str| page.matches(text).count();
+        assert_eq!(count(&format!("<{open}")), count(&format!("</{open}>")), "{open}");
+    }
+    assert_eq!(page.matches("<figure").count(), 5);
+    // For looking at it in a browser.
+    if let Some(path) = std::env::var_os("DRILLYARD_SAMPLE_PAGE") {
+        std::fs::write(path, page).expect("a page");
+    }
+}
+
+#[test]
+fn markdown_names_what_matters_and_stays_a_table() {
+    let text = markdown::render(&report());
+    assert!(text.starts_with("# Drill mgmt-down: fail\n\n> **TEST DATA"));
+    for line in [
+        "| mgmt | fault | 96 s to 96.1 s | never, or part is lost | host, app1 |",
+        "| app1/canary{shard=\"0\"} | 41 | 2026-11-25T04:01:38.000000Z | 2026-11-25T04:02:18.000000Z | cliff |",
+        "| clock skew | no | nodes share the host's clock |",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    assert!(!text.contains("<script"));
+}
+
+#[test]
+fn junit_counts_each_verdict() {
+    let xml = junit::render(&report());
+    assert!(
+        xml.contains("tests=\"7\" failures=\"1\" errors=\"1\" skipped=\"2\" time=\"240\""),
+        "{xml}"
+    );
+    assert!(xml.contains("<failure message=\"41 samples per shard are gone &lt;script&gt;"));
+    assert_eq!(
+        xml.matches("<testcase").count(),
+        xml.matches("</testcase>").count()
+    );
+}
+
+#[test]
+fn a_run_regresses_only_against_one_made_alike() {
+    let old = report();
+    let mut new = old.clone();
+    let figure = &mut new.measurements[0];
+    (figure.low, figure.high) = (Quantity::whole(97), Quantity::whole(98));
+    assert!(compare::compare(&old, &new).regressed());
+    assert!(!compare::compare(&old, &old).regressed());
+    new.identity.versions[0].version = "3.14.0".into();
+    let apart = compare::compare(&old, &new);
+    assert!(!apart.regressed() && apart.differences == ["prometheus: 2.42.0 then, 3.14.0 now"]);
+    assert!(compare::render(&apart, &new).contains("WORSE"));
+}
+
+#[test]
+fn the_spread_and_the_matrix_are_of_measured_runs() {
+    let mut later = report();
+    later.from = at(1);
+    later.measurements[0].value = Quantity::whole(90);
+    later.verdict = Verdict::Pass;
+    let spread = compare::spread(&[report(), later.clone()]);
+    assert_eq!(
+        (spread[0].runs, spread[0].median, spread[0].most),
+        (2, Quantity::whole(90), Quantity::from_millis(96_072))
+    );
+    let text = matrix::render(&[later, report()]);
+    assert!(
+        text.contains(
+            "| mgmt-down | pass | pass | fail | inconclusive | not_covered | not_covered | not_covered |"
+        ),
+        "{text}"
+    );
+}
