@@ -49,7 +49,7 @@ pub(crate) fn judge(lab: &TestLab, kills: &[Kill], resume_limit: Duration) {
     let mut slowest = Duration::ZERO;
     for (i, kill) in kills.iter().enumerate() {
         let took = resume::after(kill, kills.get(i + 1), &lines);
-        let told = took.map_or("nothing was under way".into(), |t| {
+        let told = took.map_or("nothing to go on with before the next death".into(), |t| {
             format!("{:.2} s", t.as_secs_f64())
         });
         eprintln!("after the death of {}: {told}", kill.prey);
