@@ -54,6 +54,11 @@ pub(crate) fn inject(
         return Err(error);
     }
     reach(Arrow::Injected);
+    if clock::monotonic_ms() >= record.due_ms {
+        // Injecting took so long that the timer waits for our lock already.
+        finish(context, record, UndoCause::Expired)?;
+        return Err(StepError::Lease("was over before the fault was there whole"));
+    }
     record.status.injected = Some(Span {
         from,
         to: clock::now(),
