@@ -8,4 +8,5 @@ pub mod node_net;
 pub mod patience;
 pub mod prey;
 pub mod resume;
+pub mod twin;
 pub mod witness;

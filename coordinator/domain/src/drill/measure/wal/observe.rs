@@ -91,15 +91,18 @@ pub fn stops(gone: Moment, sender: &Sender, samples_per_second: Quantity) -> Opt
 /// The state for the forecast. `last_tick` comes from the listing ([`Listing::last_tick`]) or from seeing one; without
 /// one, ticks are counted from the process' start, which is good to a second plus its start-up.
 pub fn live(at: Moment, listing: &Listing, pace: Pace, started: Moment, last_tick: Option<Moment>) -> Live {
-    let since = last_tick.unwrap_or(started);
-    let elapsed = Span::between(since, at).micros();
-    let ticks = (elapsed / pace.period().micros().max(1)).saturating_add(1);
+    let counted = || {
+        let ticks = (Span::between(started, at).micros() / pace.period().micros().max(1)).saturating_add(1);
+        pace.period().times(ticks).after(started)
+    };
+    // Every tick cuts a segment, so one that is not in the listing has not happened: it is late, not over.
+    let next_tick = last_tick.map_or_else(counted, |tick| pace.period().after(tick).max(at));
     Live {
         at,
         first: listing.first(),
         current: listing.current(),
         filled: listing.filled(),
-        next_tick: pace.period().times(ticks).after(since),
+        next_tick,
     }
 }
 

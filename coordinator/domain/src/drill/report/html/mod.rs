@@ -67,7 +67,7 @@ fn contracts(out: &mut String, report: &Report) {
     for c in &report.contracts {
         let _ = write!(
             out,
-            "<section class=\"card {}\">{}<strong>{}</strong> {}<ul>",
+            "<section class=\"card {}\">{}<p><strong>{}</strong> {}</p><ul>",
             c.verdict,
             badge(c.verdict, ""),
             escape(&c.id),

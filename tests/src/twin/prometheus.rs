@@ -1,0 +1,166 @@
+//! The real Prometheus as a child process: agent or receiver, killed when dropped.
+
+use super::http::get;
+use crate::patience::until;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A program and what it says of itself.
+#[derive(Debug, Clone)]
+pub struct Program {
+    path: PathBuf,
+    /// `2.42.0` and the like.
+    pub version: String,
+}
+
+/// `DRILLYARD_PROMETHEUS`, else the bundle's, else the one of the distribution; None when there is none of them.
+pub fn find() -> Option<Program> {
+    let named = std::env::var_os("DRILLYARD_PROMETHEUS").map(PathBuf::from);
+    let places = [
+        Some(crate::lab::cache().join("bundle/bin/prometheus")),
+        Some("/usr/bin/prometheus".into()),
+    ];
+    // A program that was named and does not run is not replaced by another in silence.
+    let mut candidates: Vec<PathBuf> =
+        named.map_or_else(|| places.into_iter().flatten().collect(), |p| vec![p]);
+    candidates.retain(|p| p.is_file());
+    candidates.into_iter().find_map(|path| {
+        let output = Command::new(&path).arg("--version").output().ok()?;
+        let said =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let version = said
+            .split_once("version ")?
+            .1
+            .split([' ', '+', ','])
+            .next()?
+            .to_owned();
+        Some(Program { path, version })
+    })
+}
+
+/// A running one.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    /// Its own pages and API.
+    pub address: SocketAddr,
+    log: PathBuf,
+}
+
+impl Running {
+    fn start(program: &Program, folder: &Path, arguments: &[String]) -> Result<Self, String> {
+        let text = |e: std::io::Error| format!("prometheus in {}: {e}", folder.display());
+        let address = free_address().map_err(text)?;
+        let log = folder.join("log");
+        let output = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .map_err(text)?;
+        let child = Command::new(&program.path)
+            .args(arguments)
+            .arg(format!("--config.file={}", folder.join("config.yaml").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .arg("--log.level=debug")
+            .env("GOMAXPROCS", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(output)
+            .spawn()
+            .map_err(text)?;
+        let running = Self { child, address, log };
+        until("prometheus answers", Duration::from_secs(60), || {
+            get(address, "/-/ready").map_err(|e| format!("{e}\n{}", running.log_tail()))
+        })?;
+        Ok(running)
+    }
+
+    /// The last lines of its log.
+    pub fn log_tail(&self) -> String {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
+    /// Whether a line with this text was logged.
+    pub fn logged(&self, text: &str) -> bool {
+        std::fs::read_to_string(&self.log).is_ok_and(|log| log.contains(text))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What an agent is to be like.
+#[derive(Debug, Clone, Copy)]
+pub struct AgentSetting<'a> {
+    /// Name in the label `twin`.
+    pub name: &'a str,
+    /// Seconds between truncations.
+    pub period_s: u64,
+    /// Milliseconds between scrapes.
+    pub scrape_ms: u64,
+    /// The canary.
+    pub target: SocketAddr,
+    /// Where it writes to.
+    pub receiver: SocketAddr,
+}
+
+/// Bytes of a segment in twins: the least that Prometheus accepts.
+pub const SEGMENT: u64 = 10 << 20;
+
+/// Starts an agent; its log is in `FOLDER/data/wal`.
+pub fn agent(program: &Program, folder: &Path, setting: AgentSetting<'_>) -> Result<Running, String> {
+    let AgentSetting {
+        name,
+        period_s,
+        scrape_ms,
+        target,
+        receiver,
+    } = setting;
+    // A queue of a few samples: the reader stops at once. Short pauses: it goes on at once.
+    let config = format!(
+        "global: {{scrape_interval: {scrape_ms}ms, scrape_timeout: {scrape_ms}ms, external_labels: {{twin: '{name}'}}}}\n\
+         scrape_configs:\n- job_name: canary\n  static_configs: [{{targets: ['{target}']}}]\n\
+         remote_write:\n- url: http://{receiver}/api/v1/write\n  name: twin\n\
+         \x20 queue_config: {{capacity: 2, max_samples_per_send: 2, max_shards: 1, min_backoff: 30ms, max_backoff: 100ms, \
+         batch_send_deadline: 100ms}}\n\
+         \x20 write_relabel_configs: [{{source_labels: [__name__], regex: filler, action: drop}}]\n"
+    );
+    std::fs::write(folder.join("config.yaml"), config).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mode = if program.version.starts_with("2.") {
+        "--enable-feature=agent"
+    } else {
+        "--agent"
+    };
+    let arguments = [
+        mode.to_owned(),
+        format!("--storage.agent.path={}", folder.join("data").display()),
+        format!("--storage.agent.wal-truncate-frequency={period_s}s"),
+        "--storage.agent.wal-segment-size=10MB".to_owned(),
+        "--no-storage.agent.wal-compression".to_owned(),
+        "--storage.agent.retention.min-time=1s".to_owned(),
+        "--storage.agent.retention.max-time=1s".to_owned(),
+    ];
+    Running::start(program, folder, &arguments)
+}
+
+/// Starts a receiver.
+pub fn receiver(program: &Program, folder: &Path) -> Result<Running, String> {
+    std::fs::write(folder.join("config.yaml"), "{}\n").map_err(|e| format!("{}: {e}", folder.display()))?;
+    let arguments = [
+        format!("--storage.tsdb.path={}", folder.join("data").display()),
+        "--web.enable-remote-write-receiver".to_owned(),
+    ];
+    Running::start(program, folder, &arguments)
+}
+
+fn free_address() -> std::io::Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")?.local_addr()
+}

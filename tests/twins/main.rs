@@ -1,0 +1,133 @@
+//! The WAL forecast and the loss ledger against the real Prometheus, many scaled twins side by side.
+//!
+//! ```text
+//! cargo test -p tests --test twins -- --ignored --nocapture forecast          40 twins at 10 s
+//! cargo test -p tests --test twins -- --ignored --nocapture three_hundred     300 of them, twenty minutes
+//! DRILLYARD_SEED=7 cargo test ...                                             the same twins again
+//! ```
+
+#![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tests::dice::Dice;
+use tests::twin::plan::{Plan, plan};
+use tests::twin::prometheus::{Program, find, receiver};
+use tests::twin::run::{Finding, run};
+
+/// Twins at once: an idle agent takes one hundredth of a core and 50 MB.
+const SIDE_BY_SIDE: usize = 40;
+
+fn program() -> Option<Program> {
+    let found = find();
+    if found.is_none() {
+        let reason = "no prometheus: neither DRILLYARD_PROMETHEUS nor the bundle nor the distribution's package has one";
+        assert!(std::env::var_os("DRILLYARD_REQUIRE_LAB").is_none(), "{reason}");
+        eprintln!("SKIPPED: {reason}");
+    }
+    found
+}
+
+/// Runs all of them, `SIDE_BY_SIDE` at a time, and returns what they found and why some could not run.
+fn run_all(program: &Program, plans: Vec<Plan>) -> (Vec<Finding>, Vec<String>) {
+    let folder = tempfile::Builder::new()
+        .prefix("drillyard-twins-")
+        .tempdir()
+        .expect("a folder");
+    let there = folder.path().join("receiver");
+    std::fs::create_dir(&there).expect("a folder");
+    let receiver = receiver(program, &there).expect("a receiver");
+    let (left, done) = (Mutex::new(plans), Mutex::new((Vec::new(), Vec::new())));
+    std::thread::scope(|scope| {
+        for _ in 0..SIDE_BY_SIDE {
+            scope.spawn(|| {
+                loop {
+                    let next = left.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                    let Some(plan) = next else { return };
+                    let own = folder.path().join(format!("{:016x}", plan.seed));
+                    let found = run(program, receiver.address, plan, &own);
+                    let _ = std::fs::remove_dir_all(own.join("data"));
+                    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                    match found {
+                        Ok(finding) => done.0.push(finding),
+                        Err(reason) => done.1.push(format!("{plan:?}: {reason}")),
+                    }
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn check(what: &str, plans: Vec<Plan>, seed: u64) {
+    let Some(program) = program() else { return };
+    let (since, all) = (Instant::now(), plans.len());
+    let (findings, failures) = run_all(&program, plans);
+    for f in &findings {
+        println!(
+            "{:016x} T={:>3} s, {:>7} B/scrape, outage {:>7} ms, {:?}: foretold {:?} lost, {} lost, tick off by {:?} ms, \
+             {} lost at start",
+            f.plan.seed,
+            f.plan.period_s,
+            f.plan.filler,
+            f.outage_ms,
+            f.outcome,
+            f.foretold_lost,
+            f.lost,
+            f.tick_error_ms,
+            f.lost_at_start,
+        );
+    }
+    let wrong: Vec<_> = findings.iter().filter(|f| !f.problems.is_empty()).collect();
+    let lost = findings.iter().filter(|f| f.lost > 0).count();
+    let worst = findings
+        .iter()
+        .filter_map(|f| f.tick_error_ms)
+        .map(i64::abs)
+        .max();
+    println!(
+        "{what}: prometheus {}, seed {seed}: {} of {all} twins as foretold, {lost} of them with loss, ticks off by at most \
+         {worst:?} ms, {} s",
+        program.version,
+        findings.len() - wrong.len(),
+        since.elapsed().as_secs(),
+    );
+    for f in &wrong {
+        println!("WRONG {:016x} {:?}", f.plan.seed, f.problems);
+    }
+    assert!(failures.is_empty(), "seed {seed}: could not run: {failures:#?}");
+    assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}");
+    assert!(
+        findings.len() == all && lost > 0 && lost < all,
+        "seed {seed}: one sided"
+    );
+    if all <= 40 {
+        assert!(
+            since.elapsed() < Duration::from_secs(240),
+            "took {} s",
+            since.elapsed().as_secs()
+        );
+    }
+}
+
+fn twins(seed: u64, many: u64, period_s: u64) -> impl Iterator<Item = Plan> {
+    (0..many).map(move |nth| plan(seed ^ period_s, nth, period_s))
+}
+
+#[test]
+#[ignore = "two and a half minutes, on a host with little else to do"]
+fn forecast_and_ledger_hold_against_the_real_prometheus() {
+    let seed = Dice::new().seed;
+    let many = std::env::var("DRILLYARD_TWINS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(40);
+    check("short", twins(seed, many, 10).collect(), seed);
+}
+
+#[test]
+#[ignore = "twenty minutes"]
+fn three_hundred_twins() {
+    let seed = Dice::new().seed;
+    check("long", twins(seed, 300, 10).collect(), seed);
+}
