@@ -107,6 +107,14 @@ pub(crate) fn release_ports(lab: &LabHandle) {
     }
 }
 
+/// Deletes the port of one machine that is about to start anew, for the same reason: a node whose power was cut would find
+/// its own old port in the way. systemd-nspawn keeps the uncut name as an alternative one.
+pub(crate) fn release_port(machine: &str) {
+    let port = format!("vb-{machine}");
+    // Mostly there is none.
+    let _ = run("ip", ["link", "delete", "dev", &port], "link delete");
+}
+
 /// How systemd-nspawn's names of our machines' ports begin: `vb-` and the machine's name, cut and hashed to 15 characters.
 const NSPAWN_PORT: &str = "vb-drillyar";
 

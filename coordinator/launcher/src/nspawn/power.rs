@@ -10,10 +10,10 @@ use super::{NodePaths, Nspawn, disk};
 use crate::cgroup::NodeCgroup;
 use crate::error::LaunchError;
 use crate::host_settings::HostSettings;
-use crate::names;
 use crate::process::{ProcessId, wait_until};
 use crate::provider::{NodeState, Outcome, Power, PowerOff};
 use crate::record::NodeRecord;
+use crate::{names, network};
 
 /// The node's units get 20 s to stop, by its root file system's configuration.
 const ORDERLY_LIMIT: Duration = Duration::from_secs(60);
@@ -46,6 +46,7 @@ impl Nspawn {
         let paths = self.paths(&record.spec.name);
         let machine = names::machine(&self.lab.lab, &record.spec.name);
         kill_all(&machine, &record.spec.name)?;
+        network::release_port(&machine);
         disk::attach(&paths, &self.lab.rootfs_tree(), &machine)?;
         HostSettings::default().keep()?;
         let process = start(&self.lab, &paths, record)?;
