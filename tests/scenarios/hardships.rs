@@ -90,14 +90,21 @@ fn cut(lab: &TestLab, node: &str, step: &str, later: Duration) -> Result<(), Str
     let witness = Witness::new(lab)?;
     witness.sees(node, "step_dispatched", step, Duration::from_secs(300))?;
     std::thread::sleep(later);
-    for to in ["lost", "on"] {
-        let done = lab.power(node, to).map_err(|e| e.to_string())?;
-        if !done.status.success() {
-            return Err(format!("{node} {to}: {}", String::from_utf8_lossy(&done.stdout)));
-        }
-    }
+    power(lab, node, "lost")?;
+    // The kernel may still hold what the dead node had; an operator would press the button again, too.
+    until("the node boots", Duration::from_secs(60), || {
+        power(lab, node, "on")
+    })?;
     eprintln!("{node} lost its power {later:?} after {step} was handed out");
     Ok(())
+}
+
+fn power(lab: &TestLab, node: &str, to: &str) -> Result<(), String> {
+    let done = lab.power(node, to).map_err(|e| e.to_string())?;
+    if done.status.success() {
+        return Ok(());
+    }
+    Err(format!("{node} {to}: {}", String::from_utf8_lossy(&done.stdout)))
 }
 
 /// Listens on the API server's port in the node, before kubeadm looks.
