@@ -7,6 +7,7 @@
 
 pub mod agents;
 pub mod authority;
+pub mod certs;
 pub mod cli;
 pub mod clock;
 pub mod components;

@@ -331,6 +331,7 @@ const CASES: &[Case] = &[
     case(&["report"], true, "DY-0112", 3),
     case(&["report", "yesterday"], true, "DY-0130", 2),
     case(&["explain", "DY-9999"], false, "DY-0134", 2),
+    case(&["certs", "--at", "tomorrow"], true, "DY-0135", 2),
     case(&["bundle", "list"], true, "DY-0141", 3),
     case(&["bundle", "verify"], true, "DY-0141", 3),
 ];

@@ -10,6 +10,7 @@
 
 pub mod capability;
 pub mod catalogue;
+pub mod certs;
 pub mod component;
 pub mod critical_path;
 pub mod drill;

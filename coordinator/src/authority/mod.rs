@@ -289,4 +289,9 @@ impl Authority {
     }
 }
 
+/// The newest live certificate of each node under `home`: who, which generation, until when. Reads the file only.
+pub fn newest_certificates(home: &Path) -> Result<Vec<(NodeName, u64, Moment)>, RegistryError> {
+    registry::newest_certificates(&home.join("pki/registry.json"))
+}
+
 pub use registry::MintError;

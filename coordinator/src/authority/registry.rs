@@ -82,6 +82,18 @@ pub enum MintError {
     Registry(#[from] RegistryError),
 }
 
+/// The newest live certificate of each node, read from the file without taking part in it: who, which generation, until when.
+pub(super) fn newest_certificates(path: &Path) -> Result<Vec<(NodeName, u64, Moment)>, RegistryError> {
+    let content: Content =
+        serde_json::from_slice(&private_file::read(path)?).map_err(RegistryError::Content)?;
+    let newest = |entry: &NodeEntry| entry.live.iter().map(|live| live.not_after).max();
+    Ok(content
+        .nodes
+        .iter()
+        .filter_map(|(node, entry)| Some((node.clone(), entry.generation, newest(entry)?)))
+        .collect())
+}
+
 /// The outcome of presenting a token.
 pub(super) enum Redemption {
     First(Grant),

@@ -38,6 +38,8 @@ pub enum Command {
     Events(Events),
     /// Show where the time of a run went: critical path and overhead
     Report(Report),
+    /// Show when each certificate runs out, and what a given date would find
+    Certs(Certs),
     /// Explain an error code: cause, remedy and next command
     Explain(Explain),
     /// Fail parts on purpose, and see that nothing stays broken
@@ -111,6 +113,14 @@ pub struct Report {
     /// Which run, 32 hexadecimal digits; without it the latest.
     #[arg(value_name = "RUN")]
     pub run: Option<String>,
+}
+
+/// Options of `certs`.
+#[derive(Debug, clap::Args)]
+pub struct Certs {
+    /// What if it were then: 2027-03-01, or 2027-03-01T12:00:00Z.
+    #[arg(long, value_name = "DATE")]
+    pub at: Option<String>,
 }
 
 /// Options of `explain`.

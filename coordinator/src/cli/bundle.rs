@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::args::{Bundle, BundleAction};
+use super::output::outln;
 use super::progress::Display;
 use crate::exit::{Failure, Outcome};
 use bundle::{BuildError, Builder, Manifest, Phase, Progress, Source};
@@ -88,7 +89,7 @@ fn list(context: &Context) -> Result<Outcome, Failure> {
     let manifest = Manifest::load(&context.places.cache)
         .map_err(|e| Failure::from_error(Outcome::Preflight, "DY-0141", &e, "coordinator bundle build"))?;
     if context.json {
-        println!("{}", serde_json::to_string(&manifest).unwrap_or_default());
+        outln!("{}", serde_json::to_string(&manifest).unwrap_or_default());
     } else {
         for artefact in &manifest.artefacts {
             let digest = artefact
@@ -98,7 +99,7 @@ fn list(context: &Context) -> Result<Outcome, Failure> {
             let mib = artefact
                 .bytes
                 .map_or_else(|| "-".to_owned(), |b| format!("{} MiB", b.div_ceil(1 << 20)));
-            println!("{:<40} {mib:>10} {digest}", artefact.path);
+            outln!("{:<40} {mib:>10} {digest}", artefact.path);
         }
     }
     Ok(Outcome::Done)
@@ -113,18 +114,18 @@ fn verify(context: &Context) -> Result<Outcome, Failure> {
         .map(|f| format!("{}: {:?}", f.path, f.fault))
         .collect();
     if context.json {
-        println!(
+        outln!(
             "{}",
             serde_json::json!({"checked": report.checked, "bytes": report.bytes, "findings": findings})
         );
     } else {
-        println!(
+        outln!(
             "{} artefacts, {} MiB read, {} findings",
             report.checked,
             report.bytes >> 20,
             findings.len()
         );
-        findings.iter().for_each(|line| println!("{line}"));
+        findings.iter().for_each(|line| outln!("{line}"));
     }
     if report.is_sound() {
         return Ok(Outcome::Done);

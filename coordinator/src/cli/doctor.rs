@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::args::Doctor;
+use super::output::outln;
 use super::progress::Display;
 use crate::exit::{Failure, Outcome};
 use bundle::Source;
@@ -28,10 +29,10 @@ pub(crate) fn run(context: &Context, options: &Doctor) -> Result<Outcome, Failur
         checks = look(context);
     }
     if context.json {
-        println!("{}", serde_json::to_string(&checks).unwrap_or_default());
+        outln!("{}", serde_json::to_string(&checks).unwrap_or_default());
     } else {
         for check in &checks {
-            println!("{}", line(check));
+            outln!("{}", line(check));
         }
     }
     let refused = checks.iter().any(|c| c.level == Level::Fail);

@@ -2,6 +2,7 @@
 
 use super::args::Down;
 use super::client::connect;
+use super::output::outln;
 use super::{Context, block_on};
 use crate::daemon_record::DaemonRecord;
 use crate::exit::{Failure, Outcome};
@@ -24,9 +25,9 @@ pub(crate) fn run(context: &Context, options: &Down) -> Result<Outcome, Failure>
             .map_err(|e| Failure::from_error(Outcome::Partial, "DY-0131", &e, "coordinator down --purge"))?;
     }
     if context.json {
-        println!("{}", serde_json::to_string(&report).unwrap_or_default());
+        outln!("{}", serde_json::to_string(&report).unwrap_or_default());
     } else {
-        println!(
+        outln!(
             "removed {} nodes{}",
             report.nodes.len(),
             report
@@ -37,7 +38,7 @@ pub(crate) fn run(context: &Context, options: &Down) -> Result<Outcome, Failure>
         report
             .left
             .iter()
-            .for_each(|left| println!("left: {} ({}): {}", left.what, left.code, left.why));
+            .for_each(|left| outln!("left: {} ({}): {}", left.what, left.code, left.why));
     }
     if report.is_clean() {
         Ok(Outcome::Done)

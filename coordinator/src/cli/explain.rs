@@ -1,6 +1,7 @@
 //! `explain`: the page of an error code.
 
 use super::args::Explain;
+use super::output::{out, outln};
 use crate::exit::{Failure, Outcome};
 use domain::catalogue;
 
@@ -8,10 +9,10 @@ pub(crate) fn run(options: &Explain, json: bool) -> Result<Outcome, Failure> {
     let Some(code) = &options.code else {
         if json {
             let all: Vec<_> = catalogue::all().collect();
-            println!("{}", serde_json::json!(all));
+            outln!("{}", serde_json::json!(all));
         } else {
             for entry in catalogue::all() {
-                println!("{}  {}", entry.code, entry.title);
+                outln!("{}  {}", entry.code, entry.title);
             }
         }
         return Ok(Outcome::Done);
@@ -25,9 +26,9 @@ pub(crate) fn run(options: &Explain, json: bool) -> Result<Outcome, Failure> {
         )
     })?;
     if json {
-        println!("{}", serde_json::json!(entry));
+        outln!("{}", serde_json::json!(entry));
     } else {
-        print!("{}", catalogue::page(entry));
+        out!("{}", catalogue::page(entry));
     }
     Ok(Outcome::Done)
 }

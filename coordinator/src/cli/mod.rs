@@ -2,6 +2,7 @@
 
 mod args;
 mod bundle;
+mod certs;
 mod client;
 mod doctor;
 mod down;
@@ -12,6 +13,7 @@ mod fault;
 mod host_checks;
 mod lease_guard;
 mod node;
+mod output;
 mod progress;
 mod report;
 mod serve;
@@ -90,6 +92,7 @@ fn dispatch(args: Args, environment: &Environment) -> Result<Outcome, Failure> {
         Command::Down(options) => down::run(&context, &options),
         Command::Status(options) => status::run(&context, &options),
         Command::Events(options) => events::run(&context, &options),
+        Command::Certs(options) => certs::run(&context, &options),
         Command::Report(options) => report::run(&context, &options),
         Command::Doctor(options) => doctor::run(&context, &options),
         Command::Bundle(options) => bundle::run(&context, &options),

@@ -1,5 +1,6 @@
 //! Live progress of a run: a line per node and per cluster on a terminal, one line per change elsewhere.
 
+use super::output::outln;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -35,7 +36,7 @@ impl Display {
     /// Shows one log entry.
     pub(crate) fn entry(&mut self, raw: &str, entry: &Value) {
         if self.json {
-            println!("{raw}");
+            outln!("{raw}");
             return;
         }
         let text = |key: &str| {
@@ -77,7 +78,7 @@ impl Display {
     pub(crate) fn report(&self, json: &[u8], text: &str) {
         if self.json {
             let report: Value = serde_json::from_slice(json).unwrap_or_default();
-            println!("{}", serde_json::json!({"kind": "run_report", "report": report}));
+            outln!("{}", serde_json::json!({"kind": "run_report", "report": report}));
         } else {
             eprint!("{text}");
         }

@@ -2,6 +2,7 @@
 
 use super::args::Report;
 use super::client::{connect, no_daemon, refused};
+use super::output::{out, outln};
 use super::{Context, block_on};
 use crate::exit::{Failure, Outcome};
 use proto::v1::operator_client::OperatorClient;
@@ -25,9 +26,9 @@ pub(crate) fn run(context: &Context, options: &Report) -> Result<Outcome, Failur
         fetch(&mut client, run_id).await
     })?;
     if context.json {
-        println!("{}", String::from_utf8_lossy(&report.report_json));
+        outln!("{}", String::from_utf8_lossy(&report.report_json));
     } else {
-        print!("{}", report.text);
+        out!("{}", report.text);
     }
     Ok(Outcome::Done)
 }

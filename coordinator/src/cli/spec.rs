@@ -1,6 +1,7 @@
 //! `spec`: the lab document, its schema, its check.
 
 use super::args::Spec;
+use super::output::{out, outln};
 use super::{lab_failure, load_lab};
 use crate::exit::{Failure, Outcome};
 use model::lab::{Lab, LabError};
@@ -8,15 +9,15 @@ use std::path::Path;
 
 pub(crate) fn run(options: &Spec, lab: Option<&Path>, json: bool) -> Result<Outcome, Failure> {
     if options.schema {
-        println!("{:#}", Lab::schema());
+        outln!("{:#}", Lab::schema());
         return Ok(Outcome::Done);
     }
     let Some(path) = &options.check else {
         let lab = load_lab(lab)?;
         if json {
-            println!("{}", serde_json::to_string_pretty(&lab).unwrap_or_default());
+            outln!("{}", serde_json::to_string_pretty(&lab).unwrap_or_default());
         } else {
-            print!("{}", lab.to_yaml());
+            out!("{}", lab.to_yaml());
         }
         return Ok(Outcome::Done);
     };
@@ -28,12 +29,12 @@ pub(crate) fn run(options: &Spec, lab: Option<&Path>, json: bool) -> Result<Outc
     })?;
     match Lab::from_yaml(&text) {
         Ok(lab) if json => {
-            println!(
+            outln!(
                 "{}",
                 serde_json::json!({"valid": true, "lab": lab.name, "nodes": lab.nodes().count()})
             );
         }
-        Ok(lab) => println!(
+        Ok(lab) => outln!(
             "{}: valid, {} clusters, {} nodes",
             path.display(),
             lab.clusters.len(),

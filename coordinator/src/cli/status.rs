@@ -2,6 +2,7 @@
 
 use super::args::Status;
 use super::client::{connect, no_daemon, refused};
+use super::output::{out, outln};
 use super::{Context, block_on};
 use crate::exit::{Failure, Outcome};
 use proto::v1::GetStatusRequest;
@@ -19,9 +20,9 @@ pub(crate) fn run(context: &Context, _options: &Status) -> Result<Outcome, Failu
     let status: Value = serde_json::from_slice(&document)
         .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0114", &e, "coordinator down, then up"))?;
     if context.json {
-        println!("{status}");
+        outln!("{status}");
     } else {
-        print!("{}", render(&status));
+        out!("{}", render(&status));
     }
     Ok(Outcome::Done)
 }

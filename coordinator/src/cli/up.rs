@@ -2,6 +2,7 @@
 
 use super::args::Up;
 use super::client::{connect_or_start, refused};
+use super::output::{out, outln};
 use super::progress::Display;
 use super::{Context, block_on, bundle, doctor};
 use crate::exit::{Failure, Outcome};
@@ -198,9 +199,9 @@ fn print_plan(answer: &StartRunResponse, json: bool) -> Result<Outcome, Failure>
     let plan: Value = serde_json::from_slice(&answer.plan_json)
         .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0124", &e, "coordinator up --dry-run"))?;
     if json {
-        println!("{plan}");
+        outln!("{plan}");
     } else {
-        print!("{}", plan["text"].as_str().unwrap_or_default());
+        out!("{}", plan["text"].as_str().unwrap_or_default());
     }
     Ok(Outcome::Done)
 }

@@ -181,6 +181,14 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         next: "coordinator explain",
     },
     ErrorEntry {
+        code: "DY-0135",
+        title: "The date is not one",
+        exits: &[2],
+        cause: "--at takes a date of the calendar, or a date with a time in UTC.",
+        remedy: "Write it as 2027-03-01 or as 2027-03-01T12:00:00Z.",
+        next: "coordinator certs --at 2027-03-01",
+    },
+    ErrorEntry {
         code: "DY-0140",
         title: "The bundle could not be made",
         exits: &[1],
