@@ -92,7 +92,9 @@ fn load_one(lab: &Lab, places: &Places, host: HostFacts, folder: PathBuf) -> Res
         if !loaded.component.runs_in(&cluster.name) {
             continue;
         }
-        let digest = inputs_digest(&loaded, &values(&loaded, lab, cluster, places, host)?);
+        let mut texts = values(&loaded, lab, cluster, places, host)?;
+        texts.extend(manifests(&loaded, lab, cluster, places, host)?);
+        let digest = inputs_digest(&loaded, &texts);
         loaded.component = loaded.component.with_inputs(cluster.name.clone(), digest);
     }
     Ok(loaded)
@@ -106,10 +108,30 @@ pub fn values(
     places: &Places,
     host: HostFacts,
 ) -> Result<Vec<String>, ComponentsError> {
+    rendered(&loaded.component.values, loaded, lab, cluster, places, host)
+}
+
+/// The component's manifests for `cluster`, in the order in which they are applied.
+pub fn manifests(
+    loaded: &Loaded,
+    lab: &Lab,
+    cluster: &Cluster,
+    places: &Places,
+    host: HostFacts,
+) -> Result<Vec<String>, ComponentsError> {
+    rendered(&loaded.component.manifests, loaded, lab, cluster, places, host)
+}
+
+fn rendered(
+    files: &[String],
+    loaded: &Loaded,
+    lab: &Lab,
+    cluster: &Cluster,
+    places: &Places,
+    host: HostFacts,
+) -> Result<Vec<String>, ComponentsError> {
     let secrets = secrets(&loaded.component, places)?;
-    loaded
-        .component
-        .values
+    files
         .iter()
         .map(|name| {
             Ok(render(

@@ -7,6 +7,7 @@ use crate::agents::{self, LastSeen};
 use crate::authority::{AuditSink, Authority};
 use crate::clock;
 use crate::daemon_record::DaemonRecord;
+use crate::drill::service::DrillService;
 use crate::effects::Performer;
 use crate::engine::{Engine, EngineHandle, last_words};
 use crate::enrol_grpc::{AgentBinaries, enrol_routes};
@@ -134,6 +135,18 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
     );
     tasks.spawn("audit", agents::audit(audit_events, handle.clone()));
 
+    let drills = DrillService::new(
+        Arc::clone(&lab),
+        Arc::clone(&places),
+        handle.clone(),
+        faults.clone(),
+        Arc::clone(&seen),
+        facts,
+        tasks.clone(),
+    );
+    let unfinished = drills.clone();
+    tasks.spawn("unfinished drills", async move { unfinished.recover().await });
+
     let api = OperatorApi {
         lab: Arc::clone(&lab),
         places: Arc::clone(&places),
@@ -144,6 +157,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
         authority: Arc::clone(&authority),
         audit: audit.clone(),
         facts,
+        drills,
         stop: cancel.clone(),
     };
     let parts = Parts {

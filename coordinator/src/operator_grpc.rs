@@ -4,6 +4,8 @@ use crate::agents::LastSeen;
 use crate::authority::{AuditSink, Authority};
 use crate::clock;
 use crate::components;
+use crate::drill::operator as drill;
+use crate::drill::service::DrillService;
 use crate::engine::EngineHandle;
 use crate::exit::chain;
 use crate::faults::Faults;
@@ -57,6 +59,8 @@ pub struct OperatorApi {
     pub audit: AuditSink,
     /// What the host can do.
     pub facts: HostFacts,
+    /// Drills.
+    pub drills: DrillService,
     /// Ends the daemon.
     pub stop: CancellationToken,
 }
@@ -64,6 +68,7 @@ pub struct OperatorApi {
 #[tonic::async_trait]
 impl Operator for OperatorApi {
     type SubscribeStream = ReceiverStream<Result<SubscribeResponse, Status>>;
+    type FollowDrillStream = drill::Progress;
 
     async fn get_status(
         &self,
@@ -153,8 +158,7 @@ impl Operator for OperatorApi {
         request: Request<v1::ConfirmGateRequest>,
     ) -> Result<Response<v1::ConfirmGateResponse>, Status> {
         let wanted = request.into_inner();
-        let run =
-            proto::convert::run_id(&wanted.run_id).map_err(|e| Status::invalid_argument(e.to_string()))?;
+        let run = run_id(&wanted.run_id)?;
         let phase =
             u8::try_from(wanted.phase).map_err(|_| Status::invalid_argument("phase must be 1 to 8"))?;
         let event = Event::GateConfirmed {
@@ -252,6 +256,29 @@ impl Operator for OperatorApi {
             .map(Response::new)
     }
 
+    async fn start_drill(
+        &self,
+        request: Request<v1::StartDrillRequest>,
+    ) -> Result<Response<v1::StartDrillResponse>, Status> {
+        drill::start(&self.drills, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn follow_drill(
+        &self,
+        request: Request<v1::FollowDrillRequest>,
+    ) -> Result<Response<Self::FollowDrillStream>, Status> {
+        drill::follow(&self.drills, run_id(&request.into_inner().run_id)?).map(Response::new)
+    }
+
+    async fn abort_drill(
+        &self,
+        request: Request<v1::AbortDrillRequest>,
+    ) -> Result<Response<v1::AbortDrillResponse>, Status> {
+        drill::abort(&self.drills, run_id(&request.into_inner().run_id)?).map(Response::new)
+    }
+
     async fn stop_daemon(
         &self,
         _: Request<v1::StopDaemonRequest>,
@@ -276,6 +303,10 @@ impl OperatorApi {
             Err(refused) => Err(refusal(&refused)),
         }
     }
+}
+
+fn run_id(bytes: &[u8]) -> Result<RunId, Status> {
+    proto::convert::run_id(bytes).map_err(|e| Status::invalid_argument(e.to_string()))
 }
 
 fn ended() -> Status {

@@ -358,6 +358,17 @@ pub enum Record {
         /// The next generation that may enrol.
         generation: u64,
     },
+    /// Something happened in a drill; the drill's own history has the details.
+    DrillProgress {
+        /// Which run of a drill.
+        run: RunId,
+        /// Name of the drill.
+        drill: String,
+        /// Kind of the history's record, for example `fault_injected`.
+        what: String,
+        /// For people.
+        message: String,
+    },
 }
 
 /// Where in an agent's stream a record comes from; the cursor is implied by these.

@@ -22,6 +22,7 @@ const EXAMPLES: &str = "Examples:
   coordinator up --yes --through 3     three clusters with Cilium and Cluster Mesh, no questions
   coordinator up --dry-run             print the plan and its digest
   coordinator status                   clusters, nodes, agents, components
+  coordinator drill mgmt-down          take the management cluster away and measure what happens
   coordinator events --follow          tail everything that happens
   coordinator down                     remove all that carries the lab's label";
 
@@ -109,10 +110,36 @@ pub struct Events {
 
 /// Options of `report`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = REPORT_EXAMPLES)]
 pub struct Report {
-    /// Which run, 32 hexadecimal digits; without it the latest.
+    /// Which run: the 32 hexadecimal digits of a run of `up`, or the first of a drill's; without it the latest.
     #[arg(value_name = "RUN")]
     pub run: Option<String>,
+    /// The report of a drill, in this form.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<ReportFormat>,
+    /// Compare two drill runs, old and new, by their intervals.
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["run", "format"])]
+    pub compare: Option<Vec<String>>,
+}
+
+const REPORT_EXAMPLES: &str = "Examples:
+  coordinator report                              where the time of the latest `up` went
+  coordinator report --format html > drill.html   the latest drill, for a browser
+  coordinator report 4f1c --format junit          one drill run, for CI
+  coordinator report --compare 4f1c 9b20          exit 7 when the new run is worse";
+
+/// Forms of a drill's report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ReportFormat {
+    /// One object.
+    Json,
+    /// Markdown.
+    Md,
+    /// A page that needs nothing else.
+    Html,
+    /// JUnit XML.
+    Junit,
 }
 
 /// Options of `certs`.
@@ -121,6 +148,70 @@ pub struct Certs {
     /// What if it were then: 2027-03-01, or 2027-03-01T12:00:00Z.
     #[arg(long, value_name = "DATE")]
     pub at: Option<String>,
+}
+
+/// Options of `drill`.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, after_help = DRILL_EXAMPLES)]
+pub struct Drill {
+    /// What to do instead of running one.
+    #[command(subcommand)]
+    pub action: Option<DrillAction>,
+    /// The drill to run; `drill list` names them all.
+    #[arg(value_name = "NAME", required = true)]
+    pub name: Option<String>,
+    /// Run it so often, one after another, and show the spread.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub repeat: u32,
+    /// Begin no further run when it would not end within so many minutes.
+    #[arg(long, value_name = "MINUTES")]
+    pub budget: Option<u64>,
+}
+
+const DRILL_EXAMPLES: &str = "Examples:
+  coordinator drill list                       all drills with the contracts that they judge
+  coordinator drill plan mgmt-down             what it would hit, watch and prove; nothing is touched
+  coordinator drill mgmt-down                  run it; Ctrl-C reverts
+  coordinator drill worker-loss --repeat 5     five runs and their spread
+  coordinator drill recheck                    judge the latest run's history again
+
+Exit codes: 0 pass, 7 a contract was violated, 8 inconclusive, 130 ended by Ctrl-C.";
+
+/// Actions beside running.
+#[derive(Debug, Subcommand)]
+pub enum DrillAction {
+    /// All drills with the contracts that they judge
+    List,
+    /// Print a drill, or the schema of drill files
+    Show(DrillShow),
+    /// What a drill would hit, watch and prove on this lab; nothing is touched
+    Plan {
+        /// The drill.
+        name: String,
+    },
+    /// Judge a run's recorded history again with the checks of this release
+    Recheck {
+        /// First digits of the run; without it the latest.
+        run: Option<String>,
+    },
+    /// List every outstanding fault on every node and on the host, and undo them on request
+    #[command(after_help = super::drill_doctor::EXAMPLES)]
+    Doctor {
+        /// Undo everything that is found, also what belongs to no lease.
+        #[arg(long)]
+        fix: bool,
+    },
+}
+
+/// Options of `drill show`.
+#[derive(Debug, clap::Args)]
+pub struct DrillShow {
+    /// The drill.
+    #[arg(required_unless_present = "schema")]
+    pub name: Option<String>,
+    /// Print the JSON Schema of drill files instead.
+    #[arg(long)]
+    pub schema: bool,
 }
 
 /// Options of `explain`.
@@ -137,26 +228,6 @@ pub struct Doctor {
     /// Mend what can be mended.
     #[arg(long)]
     pub fix: bool,
-}
-
-/// Options of `drill`.
-#[derive(Debug, clap::Args)]
-pub struct Drill {
-    /// What to do.
-    #[command(subcommand)]
-    pub action: DrillAction,
-}
-
-/// What can be done about drills.
-#[derive(Debug, Subcommand)]
-pub enum DrillAction {
-    /// List every outstanding fault on every node and on the host, and undo them on request
-    #[command(after_help = super::drill_doctor::EXAMPLES)]
-    Doctor {
-        /// Undo everything that is found, also what belongs to no lease.
-        #[arg(long)]
-        fix: bool,
-    },
 }
 
 /// Options of `fault`.

@@ -1,6 +1,5 @@
 //! `drill doctor`: every outstanding fault on every node and on the host, and what is left of faults without a lease.
 
-use super::args::{Drill, DrillAction};
 use super::client::{connect, connect_or_start, refused};
 use super::{Context, block_on};
 use crate::exit::{Failure, Outcome};
@@ -14,12 +13,6 @@ pub(super) const EXAMPLES: &str = "Examples:
   coordinator drill doctor --json    the same for scripts
 
 Exit codes: 0 nothing is outstanding anywhere, 5 something is, or a node could not be asked.";
-
-pub(crate) fn run(context: &Context, options: &Drill) -> Result<Outcome, Failure> {
-    match options.action {
-        DrillAction::Doctor { fix } => doctor(context, fix),
-    }
-}
 
 /// Looks, or heals and looks.
 pub(crate) fn doctor(context: &Context, fix: bool) -> Result<Outcome, Failure> {

@@ -6,6 +6,7 @@ mod certs;
 mod client;
 mod doctor;
 mod down;
+mod drill;
 mod drill_doctor;
 mod events;
 mod explain;
@@ -94,9 +95,9 @@ fn dispatch(args: Args, environment: &Environment) -> Result<Outcome, Failure> {
         Command::Events(options) => events::run(&context, &options),
         Command::Certs(options) => certs::run(&context, &options),
         Command::Report(options) => report::run(&context, &options),
+        Command::Drill(options) => drill::run(&context, &options),
         Command::Doctor(options) => doctor::run(&context, &options),
         Command::Bundle(options) => bundle::run(&context, &options),
-        Command::Drill(options) => drill_doctor::run(&context, &options),
         Command::Fault(options) => fault::run(&context, &options),
         Command::Serve => serve::run(&context),
         Command::Node(options) => node::run(&context, options),

@@ -1,15 +1,23 @@
-//! `report`: where the time of a run went.
+//! `report`: where the time of a run of `up` went, and what a drill found.
 
-use super::args::Report;
+use super::args::{Report, ReportFormat};
 use super::client::{connect, no_daemon, refused};
+use super::drill::{find_run, load_report};
 use super::output::{out, outln};
 use super::{Context, block_on};
 use crate::exit::{Failure, Outcome};
+use domain::drill::report::{compare, html, json, junit, markdown};
 use proto::v1::operator_client::OperatorClient;
 use proto::v1::{GetRunReportRequest, GetRunReportResponse};
 use tonic::transport::Channel;
 
 pub(crate) fn run(context: &Context, options: &Report) -> Result<Outcome, Failure> {
+    if let Some([old, new]) = options.compare.as_deref() {
+        return compared(context, old, new);
+    }
+    if let Some(format) = options.format {
+        return drill(context, options.run.as_deref(), format);
+    }
     let run_id = match &options.run {
         None => Vec::new(),
         Some(text) => hex::decode(text).map_err(|_| {
@@ -31,6 +39,35 @@ pub(crate) fn run(context: &Context, options: &Report) -> Result<Outcome, Failur
         out!("{}", report.text);
     }
     Ok(Outcome::Done)
+}
+
+/// A drill's report as it was written when the run ended.
+fn drill(context: &Context, run: Option<&str>, format: ReportFormat) -> Result<Outcome, Failure> {
+    let report = load_report(context, find_run(context, run)?)?;
+    match format {
+        ReportFormat::Json => outln!("{}", json::render(&report).trim_end()),
+        ReportFormat::Md => out!("{}", markdown::render(&report)),
+        ReportFormat::Html => out!("{}", html::render(&report)),
+        ReportFormat::Junit => out!("{}", junit::render(&report)),
+    }
+    Ok(Outcome::Done)
+}
+
+/// Worse is only what is worse beyond both runs' bounds.
+fn compared(context: &Context, old: &str, new: &str) -> Result<Outcome, Failure> {
+    let load = |text| load_report(context, find_run(context, Some(text))?);
+    let (old, new) = (load(old)?, load(new)?);
+    let comparison = compare::compare(&old, &new);
+    if context.json {
+        outln!("{}", serde_json::to_string(&comparison).unwrap_or_default());
+    } else {
+        out!("{}", compare::render(&comparison, &new));
+    }
+    Ok(if comparison.regressed() {
+        Outcome::ContractViolated
+    } else {
+        Outcome::Done
+    })
 }
 
 /// Asks for the report of a run; of the latest one for an empty id.

@@ -147,10 +147,19 @@ fn on_node(inject: &Planned, node: &NodeName, lab: &Lab) -> Result<Option<Fault>
     match inject {
         Planned::NodePowerLoss { .. } => host(HostFault::PowerLoss { node: name }),
         Planned::NodeFreeze { .. } => host(HostFault::Freeze { node: name }),
-        Planned::ProcessStop { process, .. } => match process_on(*process, role(lab, node))? {
+        Planned::ProcessStop { process, .. } => match process_on(*process, role(lab, node)) {
             Some(fault) => here(fault),
             None => Ok(None),
         },
+        // Held still where it is; the agent refuses where none is.
+        Planned::WorkloadPause {
+            namespace,
+            label,
+            value,
+            ..
+        } => here(NodeFault::PauseWorkload {
+            workload: Workload::new(namespace, label, value)?,
+        }),
         Planned::DnsBlock { .. } => here(NodeFault::DropDns {}),
         Planned::PacketLoss { percent, .. } => here(NodeFault::LosePackets {
             peers: others(lab, node)?,
@@ -164,25 +173,16 @@ fn on_node(inject: &Planned, node: &NodeName, lab: &Lab) -> Result<Option<Fault>
     }
 }
 
-/// Static pods are on control planes only. Workloads are held still where they are; the agent refuses where none is.
-fn process_on(process: Process, role: Option<Role>) -> Result<Option<NodeFault>, Invalid> {
+/// Static pods are on control planes only.
+fn process_on(process: Process, role: Option<Role>) -> Option<NodeFault> {
     let plane = role == Some(Role::ControlPlane);
-    let named = |namespace: &str, name: &str| {
-        Ok(Some(NodeFault::PauseWorkload {
-            workload: Workload::new(namespace, "app.kubernetes.io/name", name)?,
-        }))
-    };
+    let unit = |unit| Some(NodeFault::StopUnit { unit });
+    let pod = |pod| plane.then_some(NodeFault::StopStaticPod { pod });
     match process {
-        Process::Kubelet => Ok(Some(NodeFault::StopUnit {
-            unit: NodeUnit::Kubelet,
-        })),
-        Process::Apiserver => Ok(plane.then_some(NodeFault::StopStaticPod {
-            pod: StaticPod::KubeApiserver,
-        })),
-        Process::Etcd => Ok(plane.then_some(NodeFault::StopStaticPod { pod: StaticPod::Etcd })),
-        Process::Vault => named("vault", "vault"),
-        Process::Receiver => named("monitoring", "prometheus"),
-        Process::Registry => named("registry", "registry"),
+        Process::Kubelet => unit(NodeUnit::Kubelet),
+        Process::Containerd => unit(NodeUnit::Containerd),
+        Process::Apiserver => pod(StaticPod::KubeApiserver),
+        Process::Etcd => pod(StaticPod::Etcd),
     }
 }
 
@@ -235,6 +235,7 @@ mod tests {
             nodes: nodes.iter().map(|n| NodeName::new(*n).expect("valid")).collect(),
             at_ms: 0,
             lease_ms: 60_000,
+            impossible: None,
         }
     }
 

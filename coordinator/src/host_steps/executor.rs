@@ -3,9 +3,10 @@
 use super::ensure_nodes;
 use super::helm::{Release, upgrade};
 use super::kube::Cluster;
+use super::manifests::apply;
 use super::readiness::{Seen, look};
 use super::values::{HostFacts, expand};
-use crate::components::{Loaded, find, values};
+use crate::components::{Loaded, find, manifests, values};
 use crate::engine::EngineHandle;
 use crate::exit::chain;
 use crate::places::Places;
@@ -161,14 +162,19 @@ impl Host {
                 message: format!("the lab has no cluster {cluster}"),
             });
         };
-        let Some(chart) = &loaded.component.chart else {
-            return Err(Stopped {
-                code: "DY-0213",
-                message: format!("{component} has no chart"),
-            });
-        };
         let texts = values(&loaded, &self.lab, place, &self.places, self.facts)
             .map_err(|e| Stopped::because("DY-0211", &e))?;
+        let Some(chart) = &loaded.component.chart else {
+            let documents = manifests(&loaded, &self.lab, place, &self.places, self.facts)
+                .map_err(|e| Stopped::because("DY-0211", &e))?;
+            let (kubectl, kubeconfig) = (
+                self.places.tool("kubectl"),
+                self.places.kubeconfig(cluster.as_str()),
+            );
+            return apply(&kubectl, &kubeconfig, &loaded.component.namespace, &documents)
+                .await
+                .map_err(|e| Stopped::because("DY-0217", &e));
+        };
         let merged = super::values::merge(&texts).map_err(|e| Stopped::because("DY-0211", &e))?;
         let release = Release {
             helm: self.places.tool("helm"),

@@ -80,6 +80,11 @@ impl Cluster {
         })
     }
 
+    /// The client, for reads that only one caller needs.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// All nodes.
     pub async fn nodes(&self) -> Result<Vec<DynamicObject>, KubeError> {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Node"));

@@ -5,5 +5,6 @@ pub mod ensure_nodes;
 pub mod executor;
 pub mod helm;
 pub mod kube;
+pub mod manifests;
 pub mod readiness;
 pub mod values;

@@ -255,6 +255,7 @@ struct FakeOperator;
 #[tonic::async_trait]
 impl Operator for FakeOperator {
     type SubscribeStream = tokio_stream::Empty<Result<v1::SubscribeResponse, Status>>;
+    type FollowDrillStream = tokio_stream::Empty<Result<v1::DrillUpdate, Status>>;
 
     async fn get_status(
         &self,
@@ -310,6 +311,27 @@ impl Operator for FakeOperator {
         &self,
         _: Request<v1::GetRunReportRequest>,
     ) -> Result<Response<v1::GetRunReportResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn start_drill(
+        &self,
+        _: Request<v1::StartDrillRequest>,
+    ) -> Result<Response<v1::StartDrillResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn follow_drill(
+        &self,
+        _: Request<v1::FollowDrillRequest>,
+    ) -> Result<Response<Self::FollowDrillStream>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn abort_drill(
+        &self,
+        _: Request<v1::AbortDrillRequest>,
+    ) -> Result<Response<v1::AbortDrillResponse>, Status> {
         Err(Status::unimplemented(""))
     }
 

@@ -39,6 +39,9 @@ pub const TABLE: &[(&str, &[Role])] = &[
     ("/drillyard.v1.Operator/ReleaseFault", &[Operator]),
     ("/drillyard.v1.Operator/SurveyFaults", &[Operator]),
     ("/drillyard.v1.Operator/GetRunReport", &[Operator]),
+    ("/drillyard.v1.Operator/StartDrill", &[Operator]),
+    ("/drillyard.v1.Operator/FollowDrill", &[Operator]),
+    ("/drillyard.v1.Operator/AbortDrill", &[Operator]),
 ];
 
 /// Folder of the agent's binary on the enrolment listener; public, because the token is not spent before it runs.

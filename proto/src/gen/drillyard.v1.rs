@@ -682,6 +682,43 @@ pub struct SurveyFaultsResponse {
     #[prost(bytes = "vec", tag = "1")]
     pub survey_json: ::prost::alloc::vec::Vec<u8>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartDrillRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// plan only
+    #[prost(bool, tag = "2")]
+    pub dry_run: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartDrillResponse {
+    /// empty for a dry run
+    #[prost(bytes = "vec", tag = "1")]
+    pub run_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub plan_digest: ::prost::alloc::vec::Vec<u8>,
+    /// set for a dry run: {"digest","text","plan"}
+    #[prost(bytes = "vec", tag = "3")]
+    pub plan_json: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FollowDrillRequest {
+    #[prost(bytes = "vec", tag = "1")]
+    pub run_id: ::prost::alloc::vec::Vec<u8>,
+}
+/// One step of a drill's progress; `json` is a record or the latest measurements.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DrillUpdate {
+    #[prost(bytes = "vec", tag = "1")]
+    pub json: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AbortDrillRequest {
+    #[prost(bytes = "vec", tag = "1")]
+    pub run_id: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AbortDrillResponse {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Role {
@@ -2051,6 +2088,78 @@ pub mod operator_client {
                 .insert(GrpcMethod::new("drillyard.v1.Operator", "SurveyFaults"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn start_drill(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StartDrillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StartDrillResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/drillyard.v1.Operator/StartDrill",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("drillyard.v1.Operator", "StartDrill"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn follow_drill(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FollowDrillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::DrillUpdate>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/drillyard.v1.Operator/FollowDrill",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("drillyard.v1.Operator", "FollowDrill"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        pub async fn abort_drill(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AbortDrillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AbortDrillResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/drillyard.v1.Operator/AbortDrill",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("drillyard.v1.Operator", "AbortDrill"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2145,6 +2254,33 @@ pub mod operator_server {
             request: tonic::Request<super::SurveyFaultsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::SurveyFaultsResponse>,
+            tonic::Status,
+        >;
+        async fn start_drill(
+            &self,
+            request: tonic::Request<super::StartDrillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StartDrillResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the FollowDrill method.
+        type FollowDrillStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::DrillUpdate, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        async fn follow_drill(
+            &self,
+            request: tonic::Request<super::FollowDrillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::FollowDrillStream>,
+            tonic::Status,
+        >;
+        async fn abort_drill(
+            &self,
+            request: tonic::Request<super::AbortDrillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AbortDrillResponse>,
             tonic::Status,
         >;
     }
@@ -2749,6 +2885,142 @@ pub mod operator_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SurveyFaultsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/drillyard.v1.Operator/StartDrill" => {
+                    #[allow(non_camel_case_types)]
+                    struct StartDrillSvc<T: Operator>(pub Arc<T>);
+                    impl<
+                        T: Operator,
+                    > tonic::server::UnaryService<super::StartDrillRequest>
+                    for StartDrillSvc<T> {
+                        type Response = super::StartDrillResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StartDrillRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Operator>::start_drill(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StartDrillSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/drillyard.v1.Operator/FollowDrill" => {
+                    #[allow(non_camel_case_types)]
+                    struct FollowDrillSvc<T: Operator>(pub Arc<T>);
+                    impl<
+                        T: Operator,
+                    > tonic::server::ServerStreamingService<super::FollowDrillRequest>
+                    for FollowDrillSvc<T> {
+                        type Response = super::DrillUpdate;
+                        type ResponseStream = T::FollowDrillStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FollowDrillRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Operator>::follow_drill(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FollowDrillSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/drillyard.v1.Operator/AbortDrill" => {
+                    #[allow(non_camel_case_types)]
+                    struct AbortDrillSvc<T: Operator>(pub Arc<T>);
+                    impl<
+                        T: Operator,
+                    > tonic::server::UnaryService<super::AbortDrillRequest>
+                    for AbortDrillSvc<T> {
+                        type Response = super::AbortDrillResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AbortDrillRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Operator>::abort_drill(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AbortDrillSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

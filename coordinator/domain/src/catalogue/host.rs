@@ -29,14 +29,6 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         next: "coordinator up",
     },
     ErrorEntry {
-        code: "DY-0213",
-        title: "The component has no chart",
-        exits: &[5],
-        cause: "A component of the plan is to be installed but its folder names no chart.",
-        remedy: "Give the component a chart, or take its folder away.",
-        next: "coordinator up --dry-run",
-    },
-    ErrorEntry {
         code: "DY-0214",
         title: "Helm failed",
         exits: &[5],
@@ -59,5 +51,13 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         cause: "Its readiness checks did not hold before the step's deadline; the last blocker, with the likeliest cause that was found, is in the message.",
         remedy: "Put the blocker right; the step is tried again by a new run.",
         next: "coordinator status, then coordinator up",
+    },
+    ErrorEntry {
+        code: "DY-0217",
+        title: "A component's manifests were refused",
+        exits: &[5],
+        cause: "kubectl or the API server did not take the component's documents; the message has the last lines.",
+        remedy: "Read the message. A kind that is not served yet, or a field that it does not know, are the usual causes.",
+        next: "coordinator up",
     },
 ];

@@ -9,7 +9,9 @@
 //! run ends with and its renderings. Neither knows how a fault is made or how an observation is had. A recorded history
 //! can be judged again, with other checks, long after the run.
 
+pub mod assemble;
 pub mod contract;
+pub mod contracts;
 pub mod history;
 pub mod live;
 pub mod measure;

@@ -51,6 +51,8 @@ pub struct PlannedFault {
     pub at_ms: u64,
     /// How long its lease lasts, milliseconds: until the planned end of the outage and its margin.
     pub lease_ms: u64,
+    /// Why there is nothing to break; the run then does not begin.
+    pub impossible: Option<String>,
 }
 
 /// A probe, and why it is not started if it is not.
@@ -121,10 +123,10 @@ pub fn drill_plan(
     components: &[Component],
     present: &Present,
 ) -> Result<DrillPlan, DrillPlanError> {
-    let faults = resolve::faults(scenario, lab)?;
+    let faults = resolve::faults(scenario, lab, present)?;
     let probes = resolve::probes(scenario, lab, present)?;
     let blast_radius = resolve::blast_radius(&faults, lab)?;
-    let coverage = resolve::coverage(scenario, &probes);
+    let coverage = resolve::coverage(scenario, &faults, &probes);
     let dependencies = cycle::find(lab, components, present, &blast_radius);
     let mut plan = DrillPlan {
         drill: scenario.name.clone(),
@@ -156,6 +158,13 @@ impl DrillPlan {
     /// The fault of that name.
     pub fn fault(&self, name: &str) -> Option<&PlannedFault> {
         self.faults.iter().find(|fault| fault.name == name)
+    }
+
+    /// Why the run does not begin: faults that have nothing to break.
+    pub fn impossible(&self) -> impl Iterator<Item = String> {
+        self.faults
+            .iter()
+            .filter_map(|f| Some(format!("{}: {}", f.name, f.impossible.as_ref()?)))
     }
 
     /// Whether `contract` can be judged; the reason when it cannot.

@@ -49,6 +49,9 @@ impl Record {
             | Record::Gap { .. }
             | Record::LeaseTaken { .. }
             | Record::NodeRevoked { .. } => Severity::Warning,
+            Record::DrillProgress { what, .. } if what.contains("fault") || what == "aborting" => {
+                Severity::Warning
+            }
             Record::Audit { outcome, .. } if outcome != "allowed" => Severity::Warning,
             Record::StepProbing { .. } | Record::StepProgress { .. } | Record::AgentReconciled { .. } => {
                 Severity::Debug
@@ -139,7 +142,8 @@ impl Record {
             | Record::RunCancelling { run }
             | Record::RunFinished { run, .. }
             | Record::GateReached { run, .. }
-            | Record::GatePassed { run, .. } => Some(*run),
+            | Record::GatePassed { run, .. }
+            | Record::DrillProgress { run, .. } => Some(*run),
             _ => None,
         }
     }
@@ -213,6 +217,7 @@ impl Record {
             Record::CertificateIssued {
                 subject, not_after, ..
             } => format!("certificate for {subject} until {not_after}"),
+            Record::DrillProgress { drill, message, .. } => format!("drill {drill}: {message}"),
             Record::NodeRevoked { .. } => "all certificates of the node revoked".into(),
         }
     }

@@ -85,7 +85,8 @@ impl State {
             | Record::TokenMinted { .. }
             | Record::TokenUsed { .. }
             | Record::CertificateIssued { .. }
-            | Record::NodeRevoked { .. } => {}
+            | Record::NodeRevoked { .. }
+            | Record::DrillProgress { .. } => {}
             _ => self.fold_step(record, at)?,
         }
         Ok(())

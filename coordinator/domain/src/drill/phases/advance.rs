@@ -60,10 +60,11 @@ impl Draft {
         }
     }
 
-    pub(super) fn guards_checked(&mut self, failed: Vec<String>) {
+    pub(super) fn guards_checked(&mut self, mut failed: Vec<String>) {
         if self.run.phase != Some(Phase::Guard) || self.run.abort.is_some() {
             return;
         }
+        failed.extend(self.run.plan.iter().flat_map(|plan| plan.impossible()));
         if failed.is_empty() {
             self.enter(Phase::Steady);
             self.effect(Effect::StartProbes);

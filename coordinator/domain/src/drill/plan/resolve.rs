@@ -3,7 +3,7 @@
 use super::{BlastRadius, Coverage, DrillPlanError, PlannedFault, PlannedProbe};
 use crate::component::Component;
 use crate::drill::contract::ContractId;
-use crate::drill::scenario::{Fault, FaultKind, Look, Probe, Scenario, Target, Via};
+use crate::drill::scenario::{Fault, FaultKind, Look, Scenario, Target, Via};
 use model::ids::{ClusterName, NodeName};
 use model::lab::Lab;
 use std::collections::BTreeMap;
@@ -42,13 +42,18 @@ impl Present {
     }
 }
 
-pub(super) fn faults(scenario: &Scenario, lab: &Lab) -> Result<Vec<PlannedFault>, DrillPlanError> {
+pub(super) fn faults(
+    scenario: &Scenario,
+    lab: &Lab,
+    present: &Present,
+) -> Result<Vec<PlannedFault>, DrillPlanError> {
     let planned = |(i, fault): (usize, &Fault)| {
         let path = format!("faults[{i}].inject");
         Ok(PlannedFault {
             name: fault.name.clone(),
             inject: fault.inject.clone(),
             nodes: nodes(&path, &fault.inject, lab)?,
+            impossible: nothing_to_break(&fault.inject, lab, present),
             at_ms: fault.at_seconds * 1000,
             lease_ms: (scenario.phases.observe_seconds.saturating_sub(fault.at_seconds)
                 + fault.lease_margin_seconds)
@@ -56,6 +61,30 @@ pub(super) fn faults(scenario: &Scenario, lab: &Lab) -> Result<Vec<PlannedFault>
         })
     };
     scenario.faults.iter().enumerate().map(planned).collect()
+}
+
+fn nothing_to_break(kind: &FaultKind, lab: &Lab, present: &Present) -> Option<String> {
+    let own = match kind {
+        FaultKind::PodDelete { cluster, .. } => Some(cluster.as_str()),
+        other => other
+            .targets()
+            .first()
+            .and_then(|target| match (&target.cluster, &target.node) {
+                (Some(cluster), _) => Some(cluster.as_str()),
+                (None, Some(node)) => lab.node(node.as_str()).map(|(cluster, _)| cluster.name.as_str()),
+                (None, None) => None,
+            }),
+    };
+    absent(kind.needs()?, own.unwrap_or_default(), present)
+}
+
+/// Why a capability, `x` of the cluster `own` or `CLUSTER/x`, cannot be relied on; None when it can.
+fn absent(need: &str, own: &str, present: &Present) -> Option<String> {
+    let (cluster, what) = need.split_once('/').unwrap_or((own, need));
+    match present.provider(cluster, what) {
+        Some(_) => None,
+        None => Some(format!("no component provides {what} in {cluster}")),
+    }
 }
 
 fn nodes(path: &str, kind: &FaultKind, lab: &Lab) -> Result<Vec<NodeName>, DrillPlanError> {
@@ -125,22 +154,14 @@ pub(super) fn probes(
         {
             known(lab, &format!("probes[{i}].look.via.cluster"), cluster)?;
         }
-        let skipped = skip_reason(probe, present);
+        let need = probe.needs.as_deref();
+        let skipped = need.and_then(|need| absent(need, probe.cluster.as_str(), present));
         out.push(PlannedProbe {
             probe: probe.clone(),
             skipped,
         });
     }
     Ok(out)
-}
-
-fn skip_reason(probe: &Probe, present: &Present) -> Option<String> {
-    let need = probe.needs.as_deref()?;
-    let (cluster, what) = need.split_once('/').unwrap_or((probe.cluster.as_str(), need));
-    match present.provider(cluster, what) {
-        Some(_) => None,
-        None => Some(format!("no component provides {what} in {cluster}")),
-    }
 }
 
 pub(super) fn blast_radius(faults: &[PlannedFault], lab: &Lab) -> Result<BlastRadius, DrillPlanError> {
@@ -186,7 +207,12 @@ pub(super) fn blast_radius(faults: &[PlannedFault], lab: &Lab) -> Result<BlastRa
     Ok(radius)
 }
 
-pub(super) fn coverage(scenario: &Scenario, probes: &[PlannedProbe]) -> Vec<Coverage> {
+pub(super) fn coverage(
+    scenario: &Scenario,
+    faults: &[PlannedFault],
+    probes: &[PlannedProbe],
+) -> Vec<Coverage> {
+    let impossible = faults.iter().find_map(|f| f.impossible.clone());
     let one = |contract: ContractId| {
         let of_contract: Vec<&PlannedProbe> = probes
             .iter()
@@ -194,6 +220,8 @@ pub(super) fn coverage(scenario: &Scenario, probes: &[PlannedProbe]) -> Vec<Cove
             .collect();
         let missing = if !scenario.hypothesis.contracts.contains(&contract) {
             Some(format!("{} does not judge it", scenario.name))
+        } else if impossible.is_some() {
+            impossible.clone()
         } else if of_contract.is_empty() {
             Some("no probe of the scenario is evidence for it".to_owned())
         } else if of_contract.iter().all(|p| p.skipped.is_some()) {

@@ -68,10 +68,14 @@ pub(super) fn render(plan: &DrillPlan) -> String {
         } else {
             format!(" on {}", join(&fault.nodes))
         };
+        let nothing = fault.impossible.as_ref();
+        let nothing = nothing
+            .map(|why| format!("  IMPOSSIBLE: {why}"))
+            .unwrap_or_default();
         line(
             2,
             format!(
-                "{at:<8} {}: {}{nodes}, lease {} s",
+                "{at:<8} {}: {}{nodes}, lease {} s{nothing}",
                 fault.name,
                 fault.inject.word(),
                 fault.lease_ms / 1000

@@ -70,6 +70,19 @@ pub enum FaultKind {
         /// Nodes.
         targets: Vec<Target>,
     },
+    /// All processes of the pods that carry a label stand still, on these nodes.
+    WorkloadPause {
+        /// Nodes.
+        targets: Vec<Target>,
+        /// Namespace.
+        namespace: String,
+        /// Key of the label.
+        label: String,
+        /// Its value.
+        value: String,
+        /// Capability that must be there, `x` of the first target's cluster or `CLUSTER/x`; else there is nothing to pause.
+        needs: String,
+    },
     /// Pods of a workload are deleted once and come again by themselves; there is nothing to undo.
     PodDelete {
         /// Cluster.
@@ -78,7 +91,7 @@ pub enum FaultKind {
         namespace: String,
         /// Label selector, for example `app=prometheus-agent`.
         selector: String,
-        /// Capability whose provider must be there, else the fault is not possible.
+        /// Capability of the cluster that must be there; else there is nothing to delete.
         needs: String,
     },
 }
@@ -89,16 +102,12 @@ pub enum FaultKind {
 pub enum Process {
     /// kubelet
     Kubelet,
+    /// containerd
+    Containerd,
     /// kube-apiserver
     Apiserver,
     /// etcd
     Etcd,
-    /// Vault
-    Vault,
-    /// The receiver of metrics.
-    Receiver,
-    /// The image registry.
-    Registry,
 }
 
 /// Nodes to be hit: all of a cluster, those of one role, or one by name.
@@ -124,9 +133,18 @@ impl FaultKind {
             | Self::NodeFreeze { targets }
             | Self::ProcessStop { targets, .. }
             | Self::DnsBlock { targets }
+            | Self::WorkloadPause { targets, .. }
             | Self::PacketLoss { targets, .. }
             | Self::DiskFull { targets } => targets,
             Self::NetworkCut { .. } | Self::PodDelete { .. } => &[],
+        }
+    }
+
+    /// The capability without which there is nothing to break.
+    pub fn needs(&self) -> Option<&str> {
+        match self {
+            Self::WorkloadPause { needs, .. } | Self::PodDelete { needs, .. } => Some(needs),
+            _ => None,
         }
     }
 
@@ -140,6 +158,7 @@ impl FaultKind {
             Self::DnsBlock { .. } => "dns_block",
             Self::PacketLoss { .. } => "packet_loss",
             Self::DiskFull { .. } => "disk_full",
+            Self::WorkloadPause { .. } => "workload_pause",
             Self::PodDelete { .. } => "pod_delete",
         }
     }

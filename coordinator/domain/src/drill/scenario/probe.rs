@@ -111,7 +111,8 @@ pub enum Look {
 pub enum Via {
     /// The host, at the service's NodePort on a node of the cluster: as a client from outside sees it.
     Host {},
-    /// A pod of a cluster, which asks the service by its cluster name; the pod is told to by its own NodePort.
+    /// A pod of a cluster, which asks the service by its name, or in another cluster by NodePort; the pod is told to by its
+    /// own NodePort.
     Pod {
         /// The cluster whose pod asks.
         cluster: ClusterName,

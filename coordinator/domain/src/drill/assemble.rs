@@ -1,0 +1,218 @@
+//! From a history to the report: pure, so that a run can be judged again with other checks.
+
+mod figures;
+mod recovery;
+mod watch;
+
+pub use watch::{Watch, Window};
+
+use super::contracts;
+use super::history::History;
+use super::measure::quantity::Quantity;
+use super::measure::slo;
+use super::measure::span::Span;
+use super::phases::is_conclusive;
+use super::plan::DrillPlan;
+use super::record::Record;
+use super::report::model::{FORMAT, Identity, PhaseSpan, Report, Scale, Version};
+use super::report::parts::{CoverageRow, FaultBand};
+use super::report::verdict::Verdict;
+use model::moment::Moment;
+use serde::{Deserialize, Serialize};
+
+/// What the report says of the place where the run was made.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Facts {
+    /// Hash over what makes figures comparable.
+    pub host_fingerprint: String,
+    /// What ran.
+    pub versions: Vec<Version>,
+}
+
+/// The report of a history; None when it has no plan, so that nothing is known of it. `now` closes what is still open.
+pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report> {
+    let plan = history.plan()?;
+    let run = history.records().find_map(|(_, record)| match record {
+        Record::Started { run, .. } => Some(*run),
+        _ => None,
+    })?;
+    let end = history.lines.last().map_or(now, |line| line.time.max(now));
+    let window = Window::of(history, end);
+    let watches = Watch::all(plan, history);
+    let recoveries = recovery::all(&watches, &window);
+    let measured = slo::Measured {
+        down: figures::down(&watches, &window),
+        rto: recovery::longest(&recoveries),
+        rpo: None,
+    };
+    let slo = slo::judge(objectives(plan), measured);
+    let contracts = contracts::judge(plan, history, &watches, &window);
+    let phases: Vec<PhaseSpan> = history
+        .phases()
+        .into_iter()
+        .map(|span| PhaseSpan {
+            name: span.name.word().to_owned(),
+            from: span.from.into(),
+            to: span.to.unwrap_or(end).into(),
+        })
+        .collect();
+    let own = [own_verdict(plan, history, &recoveries), rto_verdict(&slo)];
+    let verdict = if plan.coverage.iter().all(|c| c.missing.is_some()) {
+        Verdict::NotCovered
+    } else {
+        Verdict::of_all(contracts.iter().map(|c| c.verdict).chain(own))
+    };
+    Some(Report {
+        drill: plan.drill.clone(),
+        run: run.to_string(),
+        verdict,
+        format: FORMAT,
+        hypothesis: plan.scenario.hypothesis.statement.clone(),
+        label: scale_label(plan),
+        from: phases.first().map_or(end.into(), |p| p.from),
+        to: end.into(),
+        identity: Identity {
+            lab: plan.lab.clone(),
+            plan_digest: plan.digest.to_string(),
+            seed: 0,
+            scale: Scale::default(),
+            host_fingerprint: facts.host_fingerprint.clone(),
+            versions: facts.versions.clone(),
+        },
+        phases,
+        measurements: figures::all(&watches, &window, &recoveries, history),
+        contracts,
+        losses: Vec::new(),
+        faults: fault_bands(plan, history, end),
+        probes: watches.iter().map(|w| w.report(&window)).collect(),
+        recovery: recoveries,
+        recovery_points: Vec::new(),
+        slo: Some(slo),
+        wal: Vec::new(),
+        staleness: Vec::new(),
+        horizon: figures::horizon(&watches, &window),
+        coverage: coverage(plan),
+        comparison: Vec::new(),
+        notes: notes(plan, history),
+    })
+}
+
+fn objectives(plan: &DrillPlan) -> slo::Objectives {
+    let wanted = plan.scenario.hypothesis.objectives;
+    slo::Objectives {
+        availability: Quantity::from_float(wanted.availability_percent / 100.0).unwrap_or(Quantity::ZERO),
+        rto: Span::from_secs(wanted.rto_seconds),
+        rpo: Span::from_secs(wanted.rpo_seconds),
+        ..slo::Objectives::default()
+    }
+}
+
+/// What the run itself says beside its contracts: whether it went to its end, and whether everything came back.
+fn own_verdict(
+    plan: &DrillPlan,
+    history: &History,
+    recoveries: &[super::report::parts::Recovery],
+) -> Verdict {
+    let undone = history.faults().iter().all(|fault| fault.ended.is_some());
+    let broke = !history.faults().is_empty();
+    if !is_conclusive(history.abort()) || !undone || (!broke && !plan.faults.is_empty()) {
+        return Verdict::Inconclusive;
+    }
+    if recoveries.iter().any(|r| r.service_good.is_none()) {
+        return Verdict::Fail;
+    }
+    Verdict::NotCovered
+}
+
+/// The recovery objective decides with the contracts; availability is judged within C1, over the outage alone.
+fn rto_verdict(slo: &super::report::parts::Slo) -> Verdict {
+    slo.objectives
+        .iter()
+        .find(|o| o.id == "rto")
+        .map_or(Verdict::NotCovered, |o| o.verdict)
+}
+
+fn scale_label(plan: &DrillPlan) -> Option<String> {
+    let scale = &plan.scenario.scale;
+    (scale.factor > 1.0).then(|| format!("scaled: 1 s stands for {} s; {}", scale.factor, scale.note))
+}
+
+fn fault_bands(plan: &DrillPlan, history: &History, end: Moment) -> Vec<FaultBand> {
+    history
+        .faults()
+        .into_iter()
+        .map(|span| {
+            let planned = plan.fault(&span.name);
+            let nodes = planned.map(|f| {
+                f.nodes
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            });
+            FaultBand {
+                kind: planned.map_or_else(|| span.name.clone(), |f| f.inject.word().to_owned()),
+                target: nodes.filter(|n| !n.is_empty()).unwrap_or(span.name),
+                from: span.began.0.into(),
+                to: span.ended.map_or(end, |(_, by)| by).into(),
+                end: if span.ended.is_some() {
+                    "reverted"
+                } else {
+                    "still_in_force"
+                }
+                .to_owned(),
+            }
+        })
+        .collect()
+}
+
+fn coverage(plan: &DrillPlan) -> Vec<CoverageRow> {
+    let contracts = plan.coverage.iter().map(|c| CoverageRow {
+        subject: c.contract.to_string(),
+        covered: c.missing.is_none(),
+        reason: c
+            .missing
+            .clone()
+            .unwrap_or_else(|| c.contract.promise().to_owned()),
+    });
+    let probes = plan.probes.iter().map(|p| CoverageRow {
+        subject: format!("probe {}", p.probe.name),
+        covered: p.skipped.is_none(),
+        reason: p.skipped.clone().unwrap_or_else(|| {
+            format!(
+                "{} from {}, every {} ms",
+                p.probe.look.word(),
+                p.probe.vantage(),
+                p.probe.period_ms
+            )
+        }),
+    });
+    contracts.chain(probes).collect()
+}
+
+fn notes(plan: &DrillPlan, history: &History) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(cause) = history.abort() {
+        notes.push(format!("The run ended before its time: {}.", cause.message()));
+    }
+    if plan.scenario.hypothesis.expect_violation {
+        notes.push(
+            "This drill is meant to show a violation: a failed contract is the expected result.".into(),
+        );
+    }
+    if !history.damaged.is_empty() {
+        let count = history.damaged.len();
+        notes.push(format!(
+            "{count} lines of the history could not be read; a crash cuts off the last one."
+        ));
+    }
+    for dependency in &plan.dependencies {
+        if dependency.kind == super::plan::DependencyKind::Circular {
+            notes.push(format!(
+                "What is needed to recover lives in what is lost: {} needs {}.",
+                dependency.dependent, dependency.needs
+            ));
+        }
+    }
+    notes
+}

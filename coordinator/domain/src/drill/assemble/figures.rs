@@ -1,0 +1,190 @@
+//! Every figure of the report by a stable id.
+
+use super::watch::{Watch, Window};
+use crate::drill::contract::ContractId;
+use crate::drill::history::{History, Sample};
+use crate::drill::measure::horizon::{self, Dependency};
+use crate::drill::measure::interval::Edge;
+use crate::drill::measure::quantity::Quantity;
+use crate::drill::measure::span::Span;
+use crate::drill::report::model::{Measurement, Worse};
+use crate::drill::report::parts::{Bounds, Horizon, Recovery};
+use crate::drill::scenario::Expectation;
+
+/// All figures, in a stable order.
+pub(super) fn all(
+    watches: &[Watch<'_>],
+    window: &Window,
+    recoveries: &[Recovery],
+    history: &History,
+) -> Vec<Measurement> {
+    let mut all = Vec::new();
+    for recovery in recoveries {
+        let what = recovery.subject.replace([' ', '-'], "_");
+        let id = match recovery.counted_from.as_str() {
+            "fault" => format!("rto.{what}.service_good"),
+            _ => format!("recovery.{what}.service_good"),
+        };
+        if let Some(bounds) = recovery.service_good {
+            let method = format!(
+                "from the {} to the first of several good answers",
+                recovery.counted_from
+            );
+            all.push(figure(id, "seconds", bounds, Worse::Higher, &method));
+        }
+    }
+    for fault in history.faults() {
+        let edge = |(after, by)| Edge { after, by };
+        if let Some(ended) = fault.ended {
+            let length = edge(ended).since(edge(fault.began));
+            let id = format!("fault.{}.length", fault.name.replace('-', "_"));
+            all.push(figure(
+                id,
+                "seconds",
+                length,
+                Worse::Neither,
+                "from its injection to its undoing",
+            ));
+        }
+    }
+    for watch in watches
+        .iter()
+        .filter(|w| w.probe.expect == Expectation::StaysGood)
+    {
+        let name = watch.probe.name.replace('-', "_");
+        if let Some(bounds) = availability(watch, window) {
+            let method = "good answers of all requests due from the fault to the end of probing";
+            all.push(figure(
+                format!("availability.{name}"),
+                "ratio",
+                bounds,
+                Worse::Lower,
+                method,
+            ));
+        }
+        let longest = watch
+            .stretches
+            .iter()
+            .filter(|s| window.matters(s.began.by))
+            .map(|s| s.outage().length)
+            .max_by_key(|length| length.high)
+            .unwrap_or(Bounds {
+                low: Quantity::ZERO,
+                high: Quantity::ZERO,
+            });
+        let method = "longest stretch without good answers since the fault";
+        all.push(figure(
+            format!("longest_outage.{name}"),
+            "seconds",
+            longest,
+            Worse::Higher,
+            method,
+        ));
+    }
+    if let Some(late) = lateness(watches) {
+        let bounds = Bounds {
+            low: late,
+            high: late,
+        };
+        let method = "99th percentile of how much later than due requests were sent: the prober's own error";
+        all.push(figure(
+            "prober.lateness_p99".into(),
+            "seconds",
+            bounds,
+            Worse::Higher,
+            method,
+        ));
+    }
+    all
+}
+
+fn figure(id: String, unit: &str, bounds: Bounds, worse: Worse, method: &str) -> Measurement {
+    Measurement {
+        id,
+        unit: unit.to_owned(),
+        value: if worse == Worse::Lower {
+            bounds.low
+        } else {
+            bounds.high
+        },
+        low: bounds.low,
+        high: bounds.high,
+        worse,
+        method: method.to_owned(),
+    }
+}
+
+/// Share of good answers while it mattered. Requests that did not leave the prober are bad in the lower bound and good in the
+/// upper one: they say nothing.
+pub(crate) fn availability(watch: &Watch<'_>, window: &Window) -> Option<Bounds> {
+    let (mut due, mut good, mut unknown) = (0_u64, 0_u64, 0_u64);
+    for sample in watch.that_matter(window) {
+        due += 1;
+        good += u64::from(sample.is_good());
+        unknown += u64::from(sample.sent.is_none());
+    }
+    Some(Bounds {
+        low: Quantity::ratio(good, due)?,
+        high: Quantity::ratio(good + unknown, due)?,
+    })
+}
+
+/// How long users were not served since the fault: the worst of the probes that stand for users.
+pub(super) fn down(watches: &[Watch<'_>], window: &Window) -> Option<Bounds> {
+    let of_one = |watch: &Watch<'_>| {
+        let lengths = watch
+            .stretches
+            .iter()
+            .filter(|s| window.matters(s.began.by))
+            .map(|s| s.outage().length);
+        lengths.fold(
+            Bounds {
+                low: Quantity::ZERO,
+                high: Quantity::ZERO,
+            },
+            |sum, one| Bounds {
+                low: sum.low.plus(one.low),
+                high: sum.high.plus(one.high),
+            },
+        )
+    };
+    window.fault?;
+    let users = watches
+        .iter()
+        .filter(|w| w.probe.contract == Some(ContractId::C1));
+    users.map(of_one).max_by_key(|b| (b.high, b.low))
+}
+
+fn lateness(watches: &[Watch<'_>]) -> Option<Quantity> {
+    let samples = watches.iter().flat_map(|w| w.samples.iter());
+    let mut late: Vec<i64> = samples.filter_map(|s: &&Sample| s.lateness_micros()).collect();
+    late.sort_unstable();
+    let index = late.len().checked_sub(1)? * 99 / 100;
+    late.get(index).copied().map(Quantity::from_micros)
+}
+
+/// How long the services that must not notice would survive, as far as this run shows.
+pub(super) fn horizon(watches: &[Watch<'_>], window: &Window) -> Vec<Horizon> {
+    let Some(fault) = window.fault else {
+        return Vec::new();
+    };
+    let of_one = |watch: &Watch<'_>| {
+        let first = watch.stretches.iter().find(|s| window.in_outage(s.began.by));
+        Dependency {
+            name: watch.probe.name.clone(),
+            harm: "requests fail".into(),
+            survives: first.map(|s| s.began.since(fault)),
+            source: match first {
+                Some(_) => "first bad answer in the outage".into(),
+                None => format!("no bad answer in an outage of {}", window.outage()),
+            },
+        }
+    };
+    let users = watches
+        .iter()
+        .filter(|w| w.probe.expect == Expectation::StaysGood);
+    horizon::table(
+        users.map(of_one).collect(),
+        Span::from_micros(window.outage().micros()),
+    )
+}

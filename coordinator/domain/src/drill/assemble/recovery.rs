@@ -1,0 +1,69 @@
+//! When what was hit was good again, from every vantage point.
+
+use super::watch::{Watch, Window};
+use crate::drill::measure::interval::{Recovered, recovered};
+use crate::drill::measure::quantity::Quantity;
+use crate::drill::report::parts::{Bounds, Recovery};
+use crate::drill::scenario::{Expectation, Look};
+use std::collections::BTreeMap;
+
+/// One entry per subject, counted from the fault and from its end.
+pub(super) fn all(watches: &[Watch<'_>], window: &Window) -> Vec<Recovery> {
+    let (Some(fault), undone) = (window.fault, window.undone) else {
+        return Vec::new();
+    };
+    let mut subjects: BTreeMap<String, (Recovered, Vec<String>)> = BTreeMap::new();
+    for watch in watches
+        .iter()
+        .filter(|w| w.probe.expect == Expectation::ComesBack)
+    {
+        let came_back = recovered(&watch.stretches, fault);
+        let vantage = format!("{} ({})", watch.probe.vantage(), watch.probe.name);
+        subjects
+            .entry(subject(watch))
+            .and_modify(|(together, vantages)| {
+                *together = together.both(came_back);
+                vantages.push(vantage.clone());
+            })
+            .or_insert_with(|| (came_back, vec![vantage]));
+    }
+    let mut all = Vec::new();
+    for (subject, (came_back, vantages)) in subjects {
+        for (counted_from, since) in [("fault", Some(fault)), ("revert", undone)] {
+            let Some(since) = since else { continue };
+            all.push(Recovery {
+                subject: subject.clone(),
+                counted_from: counted_from.to_owned(),
+                service_good: came_back.since(since),
+                data_complete: None,
+                vantages: vantages.clone(),
+                clock_offset: Quantity::ZERO,
+            });
+        }
+    }
+    all
+}
+
+/// The longest recovery from the fault, over all subjects; None when something never came back or nothing was to.
+pub(super) fn longest(recoveries: &[Recovery]) -> Option<Bounds> {
+    let from_fault = recoveries.iter().filter(|r| r.counted_from == "fault");
+    from_fault.map(|r| r.service_good).reduce(|a, b| {
+        let (a, b) = (a?, b?);
+        Some(Bounds {
+            low: a.low.max(b.low),
+            high: a.high.max(b.high),
+        })
+    })?
+}
+
+/// What comes back: the service that answers, the nodes, the mesh; slow probes must not widen the interval of fast ones.
+fn subject(watch: &Watch<'_>) -> String {
+    let cluster = &watch.probe.cluster;
+    match watch.probe.look {
+        Look::ApiReady {} => format!("{cluster} api"),
+        Look::NodesReady {} => format!("{cluster} nodes"),
+        Look::Mesh { .. } => format!("{cluster} mesh"),
+        Look::Http { .. } => format!("{cluster} service"),
+        _ => format!("{cluster} {}", watch.probe.name),
+    }
+}

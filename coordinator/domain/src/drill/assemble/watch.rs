@@ -1,0 +1,157 @@
+//! One probe with all that it saw, and the time in which that counts.
+
+use crate::drill::history::{Answer, History, Sample};
+use crate::drill::measure::interval::{Edge, Seen, Stretch, stretches};
+use crate::drill::measure::quantity::Quantity;
+use crate::drill::measure::span::Span;
+use crate::drill::plan::DrillPlan;
+use crate::drill::record::Phase;
+use crate::drill::report::parts::{ProbeReport, Slice};
+use crate::drill::scenario::Probe;
+use model::moment::Moment;
+
+/// Slices of the availability plot, at most.
+const SLICES: i64 = 240;
+
+/// The time of a run that matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// When the first fault took hold; None when nothing was broken.
+    pub fault: Option<Edge>,
+    /// When the last fault was undone; None when one never was.
+    pub undone: Option<Edge>,
+    /// Begin of the first phase.
+    pub from: Moment,
+    /// End of the last one.
+    pub to: Moment,
+    /// When probing ended: what is due later was not waited for.
+    pub watched_until: Moment,
+}
+
+impl Window {
+    /// Of a history; `end` closes what is still open.
+    pub fn of(history: &History, end: Moment) -> Self {
+        let faults = history.faults();
+        let edge = |(after, by): (Moment, Moment)| Edge { after, by };
+        let all_undone = faults.iter().all(|f| f.ended.is_some());
+        let phases = history.phases();
+        let verdict = phases.iter().find(|p| p.name == Phase::Verdict);
+        Self {
+            fault: faults.iter().map(|f| edge(f.began)).reduce(Edge::either),
+            undone: faults
+                .iter()
+                .filter_map(|f| f.ended)
+                .map(edge)
+                .reduce(Edge::both)
+                .filter(|_| all_undone),
+            from: phases.first().map_or(end, |p| p.from),
+            to: end,
+            watched_until: verdict.map_or(end, |p| p.from),
+        }
+    }
+
+    /// Whether the moment is in the outage or in the recovery that follows it.
+    pub fn matters(&self, at: Moment) -> bool {
+        self.fault.is_some_and(|fault| at >= fault.after) && at <= self.watched_until
+    }
+
+    /// Whether the moment is surely within the outage.
+    pub fn in_outage(&self, at: Moment) -> bool {
+        let ended = self.undone.map_or(self.watched_until, |edge| edge.after);
+        self.fault.is_some_and(|fault| at >= fault.by) && at <= ended
+    }
+
+    /// Length of the outage, at most.
+    pub fn outage(&self) -> Span {
+        let end = self.undone.map_or(self.watched_until, |edge| edge.by);
+        self.fault
+            .map_or(Span::ZERO, |fault| Span::between(fault.after, end))
+    }
+}
+
+/// One probe with its samples in the order in which they were due.
+#[derive(Debug, Clone)]
+pub struct Watch<'a> {
+    /// The probe.
+    pub probe: &'a Probe,
+    /// What it saw.
+    pub samples: Vec<&'a Sample>,
+    /// The outages that it saw.
+    pub stretches: Vec<Stretch>,
+}
+
+impl<'a> Watch<'a> {
+    /// Every probe that was started.
+    pub fn all(plan: &'a DrillPlan, history: &'a History) -> Vec<Self> {
+        let one = |probe: &'a Probe| {
+            let samples = history.samples(&probe.name);
+            let seen: Vec<Seen> = samples.iter().map(|s| seen(s)).collect();
+            let enough = usize::try_from(plan.scenario.consecutive_good(probe)).unwrap_or(usize::MAX);
+            Watch {
+                probe,
+                samples,
+                stretches: stretches(&seen, enough),
+            }
+        };
+        plan.active_probes().map(one).collect()
+    }
+
+    /// Samples that were due while it mattered.
+    pub fn that_matter(&self, window: &Window) -> impl Iterator<Item = &'a Sample> {
+        let window = *window;
+        self.samples
+            .iter()
+            .copied()
+            .filter(move |s| window.matters(s.due))
+    }
+
+    /// Its part of the report.
+    pub(super) fn report(&self, window: &Window) -> ProbeReport {
+        let count = |fits: &dyn Fn(&&&Sample) -> bool| {
+            u64::try_from(self.samples.iter().filter(fits).count()).unwrap_or(0)
+        };
+        let due = count(&|_| true);
+        let good = count(&|s| s.is_good());
+        let half = i64::try_from(self.probe.period_ms * 500).unwrap_or(i64::MAX);
+        ProbeReport {
+            id: self.probe.name.clone(),
+            target: format!("{} of {}", self.probe.look.word(), self.probe.cluster),
+            vantage: self.probe.vantage(),
+            contracts: self.probe.contract.iter().map(ToString::to_string).collect(),
+            period: Span::from_millis(self.probe.period_ms).seconds(),
+            timeout: Span::from_millis(self.probe.timeout_ms).seconds(),
+            due,
+            good,
+            sent_late: count(&|s| s.lateness_micros().is_some_and(|late| late > half)),
+            availability: Quantity::ratio(good, due),
+            outages: self.stretches.iter().map(Stretch::outage).collect(),
+            slices: self.slices(window),
+        }
+    }
+
+    fn slices(&self, window: &Window) -> Vec<Slice> {
+        let period = i64::try_from(self.probe.period_ms * 1000).unwrap_or(i64::MAX);
+        let width = ((window.to.0 - window.from.0) / SLICES).max(period).max(1);
+        let mut slices: Vec<Slice> = Vec::new();
+        for sample in &self.samples {
+            let number = (sample.due.0 - window.from.0).div_euclid(width);
+            let at = Moment(window.from.0 + number * width).into();
+            if slices.last().is_none_or(|s| s.at != at) {
+                slices.push(Slice { at, due: 0, good: 0 });
+            }
+            if let Some(slice) = slices.last_mut() {
+                slice.due += 1;
+                slice.good += u64::from(sample.is_good());
+            }
+        }
+        slices
+    }
+}
+
+fn seen(sample: &Sample) -> Seen {
+    Seen {
+        sent: sample.sent.unwrap_or(sample.due),
+        done: sample.done,
+        good: sample.answer == Answer::Good,
+    }
+}

@@ -1,0 +1,115 @@
+//! The contracts as checks over a recorded history: each with its evidence, each verdict from what was seen and nothing else.
+
+mod applications;
+mod mesh;
+mod metrics;
+mod policy;
+mod secrets;
+
+pub use mesh::FULL;
+
+use super::assemble::{Watch, Window};
+use super::contract::ContractId;
+use super::history::History;
+use super::phases::is_conclusive;
+use super::plan::DrillPlan;
+use super::report::model::{ContractVerdict, Evidence};
+use super::report::verdict::Verdict;
+
+/// What checks look at.
+pub(crate) struct Case<'a> {
+    plan: &'a DrillPlan,
+    window: &'a Window,
+    watches: Vec<&'a Watch<'a>>,
+}
+
+/// All six, in order.
+pub(crate) fn judge(
+    plan: &DrillPlan,
+    history: &History,
+    watches: &[Watch<'_>],
+    window: &Window,
+) -> Vec<ContractVerdict> {
+    ContractId::ALL
+        .into_iter()
+        .map(|contract| one(contract, plan, history, watches, window))
+        .collect()
+}
+
+fn one(
+    contract: ContractId,
+    plan: &DrillPlan,
+    history: &History,
+    watches: &[Watch<'_>],
+    window: &Window,
+) -> ContractVerdict {
+    let evidence = match plan.not_covered(contract) {
+        Some(why) => vec![evidence("coverage", Verdict::NotCovered, why)],
+        None => {
+            let case = Case {
+                plan,
+                window,
+                watches: watches
+                    .iter()
+                    .filter(|w| w.probe.contract == Some(contract))
+                    .collect(),
+            };
+            let mut found = match contract {
+                ContractId::C1 => applications::check(&case),
+                ContractId::C2 => metrics::check(&case),
+                ContractId::C3 => secrets::check(&case),
+                ContractId::C4 => policy::check(&case),
+                ContractId::C5 => vec![evidence(
+                    "order",
+                    Verdict::Inconclusive,
+                    "no check of this release speaks of it",
+                )],
+                ContractId::C6 => mesh::check(&case),
+            };
+            found.extend(skipped(contract, plan));
+            if window.fault.is_none() {
+                found.push(evidence(
+                    "outage",
+                    Verdict::Inconclusive,
+                    "nothing was broken in this run",
+                ));
+            }
+            if let Some(cause) = history.abort().filter(|cause| !is_conclusive(Some(cause))) {
+                let text = format!("the run ended before its time: {}", cause.message());
+                found.push(evidence("whole_run", Verdict::Inconclusive, text));
+            }
+            found
+        }
+    };
+    ContractVerdict {
+        id: contract.to_string(),
+        promise: contract.promise().to_owned(),
+        verdict: Verdict::of_all(evidence.iter().map(|e| e.verdict)),
+        evidence,
+    }
+}
+
+/// A contract that only some of its probes could look at is not proven.
+fn skipped(contract: ContractId, plan: &DrillPlan) -> Vec<Evidence> {
+    let of_contract = plan.probes.iter().filter(|p| p.probe.contract == Some(contract));
+    of_contract
+        .filter_map(|p| {
+            let why = p.skipped.as_ref()?;
+            Some(evidence(
+                "probes",
+                Verdict::Inconclusive,
+                format!("{} was not started: {why}", p.probe.name),
+            ))
+        })
+        .collect()
+}
+
+/// One piece of evidence.
+pub(crate) fn evidence(check: &str, verdict: Verdict, text: impl Into<String>) -> Evidence {
+    Evidence {
+        check: check.to_owned(),
+        verdict,
+        text: text.into(),
+        lines: Vec::new(),
+    }
+}

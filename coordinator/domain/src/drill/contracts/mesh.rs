@@ -1,0 +1,61 @@
+//! C6: tunnels and mesh, as the Cilium agents themselves report them.
+
+use super::{Case, evidence};
+use crate::drill::assemble::Watch;
+use crate::drill::history::Sample;
+use crate::drill::report::model::Evidence;
+use crate::drill::report::verdict::Verdict;
+use crate::drill::scenario::Expectation;
+
+/// Figure of a mesh sample: 1 when everything was as it should be, 0 when an agent said otherwise; absent when none could be
+/// asked, which says nothing of the mesh.
+pub const FULL: &str = "full";
+
+pub(super) fn check(case: &Case<'_>) -> Vec<Evidence> {
+    case.watches.iter().map(|watch| one(case, watch)).collect()
+}
+
+fn one(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
+    let name = &watch.probe.name;
+    let says = |sample: &&Sample| sample.values.contains_key(FULL);
+    let broken = |sample: &&Sample| sample.values.get(FULL).is_some_and(|full| *full < 1.0);
+    let known: Vec<&Sample> = watch.that_matter(case.window).filter(says).collect();
+    let in_outage = known.iter().filter(|s| case.window.in_outage(s.due)).count();
+    let last_is_good = watch
+        .samples
+        .iter()
+        .rev()
+        .copied()
+        .find(|s| says(s))
+        .is_some_and(Sample::is_good);
+    match watch.probe.expect {
+        Expectation::ComesBack if last_is_good => evidence(
+            "mesh_full_again",
+            Verdict::Pass,
+            format!("{name}: full again at the end of the run"),
+        ),
+        Expectation::ComesBack => evidence(
+            "mesh_full_again",
+            Verdict::Fail,
+            format!("{name}: not full at the end of the run"),
+        ),
+        _ => match known.iter().copied().find(|s| broken(s)) {
+            Some(sample) => evidence(
+                "mesh_held",
+                Verdict::Fail,
+                format!("{name} at {}: {}", sample.due, sample.detail),
+            ),
+            None if in_outage == 0 => evidence(
+                "mesh_held",
+                Verdict::Inconclusive,
+                format!("{name}: no agent answered in the outage"),
+            ),
+            None => {
+                let text = format!(
+                    "{name}: VXLAN and every peer connected in {in_outage} of {in_outage} looks in the outage"
+                );
+                evidence("mesh_held", Verdict::Pass, text)
+            }
+        },
+    }
+}

@@ -1,0 +1,134 @@
+//! `drill`: list, show, plan, run, judge again.
+
+mod display;
+mod judged;
+mod run;
+mod spread;
+
+use super::args::{Drill, DrillAction};
+use super::client::{connect, refused};
+use super::{Context, block_on};
+use crate::components;
+use crate::drill::library::{self, LibraryError};
+use crate::exit::{Failure, Outcome};
+use crate::host_facts;
+use domain::drill::plan::{Present, drill_plan};
+use domain::drill::scenario::Scenario;
+use proto::v1::StartDrillRequest;
+use serde_json::{Value, json};
+
+pub(crate) use judged::{find_run, load_report};
+
+pub(crate) fn run(context: &Context, options: &Drill) -> Result<Outcome, Failure> {
+    match (&options.action, &options.name) {
+        (Some(DrillAction::List), _) => list(context),
+        (Some(DrillAction::Show(show)), _) if show.schema => {
+            println!("{:#}", Scenario::schema());
+            Ok(Outcome::Done)
+        }
+        (Some(DrillAction::Show(show)), _) => self::show(context, show.name.as_deref().unwrap_or_default()),
+        (Some(DrillAction::Plan { name }), _) => plan(context, name),
+        (Some(DrillAction::Doctor { fix }), _) => super::drill_doctor::doctor(context, *fix),
+        (Some(DrillAction::Recheck { run }), _) => judged::recheck(context, run.as_deref()),
+        (None, Some(name)) => run::run(context, options, name),
+        // The parser asks for one of both.
+        (None, None) => list(context),
+    }
+}
+
+fn list(context: &Context) -> Result<Outcome, Failure> {
+    let names = library::names(&context.places).map_err(|e| refused_scenario(&e))?;
+    let mut rows = Vec::new();
+    for name in names {
+        let scenario = library::load(&context.places, &name).map_err(|e| refused_scenario(&e))?;
+        rows.push(scenario);
+    }
+    if context.json {
+        let row = |s: &Scenario| {
+            json!({"name": s.name, "summary": s.summary, "contracts": s.hypothesis.contracts,
+                "observe_seconds": s.phases.observe_seconds, "expect_violation": s.hypothesis.expect_violation})
+        };
+        println!("{}", Value::Array(rows.iter().map(row).collect()));
+        return Ok(Outcome::Done);
+    }
+    for scenario in rows {
+        let contracts: Vec<String> = scenario
+            .hypothesis
+            .contracts
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        println!(
+            "{:<30} {:<18} {}",
+            scenario.name,
+            contracts.join(" "),
+            scenario.summary
+        );
+    }
+    Ok(Outcome::Done)
+}
+
+fn show(context: &Context, name: &str) -> Result<Outcome, Failure> {
+    let scenario = library::load(&context.places, name).map_err(|e| refused_scenario(&e))?;
+    if context.json {
+        println!("{}", serde_json::to_value(&scenario).unwrap_or_default());
+    } else {
+        print!("{}", scenario.to_yaml());
+    }
+    Ok(Outcome::Done)
+}
+
+/// The daemon knows what is installed; without one the plan is made as if every component folder were.
+fn plan(context: &Context, name: &str) -> Result<Outcome, Failure> {
+    library::load(&context.places, name).map_err(|e| refused_scenario(&e))?;
+    let asked = block_on(async {
+        let Some(mut client) = connect(context).await else {
+            return Ok(None);
+        };
+        let request = StartDrillRequest {
+            name: name.to_owned(),
+            dry_run: true,
+        };
+        let answer = client.start_drill(request).await.map_err(|s| refused(&s))?;
+        Ok(Some(answer.into_inner().plan_json))
+    })?;
+    let document: Value = match asked {
+        Some(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
+        None => {
+            eprintln!(
+                "no coordinator serves this lab: the plan is made as if every component folder were installed"
+            );
+            offline_plan(context, name)?
+        }
+    };
+    if context.json {
+        println!("{document}");
+    } else {
+        print!("{}", document["text"].as_str().unwrap_or_default());
+    }
+    Ok(Outcome::Done)
+}
+
+fn offline_plan(context: &Context, name: &str) -> Result<Value, Failure> {
+    let scenario = library::load(&context.places, name).map_err(|e| refused_scenario(&e))?;
+    let wrong = |e: &(dyn std::error::Error + 'static)| {
+        Failure::from_error(
+            Outcome::Usage,
+            "DY-0150",
+            e,
+            format!("coordinator drill show {name}"),
+        )
+    };
+    let components: Vec<_> = components::load(&context.lab, &context.places, host_facts::look())
+        .map_err(|e| wrong(&e))?
+        .into_iter()
+        .map(|l| l.component)
+        .collect();
+    let present = Present::assumed(&context.lab, &components);
+    let plan = drill_plan(&scenario, &context.lab, &components, &present).map_err(|e| wrong(&e))?;
+    Ok(json!({"digest": plan.digest, "text": plan.to_text(), "plan": plan}))
+}
+
+fn refused_scenario(error: &LibraryError) -> Failure {
+    Failure::from_error(Outcome::Usage, "DY-0150", error, "coordinator drill list")
+}

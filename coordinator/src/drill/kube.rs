@@ -1,0 +1,65 @@
+//! What drills read of a cluster, beyond what installing needs.
+
+use crate::host_steps::kube::{Cluster, KubeError};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams};
+use kube::core::{ApiResource, GroupVersionKind};
+
+/// Text of a GET below the API server's root, for example `/readyz`.
+pub async fn text(cluster: &Cluster, path: &str) -> Result<String, String> {
+    let request = http::Request::get(path)
+        .body(Vec::new())
+        .map_err(|e| e.to_string())?;
+    cluster
+        .client()
+        .request_text(request)
+        .await
+        .map_err(|e| short(&e))
+}
+
+/// All objects of a kind, in every namespace.
+pub async fn all(
+    cluster: &Cluster,
+    group: &str,
+    version: &str,
+    kind: &str,
+    selector: &str,
+) -> Result<Vec<DynamicObject>, String> {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+    let api: Api<DynamicObject> = Api::all_with(cluster.client().clone(), &resource);
+    let params = ListParams::default().labels(selector);
+    Ok(api.list(&params).await.map_err(|e| short(&e))?.items)
+}
+
+/// An object of a kind; None when there is none.
+pub async fn one(
+    cluster: &Cluster,
+    kind: &str,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<DynamicObject>, String> {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", kind));
+    let api: Api<DynamicObject> = Api::namespaced_with(cluster.client().clone(), namespace, &resource);
+    api.get_opt(name).await.map_err(|e| short(&e))
+}
+
+/// Deletes the running pods with a label; how many. Their grace period is theirs.
+pub async fn delete_pods(cluster: &Cluster, namespace: &str, selector: &str) -> Result<usize, KubeError> {
+    let pods = cluster.running_pods(namespace, selector).await?;
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod"));
+    let api: Api<DynamicObject> = Api::namespaced_with(cluster.client().clone(), namespace, &resource);
+    for pod in &pods {
+        api.delete(pod, &DeleteParams::default())
+            .await
+            .map_err(|source| KubeError::Exec {
+                pod: pod.clone(),
+                reason: source.to_string(),
+            })?;
+    }
+    Ok(pods.len())
+}
+
+/// An error in one short line: it goes into every bad sample.
+fn short(error: &kube::Error) -> String {
+    let text = crate::exit::chain(error);
+    text.chars().filter(|c| !c.is_control()).take(160).collect()
+}

@@ -1,0 +1,203 @@
+//! The real lab as the world of a run.
+
+use super::probe::{Grounds, Question, prepare};
+use super::stage::Stage;
+use super::timeline::Timeline;
+use super::{kube, probe};
+use crate::clock;
+use crate::engine::EngineHandle;
+use crate::exit::chain;
+use crate::faults::Faults;
+use crate::host_steps::kube::Cluster;
+use crate::places::Places;
+use domain::drill::phases::Run;
+use domain::drill::plan::{DrillPlan, PlannedFault};
+use domain::drill::record::Record;
+use domain::drill::scenario::{FaultKind, Guard, Probe};
+use domain::event::Event;
+use futures_util::future::join_all;
+use model::ids::{ClusterName, RunId};
+use model::lab::Lab;
+use model::moment::Moment;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a cluster may take to say whether its nodes are ready.
+const GUARD_LIMIT: Duration = Duration::from_secs(5);
+
+/// The lab, one plan and the ways to its clusters.
+#[derive(Debug)]
+pub struct LabStage {
+    lab: Arc<Lab>,
+    plan: Arc<DrillPlan>,
+    clusters: BTreeMap<ClusterName, Cluster>,
+    engine: EngineHandle,
+    faults: Faults,
+    run: RunId,
+    timeline: Timeline,
+}
+
+impl LabStage {
+    /// Opens a client for every cluster that has a kubeconfig; the others are asked in vain and say so.
+    pub async fn open(
+        lab: Arc<Lab>,
+        places: &Places,
+        plan: Arc<DrillPlan>,
+        faults: Faults,
+        (run, timeline): (RunId, Timeline),
+        engine: EngineHandle,
+    ) -> Self {
+        let mut clusters = BTreeMap::new();
+        for cluster in &lab.clusters {
+            let kubeconfig = places.kubeconfig(cluster.name.as_str());
+            match Cluster::open(cluster.name.as_str(), &kubeconfig).await {
+                Ok(open) => {
+                    clusters.insert(cluster.name.clone(), open);
+                }
+                Err(error) => tracing::warn!(cluster = %cluster.name, "{}", chain(&error)),
+            }
+        }
+        Self {
+            lab,
+            plan,
+            clusters,
+            engine,
+            faults,
+            run,
+            timeline,
+        }
+    }
+
+    async fn guard(&self, guard: &Guard) -> Vec<String> {
+        match guard {
+            Guard::NodesReady { clusters } => {
+                let wanted = self
+                    .lab
+                    .clusters
+                    .iter()
+                    .filter(|c| clusters.is_empty() || clusters.contains(&c.name));
+                join_all(wanted.map(|c| self.nodes_ready(c)))
+                    .await
+                    .into_iter()
+                    .flatten()
+                    .collect()
+            }
+            Guard::AgentsConnected {} => self.agents_connected().await,
+            Guard::NoLeases {} => match self.faults.outstanding().await {
+                Ok(open) => open
+                    .iter()
+                    .map(|(lease, _)| format!("lease {lease} is outstanding"))
+                    .collect(),
+                Err(error) => vec![chain(&error)],
+            },
+        }
+    }
+
+    async fn nodes_ready(&self, cluster: &model::lab::Cluster) -> Option<String> {
+        let Some(open) = self.clusters.get(&cluster.name) else {
+            return Some(format!("{} has no kubeconfig yet", cluster.name));
+        };
+        let question = Question::NodesReady {
+            cluster: open.clone(),
+            expected: cluster.nodes.len(),
+        };
+        let timeline = Timeline::begin();
+        let seen = tokio::time::timeout(GUARD_LIMIT, question.ask(timeline)).await;
+        let seen = seen.unwrap_or_else(|_| probe::Seen::bad("no answer"));
+        (!seen.good).then(|| format!("{}: {}", cluster.name, seen.detail))
+    }
+
+    async fn agents_connected(&self) -> Vec<String> {
+        let nodes: Vec<_> = self.lab.nodes().map(|(_, n)| n.name.clone()).collect();
+        let asked = self.engine.ask(move |state| {
+            let away = |node: &model::ids::NodeName| !state.may_order(node);
+            nodes
+                .into_iter()
+                .filter(away)
+                .map(|node| format!("the agent of {node} is not connected"))
+                .collect()
+        });
+        asked
+            .await
+            .unwrap_or_else(|| vec!["the coordinator is ending".into()])
+    }
+
+    /// Deletes the pods once; Kubernetes makes new ones.
+    async fn delete_pods(
+        &self,
+        cluster: &ClusterName,
+        namespace: &str,
+        selector: &str,
+    ) -> Result<(), String> {
+        let open = self
+            .clusters
+            .get(cluster)
+            .ok_or_else(|| format!("cluster {cluster} cannot be asked"))?;
+        match kube::delete_pods(open, namespace, selector).await {
+            Ok(0) => Err(format!(
+                "no running pod of {cluster} in {namespace} has {selector}"
+            )),
+            Ok(_) => Ok(()),
+            Err(error) => Err(chain(&error)),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Stage for LabStage {
+    async fn guards(&self) -> Vec<String> {
+        join_all(self.plan.scenario.guards.iter().map(|guard| self.guard(guard)))
+            .await
+            .concat()
+    }
+
+    async fn prepare(&self, probe: &Probe) -> Question {
+        let grounds = Grounds {
+            lab: &self.lab,
+            clusters: &self.clusters,
+            hit: &self.plan.blast_radius.nodes,
+        };
+        prepare(probe, &grounds).await
+    }
+
+    async fn inject(&self, fault: &PlannedFault, deadline: Moment) -> Result<(), String> {
+        match &fault.inject {
+            FaultKind::PodDelete {
+                cluster,
+                namespace,
+                selector,
+                ..
+            } => self.delete_pods(cluster, namespace, selector).await,
+            _ => {
+                // A run's own clock starts with the run; leases are told how long they last.
+                let left = deadline.millis_since(self.timeline.now());
+                let deadline = clock::now().plus_millis(left);
+                let done = self.faults.inject_planned(self.run, fault, deadline).await;
+                done.map(drop).map_err(|error| chain(&error))
+            }
+        }
+    }
+
+    /// Every record of a drill is an event of the lab too.
+    fn tell(&self, run: &Run, record: &Record) {
+        let Some(id) = run.id else { return };
+        self.engine
+            .submit(Event::Logged(domain::record::Record::DrillProgress {
+                run: id,
+                drill: self.plan.drill.clone(),
+                what: record.kind().to_owned(),
+                message: record.message(),
+            }));
+    }
+
+    async fn undo(&self, fault: &PlannedFault) -> Result<(), String> {
+        match &fault.inject {
+            FaultKind::PodDelete { .. } => Ok(()),
+            _ => {
+                let done = self.faults.undo_planned(self.run, fault).await;
+                done.map(drop).map_err(|error| chain(&error))
+            }
+        }
+    }
+}

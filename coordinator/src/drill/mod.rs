@@ -1,0 +1,20 @@
+//! Performs drills: `domain::drill::phases` decides, what is here asks, breaks, mends and writes down.
+//!
+//! ```text
+//! service (one drill at a time) ─► runner ─► history (fsync) ─► stage: guards, probes, faults ─► events ─► runner
+//!                                      └──► feed ─► operator ─► cli
+//! ```
+
+pub mod feed;
+pub mod history;
+pub mod http;
+pub mod kube;
+pub mod lab_stage;
+pub mod library;
+pub mod operator;
+pub mod probe;
+pub mod runner;
+pub mod runs;
+pub mod service;
+pub mod stage;
+pub mod timeline;

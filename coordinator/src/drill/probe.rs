@@ -1,0 +1,202 @@
+//! Probes: requests at a fixed rate, open loop. What a request meets never moves the ones after it.
+
+mod cluster;
+mod prepare;
+mod question;
+mod secrets;
+
+pub use prepare::{Grounds, prepare};
+pub use question::{Question, Seen};
+
+use super::timeline::Timeline;
+use domain::drill::history::{Answer, Sample};
+use domain::drill::scenario::Probe;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How long requests that are under way at the end may still take.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// Requests of one probe that may be under way beyond those that its timeout explains.
+const SPARE: u64 = 8;
+
+/// Asks until `stop`; every request becomes one sample, in the order in which they end.
+pub async fn run(
+    probe: Probe,
+    question: Arc<Question>,
+    timeline: Timeline,
+    samples: mpsc::UnboundedSender<Sample>,
+    stop: CancellationToken,
+) {
+    let period = Duration::from_millis(probe.period_ms);
+    let limit = Duration::from_millis(probe.timeout_ms);
+    let most = usize::try_from(probe.timeout_ms / probe.period_ms.max(1) + SPARE).unwrap_or(usize::MAX);
+    let name: Arc<str> = probe.name.into();
+    let mut under_way = JoinSet::new();
+    let mut due = Instant::now();
+    for number in 0.. {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep_until(due) => {}
+        }
+        while under_way.try_join_next().is_some() {}
+        if under_way.len() < most {
+            under_way.spawn(one(
+                Arc::clone(&name),
+                number,
+                due,
+                limit,
+                Arc::clone(&question),
+                timeline,
+                samples.clone(),
+            ));
+        } else {
+            let held_back = Sample {
+                probe: name.to_string(),
+                number,
+                due: timeline.at(due),
+                sent: None,
+                done: timeline.now(),
+                answer: Answer::NotSent,
+                detail: format!("{most} requests are under way"),
+                values: BTreeMap::new(),
+            };
+            let _ = samples.send(held_back);
+        }
+        due += period;
+    }
+    let _ = tokio::time::timeout(LAST_ANSWERS, async {
+        while under_way.join_next().await.is_some() {}
+    })
+    .await;
+}
+
+async fn one(
+    probe: Arc<str>,
+    number: u64,
+    due: Instant,
+    limit: Duration,
+    question: Arc<Question>,
+    timeline: Timeline,
+    samples: mpsc::UnboundedSender<Sample>,
+) {
+    let sent = timeline.now();
+    let seen = match tokio::time::timeout(limit, question.ask(timeline)).await {
+        Ok(seen) => seen,
+        Err(_) => Seen::bad(format!("no answer within {} ms", limit.as_millis())),
+    };
+    let sample = Sample {
+        probe: probe.to_string(),
+        number,
+        due: timeline.at(due),
+        sent: Some(sent),
+        done: timeline.now(),
+        answer: if seen.good { Answer::Good } else { Answer::Bad },
+        detail: seen.detail,
+        values: seen.values,
+    };
+    // Nobody listens any more only when the run is over.
+    let _ = samples.send(sample);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::drill::scenario::{Expectation, Look};
+    use model::ids::ClusterName;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    fn probe(period_ms: u64, timeout_ms: u64) -> Probe {
+        Probe {
+            name: "p".into(),
+            cluster: ClusterName::new("app1").expect("valid"),
+            contract: None,
+            expect: Expectation::StaysGood,
+            needs: None,
+            look: Look::ApiReady {},
+            period_ms,
+            timeout_ms,
+            consecutive_good: None,
+        }
+    }
+
+    /// A server that answers at once, but takes `stall` over the requests that come within the first 300 ms.
+    async fn stalling(stall: Duration) -> Arc<Question> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let address = listener.local_addr().expect("address");
+        tokio::spawn(async move {
+            let begin = Instant::now();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let slow = begin.elapsed() < Duration::from_millis(300);
+                tokio::spawn(async move {
+                    let mut buffer = [0; 1024];
+                    let _ = stream.read(&mut buffer).await;
+                    if slow {
+                        tokio::time::sleep(stall).await;
+                    }
+                    let _ = stream
+                        .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+                        .await;
+                });
+            }
+        });
+        Arc::new(Question::Http {
+            address,
+            host: "web".into(),
+            path: "/".into(),
+            contains: "ok".into(),
+            dialled: false,
+        })
+    }
+
+    async fn samples_of(probe: Probe, question: Arc<Question>, wanted: usize) -> Vec<Sample> {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(run(probe, question, Timeline::begin(), sender, stop.clone()));
+        let mut samples = Vec::new();
+        while samples.len() < wanted {
+            samples.push(receiver.recv().await.expect("a sample"));
+        }
+        stop.cancel();
+        task.await.expect("no panic");
+        samples.sort_by_key(|s| s.number);
+        samples
+    }
+
+    #[tokio::test]
+    async fn a_stalled_answer_hides_none_of_the_requests_behind_it() {
+        let samples = samples_of(probe(20, 2_000), stalling(Duration::from_millis(500)).await, 60).await;
+        let spacing: Vec<i64> = samples.windows(2).map(|w| w[1].due.0 - w[0].due.0).collect();
+        assert!(spacing.iter().all(|gap| *gap == 20_000), "{spacing:?}");
+        let slow = samples.iter().filter(|s| s.done.0 - s.due.0 > 400_000).count();
+        // 300 ms of a stalling server are 15 requests of a probe that asks every 20 ms; a closed loop would have met one.
+        assert!((10..=20).contains(&slow), "{slow} slow answers");
+    }
+
+    #[tokio::test]
+    async fn late_answers_are_bad_and_requests_held_back_are_told() {
+        let samples = samples_of(probe(10, 100), stalling(Duration::from_secs(5)).await, 20).await;
+        let late = samples
+            .iter()
+            .filter(|s| s.answer == Answer::Bad && s.detail.contains("within 100 ms"))
+            .count();
+        assert!(late >= 10, "{samples:?}");
+    }
+
+    #[tokio::test]
+    async fn numbers_are_dense() {
+        let samples = samples_of(probe(10, 1000), stalling(Duration::ZERO).await, 30).await;
+        assert!(
+            samples
+                .iter()
+                .enumerate()
+                .all(|(i, s)| s.number == u64::try_from(i).expect("small"))
+        );
+    }
+}

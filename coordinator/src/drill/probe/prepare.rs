@@ -1,0 +1,243 @@
+//! Names become addresses: done once, on the intact lab, so that no probe depends on what the drill breaks.
+
+use super::{Question, secrets::SecretWatch};
+use crate::drill::kube;
+use crate::host_steps::kube::Cluster;
+use domain::drill::scenario::{Look, Probe, Via};
+use model::ids::{ClusterName, NodeName};
+use model::lab::Lab;
+use model::step::Role;
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// What questions are prepared from.
+#[derive(Debug)]
+pub struct Grounds<'a> {
+    /// The lab.
+    pub lab: &'a Lab,
+    /// Its clusters.
+    pub clusters: &'a BTreeMap<ClusterName, Cluster>,
+    /// Nodes that the drill acts on: not asked where others answer for the same.
+    pub hit: &'a [NodeName],
+}
+
+/// The probe's question with every name resolved. What cannot be resolved becomes a question that says so.
+pub async fn prepare(probe: &Probe, grounds: &Grounds<'_>) -> Question {
+    resolve(probe, grounds).await.unwrap_or_else(Question::Impossible)
+}
+
+async fn resolve(probe: &Probe, grounds: &Grounds<'_>) -> Result<Question, String> {
+    let cluster = grounds.cluster(&probe.cluster)?.clone();
+    Ok(match &probe.look {
+        Look::Http {
+            namespace,
+            service,
+            path,
+            contains,
+            via,
+        } => {
+            http(
+                probe,
+                grounds,
+                cluster,
+                (namespace, service),
+                (path, contains),
+                via,
+            )
+            .await?
+        }
+        Look::ApiReady {} => Question::Api {
+            cluster,
+            path: "/readyz".into(),
+            contains: "ok".into(),
+        },
+        Look::NodesReady {} => Question::NodesReady {
+            cluster,
+            expected: grounds
+                .lab
+                .cluster(probe.cluster.as_str())
+                .map_or(0, |c| c.nodes.len()),
+        },
+        Look::Mesh { peers } => Question::Mesh {
+            cluster,
+            peers: if peers.is_empty() {
+                let others = grounds.lab.clusters.iter().filter(|c| c.name != probe.cluster);
+                others.map(|c| c.name.to_string()).collect()
+            } else {
+                peers.iter().map(ToString::to_string).collect()
+            },
+        },
+        Look::Metrics {
+            namespace,
+            selector,
+            port,
+            keep,
+        } => Question::Metrics {
+            cluster,
+            namespace: namespace.clone(),
+            selector: selector.clone(),
+            port: *port,
+            keep: keep.clone(),
+        },
+        Look::Query {
+            namespace,
+            service,
+            port,
+            query,
+        } => Question::Query {
+            cluster,
+            path: format!(
+                "/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy/api/v1/query?query={}",
+                percent(query)
+            ),
+        },
+        Look::NoPods { selector } => Question::NoPods {
+            cluster,
+            selector: selector.clone(),
+        },
+        Look::SecretAge {} => Question::Secrets(SecretWatch::new(cluster)),
+    })
+}
+
+async fn http(
+    probe: &Probe,
+    grounds: &Grounds<'_>,
+    cluster: Cluster,
+    (namespace, service): (&str, &str),
+    (path, contains): (&str, &str),
+    via: &Via,
+) -> Result<Question, String> {
+    let ports = ports(&cluster, namespace, service).await?;
+    let contains = contains.to_owned();
+    Ok(match via {
+        Via::ApiServer {} => Question::Api {
+            cluster,
+            path: format!(
+                "/api/v1/namespaces/{namespace}/services/{service}:{}/proxy{path}",
+                ports.port
+            ),
+            contains,
+        },
+        Via::Host {} => Question::Http {
+            address: SocketAddr::from((
+                grounds.address(&probe.cluster)?,
+                ports.node_port(namespace, service)?,
+            )),
+            host: service.to_owned(),
+            path: path.to_owned(),
+            contains,
+            dialled: false,
+        },
+        Via::Pod {
+            cluster: asking,
+            namespace: at,
+            service: asker,
+        } => {
+            let asked_at = self::ports(grounds.cluster(asking)?, at, asker).await?;
+            // Its own cluster's services have names; another cluster's are reached as any client outside reaches them.
+            let (target, port) = if *asking == probe.cluster {
+                (format!("{service}.{namespace}.svc.cluster.local"), ports.port)
+            } else {
+                (
+                    grounds.address(&probe.cluster)?.to_string(),
+                    ports.node_port(namespace, service)?,
+                )
+            };
+            Question::Http {
+                address: SocketAddr::from((grounds.address(asking)?, asked_at.node_port(at, asker)?)),
+                host: asker.clone(),
+                path: format!(
+                    "/dial?host={target}&port={port}&request={}&protocol=http&tries=1",
+                    percent(path.trim_start_matches('/'))
+                ),
+                contains,
+                dialled: true,
+            }
+        }
+    })
+}
+
+/// Ports of a service's first port.
+struct Ports {
+    port: u16,
+    node_port: Option<u16>,
+}
+
+impl Ports {
+    fn node_port(&self, namespace: &str, service: &str) -> Result<u16, String> {
+        self.node_port
+            .ok_or_else(|| format!("service {namespace}/{service} has no NodePort"))
+    }
+}
+
+async fn ports(cluster: &Cluster, namespace: &str, service: &str) -> Result<Ports, String> {
+    let object = kube::one(cluster, "Service", namespace, service).await?;
+    let object = object.ok_or_else(|| format!("there is no service {namespace}/{service}"))?;
+    let first = &object.data["spec"]["ports"][0];
+    let number = |key: &str| first[key].as_u64().and_then(|n| u16::try_from(n).ok());
+    Ok(Ports {
+        port: number("port").ok_or_else(|| format!("service {namespace}/{service} has no port"))?,
+        node_port: number("nodePort"),
+    })
+}
+
+impl Grounds<'_> {
+    fn cluster(&self, name: &ClusterName) -> Result<&Cluster, String> {
+        self.clusters
+            .get(name)
+            .ok_or_else(|| format!("cluster {name} cannot be asked"))
+    }
+
+    /// A node that answers for the cluster: a spared one before a hit one, a worker before a control plane.
+    fn address(&self, name: &ClusterName) -> Result<Ipv4Addr, String> {
+        let cluster = self
+            .lab
+            .cluster(name.as_str())
+            .ok_or_else(|| format!("there is no cluster {name}"))?;
+        let rank = |n: &&model::lab::Node| (self.hit.contains(&n.name), n.role != Role::Worker);
+        let node = cluster.nodes.iter().min_by_key(rank);
+        node.map(|n| n.address)
+            .ok_or_else(|| format!("cluster {name} has no nodes"))
+    }
+}
+
+/// Percent-encodes everything but letters, digits and `-._~/`.
+fn percent(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spared_worker_answers_for_its_cluster() {
+        let lab = Lab::default();
+        let (clusters, app1) = (BTreeMap::new(), ClusterName::new("app1").expect("valid"));
+        let answer = |hit: &[&str]| {
+            let hit: Vec<NodeName> = hit.iter().map(|n| NodeName::new(*n).expect("valid")).collect();
+            let grounds = Grounds {
+                lab: &lab,
+                clusters: &clusters,
+                hit: &hit,
+            };
+            grounds.address(&app1).expect("an address").octets()[3]
+        };
+        assert_eq!(answer(&[]), 21);
+        assert_eq!(answer(&["app1-worker"]), 20);
+        assert_eq!(answer(&["app1-worker", "app1-cp"]), 21);
+    }
+
+    #[test]
+    fn queries_are_encoded() {
+        assert_eq!(percent("count(up{a=\"b\"})"), "count%28up%7Ba%3D%22b%22%7D%29");
+    }
+}

@@ -1,0 +1,215 @@
+//! What a probe asks, with every name resolved.
+
+use super::cluster;
+use super::secrets::SecretWatch;
+use crate::drill::timeline::Timeline;
+use crate::drill::{http, kube};
+use crate::host_steps::kube::Cluster;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// A question that can be asked again and again.
+#[derive(Debug)]
+pub enum Question {
+    /// HTTP GET on a fresh connection.
+    Http {
+        /// Where.
+        address: SocketAddr,
+        /// Host header.
+        host: String,
+        /// Path with query.
+        path: String,
+        /// Text that the answer must contain.
+        contains: String,
+        /// Whether the answer is that of a pod which was told to ask: JSON with `responses` or `errors`.
+        dialled: bool,
+    },
+    /// GET through a cluster's API server.
+    Api {
+        /// Cluster.
+        cluster: Cluster,
+        /// Path below its root.
+        path: String,
+        /// Text that the answer must contain.
+        contains: String,
+    },
+    /// All nodes are Ready.
+    NodesReady {
+        /// Cluster.
+        cluster: Cluster,
+        /// How many there must be.
+        expected: usize,
+    },
+    /// Cilium's agents tunnel with VXLAN and see these peers.
+    Mesh {
+        /// Cluster.
+        cluster: Cluster,
+        /// Peers.
+        peers: Vec<String>,
+    },
+    /// Lines of a metrics endpoint of every pod of a selector.
+    Metrics {
+        /// Cluster.
+        cluster: Cluster,
+        /// Namespace.
+        namespace: String,
+        /// Selector.
+        selector: String,
+        /// Port.
+        port: u16,
+        /// Names to keep.
+        keep: Vec<String>,
+    },
+    /// An instant query.
+    Query {
+        /// Cluster.
+        cluster: Cluster,
+        /// Path below the API server's root, query included.
+        path: String,
+    },
+    /// No pod has these labels.
+    NoPods {
+        /// Cluster.
+        cluster: Cluster,
+        /// Selector.
+        selector: String,
+    },
+    /// ExternalSecrets and their Secrets.
+    Secrets(SecretWatch),
+    /// It cannot be asked in this lab; every sample says why.
+    Impossible(String),
+}
+
+/// What an answer comes to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Seen {
+    /// Whether it is as it should be.
+    pub good: bool,
+    /// What was wrong, or what was seen.
+    pub detail: String,
+    /// Figures.
+    pub values: BTreeMap<String, f64>,
+}
+
+impl Seen {
+    /// As it should be.
+    pub fn good() -> Self {
+        Self {
+            good: true,
+            ..Self::default()
+        }
+    }
+
+    /// Not as it should be.
+    pub fn bad(detail: impl Into<String>) -> Self {
+        Self {
+            good: false,
+            detail: detail
+                .into()
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(200)
+                .collect(),
+            values: BTreeMap::new(),
+        }
+    }
+
+    /// With a figure.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: f64) -> Self {
+        self.values.insert(name.into(), value);
+        self
+    }
+}
+
+impl Question {
+    /// Asks once. There is no limit of time here.
+    pub async fn ask(&self, timeline: Timeline) -> Seen {
+        match self {
+            Self::Http {
+                address,
+                host,
+                path,
+                contains,
+                dialled,
+            } => match http::get(*address, host, path).await {
+                Ok((status, body)) if *dialled => dialled_answer(status, &body, contains),
+                Ok((status, body)) => plain_answer(status, &body, contains),
+                Err(error) => Seen::bad(error.to_string()),
+            },
+            Self::Api {
+                cluster,
+                path,
+                contains,
+            } => match kube::text(cluster, path).await {
+                Ok(body) => plain_answer(200, &body, contains),
+                Err(error) => Seen::bad(error),
+            },
+            Self::NodesReady { cluster, expected } => cluster::nodes_ready(cluster, *expected).await,
+            Self::Mesh { cluster, peers } => cluster::mesh(cluster, peers).await,
+            Self::Metrics {
+                cluster,
+                namespace,
+                selector,
+                port,
+                keep,
+            } => cluster::metrics(cluster, namespace, selector, *port, keep).await,
+            Self::Query { cluster, path } => cluster::query(cluster, path).await,
+            Self::NoPods { cluster, selector } => cluster::no_pods(cluster, selector).await,
+            Self::Secrets(watch) => watch.look(timeline).await,
+            Self::Impossible(why) => Seen::bad(why.clone()),
+        }
+    }
+}
+
+fn plain_answer(status: u16, body: &str, contains: &str) -> Seen {
+    if !(200..300).contains(&status) {
+        Seen::bad(format!("status {status}"))
+    } else if !body.contains(contains) {
+        Seen::bad(format!("the answer does not contain {contains:?}"))
+    } else {
+        Seen::good()
+    }
+}
+
+/// The answer of a pod that was told to ask: its own trouble and the asked one's are told apart.
+fn dialled_answer(status: u16, body: &str, contains: &str) -> Seen {
+    if status != 200 {
+        return Seen::bad(format!("the asking pod answers with status {status}"));
+    }
+    let Ok(answer) = serde_json::from_str::<serde_json::Value>(body) else {
+        return Seen::bad("the asking pod answers no JSON");
+    };
+    let first = |key: &str| answer[key][0].as_str().map(str::to_owned);
+    match (first("responses"), first("errors")) {
+        (Some(text), None) => plain_answer(200, &text, contains),
+        (_, Some(error)) => Seen::bad(format!("asked by a pod: {error}")),
+        (None, None) => Seen::bad("the asking pod had no answer"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dialled_answer_says_whose_trouble_it_was() {
+        for (status, body, good, text) in [
+            (200, r#"{"responses":["web-1"]}"#, true, ""),
+            (200, r#"{"responses":["other"]}"#, false, "does not contain"),
+            (
+                200,
+                r#"{"errors":["connection refused"]}"#,
+                false,
+                "asked by a pod: connection refused",
+            ),
+            (200, "{}", false, "no answer"),
+            (502, "", false, "status 502"),
+            (200, "<html>", false, "no JSON"),
+        ] {
+            let seen = dialled_answer(status, body, "web");
+            assert_eq!(seen.good, good, "{body}");
+            assert!(seen.detail.contains(text), "{body}: {}", seen.detail);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! ExternalSecrets: how old each one is, and whether the Secret that it made is still there, unchanged.
+
+use super::Seen;
+use crate::drill::kube;
+use crate::drill::timeline::Timeline;
+use crate::host_steps::kube::Cluster;
+use ::kube::api::DynamicObject;
+use domain::drill::measure::stamp::Stamp;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Annotation in which the operator keeps a hash of what it wrote.
+const HASH: &str = "reconcile.external-secrets.io/data-hash";
+
+/// Watches all ExternalSecrets of a cluster; remembers the first hash of each Secret.
+#[derive(Debug)]
+pub struct SecretWatch {
+    cluster: Cluster,
+    first: Mutex<BTreeMap<String, String>>,
+}
+
+impl SecretWatch {
+    /// Nothing is remembered yet.
+    pub fn new(cluster: Cluster) -> Self {
+        Self {
+            cluster,
+            first: Mutex::default(),
+        }
+    }
+
+    /// Looks once. Good when every Secret is there with data; figures per ExternalSecret: `NS/NAME.age_seconds`,
+    /// `.ready`, `.present`, `.changed`.
+    pub(super) async fn look(&self, timeline: Timeline) -> Seen {
+        let (wanted, secrets) = tokio::join!(
+            kube::all(&self.cluster, "external-secrets.io", "v1", "ExternalSecret", ""),
+            kube::all(
+                &self.cluster,
+                "",
+                "v1",
+                "Secret",
+                "reconcile.external-secrets.io/managed=true"
+            ),
+        );
+        let (wanted, secrets) = match (wanted, secrets) {
+            (Ok(wanted), Ok(secrets)) => (wanted, secrets),
+            (Err(error), _) | (_, Err(error)) => return Seen::bad(error),
+        };
+        if wanted.is_empty() {
+            return Seen::bad("there is no ExternalSecret");
+        }
+        let mut seen = Seen::good();
+        let mut missing = Vec::new();
+        for external in &wanted {
+            let namespace = external.metadata.namespace.clone().unwrap_or_default();
+            let name = external.metadata.name.clone().unwrap_or_default();
+            let target = external.data["spec"]["target"]["name"]
+                .as_str()
+                .unwrap_or(&name)
+                .to_owned();
+            let id = format!("{namespace}/{name}");
+            let secret = secrets.iter().find(|s| {
+                s.metadata.name.as_deref() == Some(&target)
+                    && s.metadata.namespace.as_deref() == Some(&namespace)
+            });
+            let present = secret.is_some_and(|s| s.data["data"].as_object().is_some_and(|d| !d.is_empty()));
+            if !present {
+                missing.push(id.clone());
+            }
+            let age = external.data["status"]["refreshTime"]
+                .as_str()
+                .and_then(|text| Stamp::parse(text).ok())
+                .map(|stamp| timeline.since(stamp.0).as_secs_f64());
+            if let Some(age) = age {
+                seen.values.insert(format!("{id}.age_seconds"), age);
+            }
+            let hash = secret.and_then(|s| annotation(s, HASH)).unwrap_or_default();
+            let changed = self.changed(&id, hash);
+            for (what, is) in [
+                ("ready", is_ready(&external.data)),
+                ("present", present),
+                ("changed", changed),
+            ] {
+                seen.values
+                    .insert(format!("{id}.{what}"), if is { 1.0 } else { 0.0 });
+            }
+        }
+        if !missing.is_empty() {
+            seen.good = false;
+            seen.detail = format!("no Secret for {}", missing.join(", "));
+        }
+        seen
+    }
+
+    /// Whether the hash is another one than when it was first seen.
+    fn changed(&self, id: &str, hash: &str) -> bool {
+        if hash.is_empty() {
+            return false;
+        }
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        first.entry(id.to_owned()).or_insert_with(|| hash.to_owned()) != hash
+    }
+}
+
+fn is_ready(data: &Value) -> bool {
+    let conditions = data["status"]["conditions"].as_array();
+    conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
+}
+
+/// An annotation's text.
+fn annotation<'a>(object: &'a DynamicObject, name: &str) -> Option<&'a str> {
+    object
+        .metadata
+        .annotations
+        .as_ref()?
+        .get(name)
+        .map(String::as_str)
+}

@@ -1,0 +1,105 @@
+//! Orders to the world: one after another for each fault, side by side for different ones, every answer an event.
+
+use crate::drill::stage::Stage;
+use crate::drill::timeline::Timeline;
+use domain::drill::phases::{Effect, Event, Run};
+use domain::drill::plan::PlannedFault;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{Mutex, mpsc};
+
+/// Gives orders.
+pub(super) struct Orders {
+    stage: Arc<dyn Stage>,
+    timeline: Timeline,
+    events: mpsc::UnboundedSender<Event>,
+    /// An undo that is ordered while the injection is under way waits for it.
+    turns: BTreeMap<String, Arc<Mutex<()>>>,
+}
+
+impl Orders {
+    pub(super) fn new(
+        stage: Arc<dyn Stage>,
+        timeline: Timeline,
+        events: mpsc::UnboundedSender<Event>,
+    ) -> Self {
+        Self {
+            stage,
+            timeline,
+            events,
+            turns: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn answer(&self, event: Event) {
+        // The receiver is the run itself; it is gone only when the run has ended.
+        let _ = self.events.send(event);
+    }
+
+    /// Gives one order; the answer comes as an event.
+    pub(super) fn give(&mut self, run: &Run, effect: Effect) {
+        let (stage, timeline, events) = (Arc::clone(&self.stage), self.timeline, self.events.clone());
+        let planned = |name: &str| run.plan.as_ref().and_then(|plan| plan.fault(name)).cloned();
+        match effect {
+            Effect::CheckGuards => {
+                tokio::spawn(async move {
+                    let _ = events.send(Event::GuardsChecked(stage.guards().await));
+                });
+            }
+            Effect::Inject { fault, deadline } => {
+                let (turn, planned) = (self.turn(&fault), planned(&fault));
+                tokio::spawn(async move {
+                    let _turn = turn.lock().await;
+                    let from = timeline.now();
+                    let done = match &planned {
+                        Some(planned) => stage.inject(planned, deadline).await,
+                        None => Err("the plan does not have it".into()),
+                    };
+                    let to = timeline.now();
+                    let _ = events.send(match done {
+                        Ok(()) => Event::Injected { fault, from, to },
+                        Err(reason) => Event::InjectFailed { fault, reason },
+                    });
+                });
+            }
+            Effect::Undo { fault } => {
+                let (turn, planned) = (self.turn(&fault), planned(&fault));
+                tokio::spawn(async move {
+                    let _turn = turn.lock().await;
+                    let from = timeline.now();
+                    let done = match &planned {
+                        Some(planned) => stage.undo(planned).await,
+                        None => Ok(()),
+                    };
+                    let to = timeline.now();
+                    let _ = events.send(match done {
+                        Ok(()) => Event::Undone { fault, from, to },
+                        Err(reason) => Event::UndoFailed { fault, reason },
+                    });
+                });
+            }
+            // The run performs these itself.
+            Effect::StartProbes | Effect::Judge => {}
+        }
+    }
+
+    /// Undoes everything that is outstanding, when nothing can be recorded any more.
+    pub(super) async fn undo_all(&mut self, run: &Run) {
+        let open: Vec<PlannedFault> = run
+            .outstanding()
+            .into_iter()
+            .filter_map(|(name, _)| run.plan.as_ref()?.fault(name).cloned())
+            .collect();
+        for fault in open {
+            let turn = self.turn(&fault.name);
+            let _turn = turn.lock().await;
+            if let Err(reason) = self.stage.undo(&fault).await {
+                tracing::error!(fault = fault.name, reason, "not undone; its lease will end it");
+            }
+        }
+    }
+
+    fn turn(&mut self, fault: &str) -> Arc<Mutex<()>> {
+        Arc::clone(self.turns.entry(fault.to_owned()).or_default())
+    }
+}

@@ -1,0 +1,244 @@
+//! The daemon's drills: one at a time, and those that a coordinator left unfinished are undone first.
+
+use super::feed::Follower;
+use super::lab_stage::LabStage;
+use super::library::{self, LibraryError};
+use super::runner::{RunHandle, Runner};
+use super::runs;
+use super::timeline::Timeline;
+use crate::agents::LastSeen;
+use crate::clock;
+use crate::components::{self, ComponentsError};
+use crate::engine::EngineHandle;
+use crate::faults::Faults;
+use crate::host_steps::values::HostFacts;
+use crate::places::Places;
+use domain::drill::assemble::Facts;
+use domain::drill::phases::Run;
+use domain::drill::plan::{DrillPlan, DrillPlanError, drill_plan};
+use domain::drill::report::model::Version;
+use model::ids::RunId;
+use model::lab::Lab;
+use sha2::{Digest as _, Sha256};
+use shell::tasks::Tasks;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Why a drill was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The scenario cannot be had.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// The component folders cannot be read.
+    #[error("the component folders")]
+    Components(#[from] ComponentsError),
+    /// The scenario does not fit the lab.
+    #[error("the drill does not fit this lab")]
+    Plan(#[from] DrillPlanError),
+    /// Another drill runs.
+    #[error("drill run {0} is not over")]
+    Busy(RunId),
+    /// A run of `up` works on the lab.
+    #[error("a run of `up` is changing the lab")]
+    UpActive,
+    /// The run's folder cannot be made.
+    #[error("the run cannot be recorded")]
+    Record(#[from] std::io::Error),
+    /// The engine has ended.
+    #[error("the coordinator is ending")]
+    Ending,
+}
+
+/// Runs drills.
+#[derive(Debug, Clone)]
+pub struct DrillService {
+    /// The lab.
+    pub lab: Arc<Lab>,
+    /// Folders.
+    pub places: Arc<Places>,
+    /// The loop that owns the lab's truth.
+    pub engine: EngineHandle,
+    /// Faults under leases.
+    pub faults: Faults,
+    /// When agents were last heard.
+    pub seen: LastSeen,
+    /// What the host can do.
+    pub host: HostFacts,
+    /// Where runs live.
+    pub tasks: Tasks,
+    runs: Arc<Mutex<BTreeMap<RunId, Known>>>,
+}
+
+/// A run of this daemon's life.
+#[derive(Debug, Clone)]
+struct Known {
+    handle: RunHandle,
+    over: bool,
+}
+
+impl DrillService {
+    /// No run is known yet.
+    pub fn new(
+        lab: Arc<Lab>,
+        places: Arc<Places>,
+        engine: EngineHandle,
+        faults: Faults,
+        seen: LastSeen,
+        host: HostFacts,
+        tasks: Tasks,
+    ) -> Self {
+        Self {
+            lab,
+            places,
+            engine,
+            faults,
+            seen,
+            host,
+            tasks,
+            runs: Arc::default(),
+        }
+    }
+
+    /// The plan of a drill on this lab as it is now.
+    pub async fn plan(&self, name: &str) -> Result<DrillPlan, StartError> {
+        let scenario = library::load(&self.places, name)?;
+        let components: Vec<_> = components::load(&self.lab, &self.places, self.host)?
+            .into_iter()
+            .map(|l| l.component)
+            .collect();
+        let observed = crate::status::observe(&self.lab, &self.places, &self.seen).await;
+        let (lab, all) = (Arc::clone(&self.lab), components.clone());
+        let status = self
+            .engine
+            .ask(move |state| domain::status::status(state, &lab, &all, &observed, clock::now()))
+            .await
+            .ok_or(StartError::Ending)?;
+        let present = library::present(&status, &components);
+        Ok(drill_plan(&scenario, &self.lab, &components, &present)?)
+    }
+
+    /// Plans and begins a run.
+    pub async fn start(&self, name: &str) -> Result<(RunId, DrillPlan), StartError> {
+        let up_active = self
+            .engine
+            .ask(|state| state.run.as_ref().is_some_and(|run| run.finished.is_none()))
+            .await;
+        if up_active.ok_or(StartError::Ending)? {
+            return Err(StartError::UpActive);
+        }
+        let plan = self.plan(name).await?;
+        let run = RunId(*uuid::Uuid::new_v4().as_bytes());
+        let (runner, handle) = self.runner(run, Arc::new(plan.clone())).await?;
+        self.enlist(run, handle)?;
+        let (service, carried_out) = (self.clone(), plan.clone());
+        self.tasks.spawn("drill", async move {
+            let ended = runner.carry_out(run, carried_out).await;
+            service.ended(run, ended.err());
+        });
+        Ok((run, plan))
+    }
+
+    /// Ends what a coordinator left unfinished: its faults are undone, its verdict is inconclusive.
+    pub async fn recover(&self) {
+        for run in runs::list(&self.places).unwrap_or_default() {
+            let Ok(history) = runs::history(&self.places, run) else {
+                continue;
+            };
+            let folded = Run::fold(history.records());
+            let (None, Some(plan)) = (folded.finished, folded.plan) else {
+                continue;
+            };
+            tracing::warn!(%run, drill = plan.drill, "a drill was left unfinished; what it broke is undone now");
+            let opened = self.runner(run, plan).await;
+            let Ok((runner, handle)) = opened else {
+                tracing::error!(%run, "the history of an unfinished drill cannot be opened");
+                continue;
+            };
+            // Several may be recovered side by side: none of them breaks anything.
+            self.lock().insert(run, Known { handle, over: false });
+            let service = self.clone();
+            self.tasks.spawn("drill recovery", async move {
+                let ended = runner.recover(&history).await;
+                service.ended(run, ended.err());
+            });
+        }
+    }
+
+    /// Follows a run from its first record; None when this daemon does not know it.
+    pub fn follow(&self, run: RunId) -> Option<Follower> {
+        self.lock().get(&run).map(|known| known.handle.feed.follow())
+    }
+
+    /// Ends a run early; false when this daemon does not know it.
+    pub fn abort(&self, run: RunId) -> bool {
+        self.lock().get(&run).map(|known| known.handle.abort()).is_some()
+    }
+
+    async fn runner(&self, run: RunId, plan: Arc<DrillPlan>) -> std::io::Result<(Runner, RunHandle)> {
+        let folder = runs::folder(&self.places, run);
+        crate::files::private_dir(&folder)?;
+        let timeline = Timeline::begin();
+        let stage = LabStage::open(
+            Arc::clone(&self.lab),
+            &self.places,
+            plan,
+            self.faults.clone(),
+            (run, timeline),
+            self.engine.clone(),
+        )
+        .await;
+        Runner::new(folder, Arc::new(stage), self.facts(), timeline)
+    }
+
+    /// Puts a new run on the list, unless another one is not over.
+    fn enlist(&self, run: RunId, handle: RunHandle) -> Result<(), StartError> {
+        let mut runs = self.lock();
+        if let Some((other, _)) = runs.iter().find(|(_, known)| !known.over) {
+            return Err(StartError::Busy(*other));
+        }
+        runs.insert(run, Known { handle, over: false });
+        Ok(())
+    }
+
+    fn ended(&self, run: RunId, error: Option<std::io::Error>) {
+        if let Some(error) = error {
+            tracing::error!(%run, %error, "the drill's history could not be written");
+        }
+        if let Some(known) = self.lock().get_mut(&run) {
+            known.over = true;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<RunId, Known>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn facts(&self) -> Facts {
+        let version = |name: &str, version: String| Version {
+            name: name.to_owned(),
+            version,
+            set: String::new(),
+        };
+        Facts {
+            host_fingerprint: fingerprint(&self.lab),
+            versions: vec![
+                version("drillyard", env!("CARGO_PKG_VERSION").to_owned()),
+                version("kubernetes", self.lab.versions.kubernetes.as_str().to_owned()),
+            ],
+        }
+    }
+}
+
+/// Hash over what makes figures comparable: the lab document, the processor, the kernel.
+fn fingerprint(lab: &Lab) -> String {
+    let mut hash = Sha256::new();
+    hash.update(lab.to_yaml());
+    for file in ["/proc/version", "/proc/cpuinfo"] {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        // Frequencies change from one look to the next.
+        let stable = text.lines().filter(|line| !line.starts_with("cpu MHz"));
+        stable.for_each(|line| hash.update(line));
+    }
+    hex::encode(&hash.finalize()[..8])
+}

@@ -1,0 +1,31 @@
+//! What a run needs of the world: guards, questions, faults. The lab is one world, a test's loopback servers are another.
+
+use super::probe::Question;
+use domain::drill::phases::Run;
+use domain::drill::plan::PlannedFault;
+use domain::drill::record::Record;
+use domain::drill::scenario::Probe;
+use model::moment::Moment;
+
+/// Last moment before a change and first moment after it, by the run's own clock.
+pub type Between = (Moment, Moment);
+
+/// The world that a run acts on.
+#[tonic::async_trait]
+pub trait Stage: Send + Sync + 'static {
+    /// What of the plan's guards does not hold, each with the reason; empty when all do.
+    async fn guards(&self) -> Vec<String>;
+
+    /// The question of a probe.
+    async fn prepare(&self, probe: &Probe) -> Question;
+
+    /// Injects under a lease that ends at `deadline` by itself, whatever becomes of this process. An error may leave part
+    /// of the fault in effect.
+    async fn inject(&self, fault: &PlannedFault, deadline: Moment) -> Result<(), String>;
+
+    /// A record is durable: for whoever else keeps a log.
+    fn tell(&self, _run: &Run, _record: &Record) {}
+
+    /// Undoes; may be called again and for what was never injected.
+    async fn undo(&self, fault: &PlannedFault) -> Result<(), String>;
+}

@@ -1,0 +1,196 @@
+//! What a run comes to, and that a run which is cut off anywhere leaves nothing broken.
+
+use crate::world::{Loopback, Nature, plan};
+use coordinator::drill::runner::{RunHandle, Runner};
+use coordinator::drill::stage::Stage;
+use coordinator::drill::timeline::Timeline;
+use domain::drill::assemble::{Facts, assemble};
+use domain::drill::contract::ContractId;
+use domain::drill::history::History;
+use domain::drill::phases::Run;
+use domain::drill::record::AbortCause;
+use domain::drill::report::model::Report;
+use domain::drill::report::verdict::Verdict;
+use model::ids::RunId;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+const RUN: RunId = RunId([7; 16]);
+
+fn runner(folder: &Path, world: &Arc<Loopback>) -> (Runner, RunHandle) {
+    let stage: Arc<dyn Stage> = Arc::<Loopback>::clone(world);
+    Runner::new(folder.to_owned(), stage, Facts::default(), Timeline::begin())
+        .expect("a folder that can be written")
+}
+
+fn history(folder: &Path) -> History {
+    History::read(&std::fs::read_to_string(folder.join("history.jsonl")).expect("a history"))
+}
+
+fn report(folder: &Path) -> Report {
+    serde_json::from_slice(&std::fs::read(folder.join("report.json")).expect("a report")).expect("JSON")
+}
+
+fn contract(report: &Report, id: ContractId) -> Verdict {
+    report
+        .contracts
+        .iter()
+        .find(|c| c.id == id.to_string())
+        .expect("all six")
+        .verdict
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_that_nobody_notices_passes_and_its_recovery_is_bounded() {
+    let (folder, world) = (
+        tempfile::tempdir().expect("folder"),
+        Loopback::start(Nature::default()).await,
+    );
+    let (runner, _handle) = runner(folder.path(), &world);
+    let verdict = runner.carry_out(RUN, plan()).await.expect("recorded");
+    let (report, history) = (report(folder.path()), history(folder.path()));
+    assert_eq!(verdict, Verdict::Pass, "{report:#?}");
+    assert_eq!(contract(&report, ContractId::C1), Verdict::Pass);
+    assert_eq!(contract(&report, ContractId::C6), Verdict::NotCovered);
+    let names: Vec<&str> = report.phases.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "guard", "steady", "inject", "observe", "revert", "verify", "verdict"
+        ]
+    );
+    // The service was good again when the undo returned; the measured interval must hold that moment.
+    let fault = history.faults().remove(0);
+    let (undo_began, undone) = fault.ended.expect("undone");
+    let recovery = report
+        .recovery
+        .iter()
+        .find(|r| r.counted_from == "fault")
+        .expect("measured");
+    let bounds = recovery.service_good.expect("came back");
+    let since = |m: model::moment::Moment, n: model::moment::Moment| m.0 - n.0;
+    assert!(bounds.low.micros() <= since(undone, fault.began.0), "{bounds:?}");
+    assert!(
+        bounds.high.micros() >= since(undo_began, fault.began.1),
+        "{bounds:?}"
+    );
+    let width = bounds.high.minus(bounds.low).micros();
+    assert!(width <= 100_000, "the interval is {width} us wide");
+    // Judged again from the file it says the same.
+    let end = history.lines.iter().map(|l| l.time).max().expect("lines");
+    let again = assemble(&history, &Facts::default(), end).expect("planned");
+    assert_eq!(
+        (again.verdict, again.contracts, again.recovery),
+        (report.verdict, report.contracts, report.recovery)
+    );
+    assert!(!world.broken.load(Ordering::SeqCst));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_application_that_depends_on_what_is_lost_violates_its_contract() {
+    let nature = Nature {
+        app_needs_mgmt: true,
+        ..Nature::default()
+    };
+    let (folder, world) = (
+        tempfile::tempdir().expect("folder"),
+        Loopback::start(nature).await,
+    );
+    let (runner, _handle) = runner(folder.path(), &world);
+    let verdict = runner.carry_out(RUN, plan()).await.expect("recorded");
+    let report = report(folder.path());
+    assert_eq!(verdict, Verdict::Fail, "{report:#?}");
+    assert_eq!(contract(&report, ContractId::C1), Verdict::Fail);
+    let text = &report.contracts[0].evidence[0].text;
+    assert!(text.contains("status 503"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fault_that_cannot_be_injected_proves_nothing() {
+    let nature = Nature {
+        refuses: true,
+        ..Nature::default()
+    };
+    let (folder, world) = (
+        tempfile::tempdir().expect("folder"),
+        Loopback::start(nature).await,
+    );
+    let (runner, _handle) = runner(folder.path(), &world);
+    assert_eq!(
+        runner.carry_out(RUN, plan()).await.expect("recorded"),
+        Verdict::Inconclusive
+    );
+    let report = report(folder.path());
+    assert!(
+        report
+            .notes
+            .iter()
+            .any(|n| n.contains("this world cannot be broken")),
+        "{:?}",
+        report.notes
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_who_ends_it_gets_everything_back() {
+    let (folder, world) = (
+        tempfile::tempdir().expect("folder"),
+        Loopback::start(Nature::default()).await,
+    );
+    let (runner, handle) = runner(folder.path(), &world);
+    let watched = Arc::clone(&world);
+    tokio::spawn(async move {
+        while !watched.broken.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        handle.abort();
+    });
+    assert_eq!(
+        runner.carry_out(RUN, plan()).await.expect("recorded"),
+        Verdict::Inconclusive
+    );
+    assert!(!world.broken.load(Ordering::SeqCst));
+    assert_eq!(history(folder.path()).abort(), Some(&AbortCause::Operator {}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_is_cut_off_anywhere_is_undone_by_the_next_coordinator() {
+    let cuts = if std::env::var_os("DRILLYARD_LONG").is_some() {
+        40
+    } else {
+        8
+    };
+    let one = |cut: u32| async move {
+        let (folder, world) = (
+            tempfile::tempdir().expect("folder"),
+            Loopback::start(Nature::default()).await,
+        );
+        let (runner, _handle) = runner(folder.path(), &world);
+        // Spread over the whole run, which takes between three and four seconds.
+        let after = Duration::from_millis(u64::from(cut) * 3_600 / u64::from(cuts) + 50);
+        let ended = tokio::time::timeout(after, runner.carry_out(RUN, plan())).await;
+        if ended.is_ok() {
+            return;
+        }
+        let left = history(folder.path());
+        let was_judged = Run::fold(left.records()).finished.is_some();
+        let (second, _handle) = self::runner(folder.path(), &world);
+        let verdict = second.recover(&left).await.expect("recorded");
+        assert!(
+            !world.broken.load(Ordering::SeqCst),
+            "cut off after {after:?}: still broken"
+        );
+        let whole = history(folder.path());
+        assert!(
+            Run::fold(whole.records()).finished.is_some(),
+            "cut off after {after:?}: never finished"
+        );
+        assert!(
+            was_judged || verdict == Verdict::Inconclusive || whole.abort().is_none(),
+            "cut off after {after:?}"
+        );
+    };
+    futures_util::future::join_all((0..cuts).map(one)).await;
+}

@@ -1,0 +1,125 @@
+//! Two servers: an application, and a management service that the fault takes away.
+
+use coordinator::drill::probe::Question;
+use coordinator::drill::stage::Stage;
+use domain::drill::plan::{DrillPlan, PlannedFault, Present, drill_plan};
+use domain::drill::scenario::{Probe, Scenario};
+use model::lab::Lab;
+use model::moment::Moment;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+const SCENARIO: &str = "
+apiVersion: drillyard/v1
+kind: Drill
+name: loopback
+summary: a service is taken away on loopback
+hypothesis: {statement: the application does not notice, contracts: [C1]}
+faults:
+  - {name: away, inject: {fault: node_power_loss, targets: [{cluster: mgmt}]}, leaseMarginSeconds: 10}
+probes:
+  - {name: app, cluster: app1, contract: C1, expect: stays_good, look: {probe: api_ready}, periodMs: 20, timeoutMs: 500}
+  - {name: mgmt, cluster: mgmt, expect: comes_back, look: {probe: api_ready}, periodMs: 20, timeoutMs: 500}
+phases: {steadySeconds: 1, observeSeconds: 2, verifySeconds: 10, consecutiveGood: 5}
+";
+
+/// The plan of the scenario on the default lab.
+pub(crate) fn plan() -> DrillPlan {
+    let scenario = Scenario::from_yaml("loopback.yaml", "loopback", SCENARIO).expect("valid");
+    drill_plan(&scenario, &Lab::default(), &[], &Present::default()).expect("fits")
+}
+
+/// What the test's world is like.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Nature {
+    /// The application asks the management service before it answers.
+    pub(crate) app_needs_mgmt: bool,
+    /// Injections are refused.
+    pub(crate) refuses: bool,
+}
+
+/// The world.
+pub(crate) struct Loopback {
+    app: SocketAddr,
+    mgmt: SocketAddr,
+    mgmt_task: Mutex<Option<JoinHandle<()>>>,
+    pub(crate) broken: AtomicBool,
+    nature: Nature,
+}
+
+impl Loopback {
+    pub(crate) async fn start(nature: Nature) -> Arc<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let mgmt = listener.local_addr().expect("address");
+        let app_listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let app = app_listener.local_addr().expect("address");
+        let behind = nature.app_needs_mgmt.then_some(mgmt);
+        tokio::spawn(serve(app_listener, behind));
+        Arc::new(Self {
+            app,
+            mgmt,
+            mgmt_task: Mutex::new(Some(tokio::spawn(serve(listener, None)))),
+            broken: AtomicBool::new(false),
+            nature,
+        })
+    }
+}
+
+async fn serve(listener: TcpListener, behind: Option<SocketAddr>) {
+    while let Ok((mut stream, _)) = listener.accept().await {
+        tokio::spawn(async move {
+            let mut buffer = [0; 1024];
+            let _ = stream.read(&mut buffer).await;
+            let status = match behind {
+                Some(address) if TcpStream::connect(address).await.is_err() => "503 Service Unavailable",
+                _ => "200 OK",
+            };
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nok");
+            let _ = stream.write_all(answer.as_bytes()).await;
+        });
+    }
+}
+
+#[tonic::async_trait]
+impl Stage for Loopback {
+    async fn guards(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn prepare(&self, probe: &Probe) -> Question {
+        Question::Http {
+            address: if probe.name == "app" { self.app } else { self.mgmt },
+            host: probe.name.clone(),
+            path: "/".into(),
+            contains: "ok".into(),
+            dialled: false,
+        }
+    }
+
+    async fn inject(&self, _: &PlannedFault, _: Moment) -> Result<(), String> {
+        if self.nature.refuses {
+            return Err("this world cannot be broken".into());
+        }
+        self.broken.store(true, Ordering::SeqCst);
+        if let Some(task) = self.mgmt_task.lock().await.take() {
+            task.abort();
+            let _ = task.await;
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, _: &PlannedFault) -> Result<(), String> {
+        let mut task = self.mgmt_task.lock().await;
+        if task.is_none() {
+            let listener = TcpListener::bind(self.mgmt).await.map_err(|e| e.to_string())?;
+            *task = Some(tokio::spawn(serve(listener, None)));
+        }
+        self.broken.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+}
