@@ -13,6 +13,7 @@ pub mod clock;
 pub mod components;
 pub mod daemon;
 pub mod daemon_record;
+pub mod dashboard;
 pub mod drill;
 pub mod effects;
 pub mod engine;

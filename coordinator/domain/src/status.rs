@@ -30,6 +30,8 @@ pub struct Status {
     pub lab: String,
     /// Of the coordinator that owns the log.
     pub epoch: Epoch,
+    /// Revision of the last record that went into this view.
+    pub revision: model::ids::Revision,
     /// The first phase that is not verified, at most `through`; 0 before the first run.
     pub phase: u8,
     /// Clusters in document order.
@@ -151,6 +153,7 @@ pub fn status(
     Status {
         lab: lab.name.to_string(),
         epoch: state.epoch,
+        revision: state.revision,
         phase: phase(state),
         clusters: lab
             .clusters

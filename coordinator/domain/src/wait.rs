@@ -23,6 +23,8 @@ pub struct Wait {
     /// What holds it up now.
     #[serde(flatten)]
     pub blocker: Blocker,
+    /// The blocker as one line for people.
+    pub summary: String,
     /// Since when.
     pub since: Moment,
     /// How long the step usually takes, in milliseconds.
@@ -142,6 +144,7 @@ fn of_step(state: &State, step: &PlannedStep, began: Moment) -> Wait {
         node: step.target.node().cloned(),
         cluster: step.cluster.clone(),
         attempt: known.map_or(Attempt(0), |known| known.attempt),
+        summary: blocker.to_string(),
         blocker,
         since,
         expected_ms: step.expected_ms,

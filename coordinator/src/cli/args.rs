@@ -1,6 +1,7 @@
 //! The words of the command line.
 
 use clap::{Parser, Subcommand};
+use clap_complete::engine::ArgValueCandidates;
 use std::path::PathBuf;
 
 /// Three Kubernetes clusters on one host, bootstrapped, watched and broken on purpose.
@@ -25,6 +26,22 @@ const EXAMPLES: &str = "Examples:
   coordinator drill mgmt-down          take the management cluster away and measure what happens
   coordinator events --follow          tail everything that happens
   coordinator down                     remove all that carries the lab's label";
+
+const COMPLETIONS: &str = "Examples:
+  source <(coordinator completions bash)
+  coordinator completions zsh > ~/.zfunc/_coordinator
+  coordinator completions fish > ~/.config/fish/completions/coordinator.fish";
+
+/// Options of `man`.
+#[derive(Debug, clap::Args)]
+pub struct Man {
+    /// Page of this command; without it the main page.
+    #[arg(value_name = "COMMAND")]
+    pub page: Option<String>,
+    /// Write the pages of all commands into this folder.
+    #[arg(long, value_name = "DIR", conflicts_with = "page")]
+    pub dir: Option<PathBuf>,
+}
 
 /// Commands.
 #[derive(Debug, Subcommand)]
@@ -55,14 +72,18 @@ pub enum Command {
     Spec(Spec),
     /// Run the daemon in the foreground
     Serve,
-    /// Print a completion script
+    /// Print a completion script that knows the live nodes
+    #[command(after_help = COMPLETIONS)]
     Completions {
         /// Which shell.
-        shell: clap_complete::Shell,
+        #[arg(value_parser = ["bash", "zsh", "fish"])]
+        shell: String,
     },
     /// The process that undoes one fault on the host
     #[command(hide = true)]
     LeaseGuard(super::lease_guard::LeaseGuard),
+    /// Print a manual page, or write all of them into a folder
+    Man(Man),
     /// What Terraform's modules call
     #[command(hide = true)]
     Node(launcher::cli::NodeArgs),
@@ -95,7 +116,17 @@ pub struct Down {
 
 /// Options of `status`.
 #[derive(Debug, clap::Args)]
-pub struct Status {}
+pub struct Status {
+    /// Only this node, with everything that is known of it.
+    #[arg(value_name = "NODE", add = ArgValueCandidates::new(super::complete::nodes))]
+    pub node: Option<String>,
+    /// More columns: boot, revision, deadlines, every condition.
+    #[arg(long)]
+    pub wide: bool,
+    /// Keep showing: a dashboard on a terminal, plain lines elsewhere.
+    #[arg(long, short, conflicts_with = "node")]
+    pub watch: bool,
+}
 
 /// Options of `events`.
 #[derive(Debug, clap::Args)]
@@ -218,7 +249,7 @@ pub struct DrillShow {
 #[derive(Debug, clap::Args)]
 pub struct Explain {
     /// For example DY-0112; without it all codes are listed.
-    #[arg(value_name = "CODE")]
+    #[arg(value_name = "CODE", add = ArgValueCandidates::new(super::complete::codes))]
     pub code: Option<String>,
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn run(context: &Context, options: &Events) -> Result<Outcome, Failur
 }
 
 /// One item as one JSON line.
-fn line(item: &Item) -> String {
+pub(crate) fn line(item: &Item) -> String {
     match item {
         Item::Entry(entry) => String::from_utf8_lossy(&entry.json).into_owned(),
         Item::Bookmark(b) => json!({"kind": "bookmark", "revision": b.revision}).to_string(),
@@ -56,6 +56,11 @@ fn human(item: &Item) -> Option<String> {
         return (!matches!(item, Item::Bookmark(_))).then(|| line(item));
     };
     let value: Value = serde_json::from_slice(&entry.json).ok()?;
+    Some(human_line(&value))
+}
+
+/// One event for people.
+pub(crate) fn human_line(value: &Value) -> String {
     let text = |key: &str| value[key].as_str().unwrap_or("").to_owned();
     let place = match (text("node"), text("cluster")) {
         (node, _) if !node.is_empty() => node,
@@ -63,12 +68,12 @@ fn human(item: &Item) -> Option<String> {
         _ => "-".into(),
     };
     let summary: String = text("message").chars().filter(|c| !c.is_control()).collect();
-    Some(format!(
+    format!(
         "{:>7} {} {:<12} {:<20} {}",
-        entry.revision,
+        value["revision"],
         text("time"),
         place,
         text("kind"),
         summary
-    ))
+    )
 }

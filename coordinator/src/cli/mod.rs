@@ -4,6 +4,7 @@ mod args;
 mod bundle;
 mod certs;
 mod client;
+pub mod complete;
 mod doctor;
 mod down;
 mod drill;
@@ -13,6 +14,7 @@ mod explain;
 mod fault;
 mod host_checks;
 mod lease_guard;
+mod man;
 mod node;
 mod output;
 mod progress;
@@ -21,13 +23,13 @@ mod serve;
 mod spec;
 mod status;
 mod up;
+mod watch;
 
 pub use args::Args;
 
 use crate::exit::{Failure, Outcome};
 use crate::places::{Environment, Places};
 use args::Command;
-use clap::CommandFactory;
 use model::lab::{Lab, LabError};
 use std::path::Path;
 
@@ -54,15 +56,8 @@ pub fn run(args: Args, environment: &Environment) -> Outcome {
 fn dispatch(args: Args, environment: &Environment) -> Result<Outcome, Failure> {
     // Neither needs a lab or a checkout.
     match &args.command {
-        Command::Completions { shell } => {
-            clap_complete::generate(
-                *shell,
-                &mut Args::command(),
-                "coordinator",
-                &mut std::io::stdout(),
-            );
-            return Ok(Outcome::Done);
-        }
+        Command::Completions { shell } => return complete::script(shell),
+        Command::Man(options) => return man::run(options),
         Command::Explain(options) => return explain::run(options, args.json),
         Command::LeaseGuard(options) => return lease_guard::run(options),
         Command::Spec(options) => return spec::run(options, args.document.as_deref(), args.json),
@@ -101,9 +96,11 @@ fn dispatch(args: Args, environment: &Environment) -> Result<Outcome, Failure> {
         Command::Fault(options) => fault::run(&context, &options),
         Command::Serve => serve::run(&context),
         Command::Node(options) => node::run(&context, options),
-        Command::Completions { .. } | Command::LeaseGuard(_) | Command::Spec(_) | Command::Explain(_) => {
-            Ok(Outcome::Done)
-        }
+        Command::Completions { .. }
+        | Command::Man(_)
+        | Command::LeaseGuard(_)
+        | Command::Spec(_)
+        | Command::Explain(_) => Ok(Outcome::Done),
     }
 }
 

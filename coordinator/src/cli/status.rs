@@ -3,12 +3,17 @@
 use super::args::Status;
 use super::client::{connect, no_daemon, refused};
 use super::output::{out, outln};
-use super::{Context, block_on};
+use super::{Context, block_on, watch};
+use crate::clock;
 use crate::exit::{Failure, Outcome};
+use model::moment::Moment;
 use proto::v1::GetStatusRequest;
 use serde_json::Value;
 
-pub(crate) fn run(context: &Context, _options: &Status) -> Result<Outcome, Failure> {
+pub(crate) fn run(context: &Context, options: &Status) -> Result<Outcome, Failure> {
+    if options.watch {
+        return watch::run(context);
+    }
     let document = block_on(async {
         let mut client = connect(context).await.ok_or_else(no_daemon)?;
         let answer = client
@@ -17,64 +22,98 @@ pub(crate) fn run(context: &Context, _options: &Status) -> Result<Outcome, Failu
             .map_err(|s| refused(&s))?;
         Ok(answer.into_inner().status_json)
     })?;
-    let status: Value = serde_json::from_slice(&document)
+    let mut status: Value = serde_json::from_slice(&document)
         .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0114", &e, "coordinator down, then up"))?;
+    if let Some(node) = &options.node {
+        only(&mut status, node)?;
+    }
     if context.json {
         outln!("{status}");
     } else {
-        out!("{}", render(&status));
+        out!("{}", render(&status, options.wide || options.node.is_some()));
     }
     Ok(Outcome::Done)
 }
 
-/// The document as a table for people.
-pub(crate) fn render(status: &Value) -> String {
+/// Leaves one node and its cluster.
+fn only(status: &mut Value, node: &str) -> Result<(), Failure> {
+    let mut found = false;
+    if let Some(clusters) = status["clusters"].as_array_mut() {
+        for cluster in clusters.iter_mut() {
+            if let Some(nodes) = cluster["nodes"].as_array_mut() {
+                nodes.retain(|n| n["name"] == node);
+                found |= !nodes.is_empty();
+            }
+        }
+        clusters.retain(|cluster| !list(&cluster["nodes"]).is_empty());
+    }
+    if let Some(waits) = status["waits"].as_array_mut() {
+        waits.retain(|wait| wait["node"] == node);
+    }
+    if found {
+        Ok(())
+    } else {
+        let message = format!("the lab has no node {node:?}");
+        Err(Failure::new(
+            Outcome::Usage,
+            "DY-0138",
+            message,
+            "coordinator status",
+        ))
+    }
+}
+
+/// The document as a table for people; `wide` adds what is well too.
+pub(crate) fn render(status: &Value, wide: bool) -> String {
     let mut text = format!(
-        "lab {}  epoch {}  phase {}\n",
+        "lab {}  epoch {}  phase {}",
         plain(&status["lab"]),
         status["epoch"],
         plain(&status["phase"])
     );
+    if wide {
+        text.push_str(&format!("  revision {}", status["revision"]));
+    }
+    text.push('\n');
+    let run = &status["run"];
+    if run.is_object() {
+        text.push_str(&format!(
+            "run {}  {}  {} of {} steps  through phase {}\n",
+            plain(&run["id"]),
+            plain(&run["state"]),
+            run["done"],
+            run["steps"],
+            run["through"]
+        ));
+    }
     for cluster in list(&status["clusters"]) {
         text.push_str(&format!("\n{}\n", plain(&cluster["name"])));
+        conditions(&mut text, &cluster["conditions"], wide, "  ");
         for node in list(&cluster["nodes"]) {
             let agent = &node["agent"];
             text.push_str(&format!(
                 "  {:<16} {:<14} {:<10} agent {} {} (seen {})\n",
                 plain(&node["name"]),
                 plain(&node["role"]),
-                if node["ready"] == true {
-                    "ready"
-                } else {
-                    "not ready"
-                },
+                ready(&node["ready"]),
                 plain(&agent["state"]),
                 plain(&agent["version"]),
                 agent["last_seen_ms"]
                     .as_u64()
                     .map_or_else(|| "never".into(), |ms| format!("{ms} ms ago"))
             ));
-            for condition in list(&node["conditions"]).iter().filter(|c| !is_good(c)) {
-                text.push_str(&format!(
-                    "    {}: {}\n",
-                    plain(&condition["type"]),
-                    plain(&condition["message"])
-                ));
-            }
+            conditions(&mut text, &node["conditions"], wide, "    ");
         }
         for component in list(&cluster["components"]) {
-            let ready = if component["ready"] == true {
-                "ready"
-            } else {
-                "not ready"
-            };
             text.push_str(&format!(
-                "  {:<16} {:<14} {ready}\n",
+                "  {:<16} {:<14} {}\n",
                 plain(&component["name"]),
-                plain(&component["version"])
+                plain(&component["version"]),
+                ready(&component["ready"])
             ));
         }
     }
+    waits(&mut text, status, wide);
     for contract in list(&status["contracts"]) {
         text.push_str(&format!(
             "{}: {}\n",
@@ -83,6 +122,89 @@ pub(crate) fn render(status: &Value) -> String {
         ));
     }
     text
+}
+
+/// One line for a stream of states.
+pub(crate) fn summary(status: &Value) -> String {
+    let nodes: Vec<&Value> = list(&status["clusters"])
+        .iter()
+        .flat_map(|cluster| list(&cluster["nodes"]))
+        .collect();
+    let ready = nodes.iter().filter(|node| node["ready"] == true).count();
+    let connected = nodes
+        .iter()
+        .filter(|node| node["agent"]["state"] == "connected")
+        .count();
+    let run = match &status["run"] {
+        Value::Null => "no run".to_owned(),
+        run => format!(
+            "run {}, {} of {} steps",
+            plain(&run["state"]),
+            run["done"],
+            run["steps"]
+        ),
+    };
+    format!(
+        "status: phase {}, {run}, {ready} of {count} nodes ready, {connected} of {count} agents connected",
+        status["phase"],
+        count = nodes.len()
+    )
+}
+
+fn conditions(text: &mut String, all: &Value, wide: bool, indent: &str) {
+    for condition in list(all).iter().filter(|c| wide || !is_good(c)) {
+        text.push_str(&format!(
+            "{indent}{}: {}",
+            plain(&condition["type"]),
+            plain(&condition["message"])
+        ));
+        if wide {
+            text.push_str(&format!(
+                " ({}, {} since {})",
+                plain(&condition["status"]),
+                plain(&condition["reason"]),
+                plain(&condition["since"])
+            ));
+        }
+        text.push('\n');
+    }
+}
+
+/// What is awaited, with its blocker: the likeliest cause where one was found.
+fn waits(text: &mut String, status: &Value, wide: bool) {
+    let all = list(&status["waits"]);
+    if all.is_empty() {
+        return;
+    }
+    text.push_str("\nwaiting for\n");
+    for wait in all {
+        let since = Moment(wait["since"].as_i64().unwrap_or_default());
+        text.push_str(&format!(
+            "  {:<40} {:>4} s, usually {} s: {}",
+            plain(&wait["name"]),
+            clock::now().millis_since(since) / 1000,
+            wait["expected_ms"].as_u64().unwrap_or_default().div_ceil(1000),
+            plain(&wait["summary"])
+        ));
+        if wide {
+            let deadline = wait["deadline"].as_i64().map(|at| Moment(at).to_string());
+            text.push_str(&format!(
+                " (attempt {}, deadline {})",
+                wait["attempt"],
+                deadline.unwrap_or_else(|| "-".into())
+            ));
+        }
+        text.push('\n');
+    }
+    text.push('\n');
+}
+
+fn ready(value: &Value) -> &'static str {
+    if *value == Value::Bool(true) {
+        "ready"
+    } else {
+        "not ready"
+    }
 }
 
 /// Whether a condition is as one wants it: pressure is good when it is not there, everything else when it is.
@@ -105,5 +227,63 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.chars().filter(|c| !c.is_control()).collect(),
         Value::Null => "-".into(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn document() -> Value {
+        json!({
+            "lab": "default", "epoch": 2, "revision": 41, "phase": 2,
+            "run": {"id": "ab", "state": "active", "done": 3, "steps": 9, "through": 3},
+            "clusters": [{"name": "mgmt", "conditions": [], "components": [], "nodes": [
+                {"name": "mgmt-cp", "role": "control_plane", "ready": false,
+                 "agent": {"state": "connected", "version": "0.1.0", "last_seen_ms": 12},
+                 "conditions": [{"type": "KubeletRunning", "status": "true", "reason": "Active", "message": "runs", "since": "t"},
+                                {"type": "DiskPressure", "status": "true", "reason": "Full", "message": "97 % used", "since": "t"}]},
+                {"name": "mgmt-worker", "role": "worker", "ready": true, "agent": {"state": "lost"}, "conditions": []}]}],
+            "waits": [{"name": "mgmt-cp kubeadm_init/wait_control_plane", "node": "mgmt-cp", "since": 0, "expected_ms": 4000,
+                       "attempt": 1, "summary": "etcd: disk full\u{1b}[2J"}],
+            "contracts": [{"id": "C1", "state": "not_covered"}],
+        })
+    }
+
+    #[test]
+    fn the_table_shows_what_is_wrong_and_wide_shows_all() {
+        let short = render(&document(), false);
+        assert!(
+            short.contains("DiskPressure: 97 % used") && !short.contains("KubeletRunning"),
+            "{short}"
+        );
+        assert!(
+            short.contains("usually 4 s: etcd: disk full[2J"),
+            "no escape passes: {short}"
+        );
+        let wide = render(&document(), true);
+        assert!(
+            wide.contains("KubeletRunning: runs (true, Active since t)") && wide.contains("revision 41"),
+            "{wide}"
+        );
+    }
+
+    #[test]
+    fn one_node_is_left_and_an_unknown_one_is_refused() {
+        let mut status = document();
+        only(&mut status, "mgmt-worker").expect("there");
+        assert_eq!(status["clusters"][0]["nodes"].as_array().map(Vec::len), Some(1));
+        assert_eq!(status["waits"], json!([]));
+        let refused = only(&mut document(), "mgmt-cpp").expect_err("not there");
+        assert_eq!((refused.code, refused.outcome), ("DY-0138", Outcome::Usage));
+    }
+
+    #[test]
+    fn the_summary_counts() {
+        assert_eq!(
+            summary(&document()),
+            "status: phase 2, run active, 3 of 9 steps, 1 of 2 nodes ready, 1 of 2 agents connected"
+        );
     }
 }

@@ -82,7 +82,7 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         exits: &[5],
         cause: "A step's name is the hash of its content; an order whose content does not fit its name is refused.",
         remedy: "This is a bug or a foreign coordinator. Keep a support bundle.",
-        next: "coordinator support-bundle",
+        next: "coordinator events --json",
     },
     ErrorEntry {
         code: "DY-0522",
@@ -98,7 +98,7 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         exits: &[5],
         cause: "The agent's root helper checks every order anew and found a field that the model does not allow.",
         remedy: "This is a bug or a foreign coordinator. Keep a support bundle.",
-        next: "coordinator support-bundle",
+        next: "coordinator events --json",
     },
     ErrorEntry {
         code: "DY-0524",

@@ -1,0 +1,91 @@
+//! What is known: the latest status document and the tail of the events. No clock is read here.
+
+use super::filter::Filter;
+use model::moment::Moment;
+use serde_json::Value;
+use std::collections::VecDeque;
+
+/// Events that are kept; older ones are in the log.
+const KEPT: usize = 5000;
+
+/// What a feed tells.
+#[derive(Debug)]
+pub enum Update {
+    /// A status document.
+    Status(Value),
+    /// One event, or a record about the stream such as a gap.
+    Event(Value),
+    /// Something about the feed itself; empty when all is well again.
+    Notice(String),
+}
+
+/// Everything that is shown.
+#[derive(Debug, Default)]
+pub struct Model {
+    /// The document of `coordinator status --json`.
+    pub status: Value,
+    /// Oldest first.
+    pub events: VecDeque<Value>,
+    /// One line about the feed.
+    pub notice: String,
+    /// When it is looked at.
+    pub now: Moment,
+    /// Where the data comes from, for the title: `live`, or the bundle's name.
+    pub source: String,
+}
+
+impl Model {
+    /// Takes in what the feed tells.
+    pub fn take(&mut self, update: Update) {
+        match update {
+            Update::Status(status) => self.status = status,
+            Update::Event(event) => {
+                if self.events.len() == KEPT {
+                    self.events.pop_front();
+                }
+                self.events.push_back(event);
+            }
+            Update::Notice(notice) => self.notice = notice,
+        }
+    }
+
+    /// Every node with its cluster's name, in document order.
+    pub fn nodes(&self) -> Vec<(&str, &Value)> {
+        list(&self.status["clusters"])
+            .iter()
+            .flat_map(|cluster| {
+                let name = text(&cluster["name"]);
+                list(&cluster["nodes"]).iter().map(move |node| (name, node))
+            })
+            .collect()
+    }
+
+    /// What is waited for, the longest first.
+    pub fn waits(&self) -> Vec<&Value> {
+        let mut waits: Vec<&Value> = list(&self.status["waits"]).iter().collect();
+        waits.sort_by_key(|wait| wait["since"].as_i64().unwrap_or(i64::MAX));
+        waits
+    }
+
+    /// The events that the filter lets through, newest first.
+    pub fn shown<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = &'a Value> {
+        self.events.iter().rev().filter(|event| filter.fits(event))
+    }
+}
+
+/// The elements of a list; none for anything else.
+pub(super) fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// A string; empty for anything else.
+pub(super) fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// Without control characters: what came from a node must not move the operator's cursor.
+pub(super) fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}

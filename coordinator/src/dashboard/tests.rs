@@ -1,0 +1,209 @@
+//! Golden screens: what is drawn for a given state, character by character; and what keys do.
+//!
+//! After a wanted change: `DRILLYARD_REGENERATE=1 cargo test -p coordinator --lib dashboard`, then read the difference.
+
+use super::*;
+use model::moment::Moment;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use serde_json::{Value, json};
+use std::path::Path;
+
+fn node(name: &str, role: &str, ready: bool, agent: &str, conditions: Value) -> Value {
+    json!({"name": name, "role": role, "ready": ready, "conditions": conditions,
+        "agent": {"state": agent, "version": "0.1.0", "last_seen_ms": 212}})
+}
+
+/// A lab in the middle of its bootstrap: one node lost, one step stuck with its cause, one waiting for a person.
+fn model() -> Model {
+    let disk = json!([{"type": "DiskPressure", "status": "true", "reason": "NearlyFull", "message": "97 % of 40 GB used",
+        "since": "2026-11-25T04:00:00.000000Z"},
+        {"type": "KubeletRunning", "status": "true", "reason": "Active", "message": "kubelet.service is active",
+        "since": "2026-11-25T03:58:00.000000Z"}]);
+    let mut model = Model {
+        now: Moment(1_700_000_030_000_000),
+        source: "live".into(),
+        ..Model::default()
+    };
+    model.take(Update::Status(json!({
+        "lab": "default", "epoch": 3, "revision": 90, "phase": 2,
+        "run": {"id": "4f1c0de0aa", "state": "active", "done": 34, "steps": 52, "through": 3},
+        "clusters": [
+            {"name": "mgmt", "conditions": [], "nodes": [
+                node("mgmt-cp", "control_plane", true, "connected", json!([])),
+                node("mgmt-worker", "worker", false, "connected", disk)]},
+            {"name": "app1", "conditions": [], "nodes": [
+                node("app1-cp", "control_plane", false, "suspect", json!([])),
+                node("app1-worker", "worker", false, "lost", json!([]))]}],
+        "waits": [
+            {"step": "aa", "name": "app1-cp kubeadm_init/wait_control_plane", "node": "app1-cp", "cluster": "app1", "attempt": 1,
+             "blocker": "running", "detail": "etcd does not start", "summary": "etcd exits: disk full (3 exits in 20 s)",
+             "since": 1_700_000_000_000_000_i64, "expected_ms": 4000, "deadline": 1_700_000_240_000_000_i64},
+            {"step": "bb", "name": "mgmt await_ready/cilium", "node": null, "cluster": "mgmt", "attempt": 2,
+             "blocker": "decision", "summary": "needs a decision: image not found", "since": 1_700_000_020_000_000_i64,
+             "expected_ms": 60000, "deadline": null}],
+        "contracts": [{"id": "C1", "state": "not_covered"}, {"id": "C5", "state": "pass"}, {"id": "C6", "state": "fail"}],
+    })));
+    for (revision, node, kind, severity, message) in [
+        (
+            81,
+            "mgmt-cp",
+            "step_succeeded",
+            "info",
+            "kubeadm_init/certs: done in 1.2 s",
+        ),
+        (82, "app1-worker", "agent_lost", "error", "silent for 20 s"),
+        (
+            83,
+            "app1-cp",
+            "step_failed",
+            "error",
+            "kubeadm_init/etcd: no space left\u{1b}[31m on device",
+        ),
+        (
+            84,
+            "mgmt-worker",
+            "condition",
+            "warning",
+            "DiskPressure: 97 % of 40 GB used",
+        ),
+    ] {
+        model.take(Update::Event(json!({"revision": revision, "time": format!("2026-11-25T04:00:{:02}.000000Z", revision - 60),
+            "node": node, "kind": kind, "severity": severity, "message": message, "code": "DY-0501", "cluster": "x"})));
+    }
+    model
+}
+
+fn screen(model: &Model, ui: &Ui, width: u16, height: u16) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a backend");
+    terminal.draw(|frame| draw(frame, model, ui)).expect("drawn");
+    let buffer = terminal.backend().buffer();
+    let mut out = String::new();
+    for y in 0..height {
+        let line: String = (0..width)
+            .map(|x| buffer.cell((x, y)).map_or(" ", |cell| cell.symbol()))
+            .collect();
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+fn golden(name: &str, screen: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/dashboard/golden/{name}.txt"));
+    if std::env::var_os("DRILLYARD_REGENERATE").is_some() {
+        std::fs::write(&path, screen).expect("written");
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        kept == screen,
+        "{name} differs from {}:\n{screen}",
+        path.display()
+    );
+}
+
+fn press(ui: &mut Ui, model: &Model, keys: &[KeyCode]) {
+    for code in keys {
+        assert_eq!(
+            ui.key(KeyEvent::new(*code, KeyModifiers::NONE), model),
+            Action::Redraw
+        );
+    }
+}
+
+fn typed(text: &str) -> Vec<KeyCode> {
+    text.chars().map(KeyCode::Char).collect()
+}
+
+#[test]
+fn the_overview_shows_clusters_waits_contracts_and_events() {
+    golden("overview", &screen(&model(), &Ui::default(), 120, 24));
+    golden("narrow", &screen(&model(), &Ui::default(), 80, 24));
+}
+
+#[test]
+fn before_the_first_answer_and_on_a_tiny_terminal_nothing_breaks() {
+    golden("empty", &screen(&Model::default(), &Ui::default(), 60, 12));
+    for (width, height) in [(1, 1), (3, 2), (10, 5), (200, 3), (20, 60)] {
+        for screen_kind in [KeyCode::Enter, KeyCode::Char('?'), KeyCode::Esc] {
+            let mut ui = Ui::default();
+            press(&mut ui, &model(), &[screen_kind]);
+            let _ = screen(&model(), &ui, width, height);
+        }
+    }
+}
+
+#[test]
+fn enter_opens_a_node_a_wait_and_an_event() {
+    let model = model();
+    let mut ui = Ui::default();
+    press(&mut ui, &model, &[KeyCode::Down, KeyCode::Enter]);
+    golden("node", &screen(&model, &ui, 110, 20));
+    press(&mut ui, &model, &[KeyCode::Esc, KeyCode::Tab, KeyCode::Enter]);
+    golden("wait", &screen(&model, &ui, 110, 20));
+    press(
+        &mut ui,
+        &model,
+        &[KeyCode::Esc, KeyCode::Tab, KeyCode::Down, KeyCode::Enter],
+    );
+    golden("event", &screen(&model, &ui, 110, 24));
+}
+
+#[test]
+fn a_filter_is_typed_kept_and_dropped() {
+    let model = model();
+    let mut ui = Ui::default();
+    press(&mut ui, &model, &typed("/node:app1"));
+    assert_eq!(ui.events(&model).len(), 2);
+    golden("typing", &screen(&model, &ui, 120, 20));
+    press(&mut ui, &model, &[KeyCode::Enter, KeyCode::Char('e')]);
+    assert_eq!(ui.events(&model).len(), 2, "both are errors");
+    press(&mut ui, &model, &[KeyCode::Esc]);
+    assert_eq!(ui.events(&model).len(), 4);
+    press(&mut ui, &model, &[KeyCode::Char('e')]);
+    assert_eq!(ui.events(&model).len(), 3, "one is information");
+}
+
+#[test]
+fn selection_stays_inside_whatever_the_lists_hold() {
+    let mut model = model();
+    let mut ui = Ui::default();
+    press(&mut ui, &model, &[KeyCode::Tab, KeyCode::Tab, KeyCode::End]);
+    assert_eq!(ui.selected[2], 3);
+    press(&mut ui, &model, &[KeyCode::PageDown, KeyCode::Up]);
+    assert_eq!(ui.selected[2], 2);
+    model.events.clear();
+    press(&mut ui, &model, &[KeyCode::Down, KeyCode::Enter]);
+    assert_eq!(ui.screen, super::ui::Screen::Overview, "nothing to open");
+    let _ = screen(&model, &ui, 100, 20);
+}
+
+#[test]
+fn only_the_tail_of_the_events_is_kept() {
+    let mut model = Model::default();
+    for revision in 0..6000 {
+        model.take(Update::Event(json!({"revision": revision})));
+    }
+    assert_eq!(model.events.len(), 5000);
+    assert_eq!(
+        model.events.front().map(|e| e["revision"].clone()),
+        Some(json!(1000))
+    );
+}
+
+#[test]
+fn q_and_ctrl_c_end() {
+    let (model, mut ui) = (model(), Ui::default());
+    let key = |code, modifiers| KeyEvent::new(code, modifiers);
+    assert_eq!(
+        ui.key(key(KeyCode::Char('q'), KeyModifiers::NONE), &model),
+        Action::Quit
+    );
+    press(&mut ui, &model, &typed("/q"));
+    assert_eq!(ui.typed, "q", "while a filter is typed, q is a letter");
+    assert_eq!(
+        ui.key(key(KeyCode::Char('c'), KeyModifiers::CONTROL), &model),
+        Action::Quit
+    );
+}
