@@ -26,8 +26,7 @@ pub fn render(report: &Report) -> String {
                 r.counted_from.clone(),
                 r.service_good
                     .map_or("never in this run".into(), |b| interval(b, "seconds")),
-                r.data_complete
-                    .map_or("never, or part is lost".into(), |b| interval(b, "seconds")),
+                maybe_interval(r.data_complete, "seconds"),
                 r.vantages.join(", "),
             ]
         }),

@@ -102,7 +102,7 @@ pub struct Recovery {
     pub counted_from: String,
     /// Until every vantage point was answered well again; None: never in this run.
     pub service_good: Option<Bounds>,
-    /// Until the last sample of the backlog was stored; None: never, or some of it is lost.
+    /// Until the last sample of the backlog was stored; None: it was not measured.
     pub data_complete: Option<Bounds>,
     /// The vantage points that were united.
     pub vantages: Vec<String>,

@@ -275,7 +275,7 @@ fn markdown_names_what_matters_and_stays_a_table() {
     let text = markdown::render(&report());
     assert!(text.starts_with("# Drill mgmt-down: fail\n\n> **TEST DATA"));
     for line in [
-        "| mgmt | fault | 96 s to 96.1 s | never, or part is lost | host, app1 |",
+        "| mgmt | fault | 96 s to 96.1 s | not measured | host, app1 |",
         "| app1/canary{shard=\"0\"} | 41 | 2026-11-25T04:01:38.000000Z | 2026-11-25T04:02:18.000000Z | cliff |",
         "| clock skew | no | nodes share the host's clock |",
     ] {

@@ -96,9 +96,7 @@ fn recovery(out: &mut String, report: &Report) {
             let good = r
                 .service_good
                 .map_or("never in this run".to_owned(), |b| interval(b, "seconds"));
-            let data = r
-                .data_complete
-                .map_or("never, or part is lost".to_owned(), |b| interval(b, "seconds"));
+            let data = maybe_interval(r.data_complete, "seconds");
             vec![
                 escape(&r.subject),
                 escape(&r.counted_from),
