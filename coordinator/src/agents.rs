@@ -4,6 +4,7 @@ use crate::authority::AuditEvent;
 use crate::clock;
 use crate::engine::EngineHandle;
 use crate::faults::News;
+use crate::offsets::ClockOffsets;
 use crate::session_grpc::{AgentHub, HubEvent};
 use domain::event::Event;
 use domain::record::Record;
@@ -12,32 +13,45 @@ use model::moment::Moment;
 use proto::v1::{self, coordinator_message::Message};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
-
-/// Heartbeat interval that agents are told.
-pub const HEARTBEAT_MS: u32 = 500;
-
-/// How often silence is judged.
-const TICK: Duration = Duration::from_millis(500);
 
 /// When each agent was last heard, by the coordinator's clock.
 pub type LastSeen = Arc<Mutex<HashMap<NodeName, Moment>>>;
+
+/// What is known of agents beside the log.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// When each was last heard.
+    pub seen: LastSeen,
+    /// How far their clocks are off.
+    pub offsets: ClockOffsets,
+    /// The heartbeat interval that they are told, milliseconds.
+    pub heartbeat_ms: u32,
+}
 
 /// Feeds the engine from the hub until either ends.
 pub async fn listen(
     hub: AgentHub,
     mut events: mpsc::Receiver<HubEvent>,
     engine: EngineHandle,
-    seen: LastSeen,
+    known: Known,
     news: News,
     epoch: Epoch,
     log_id: LogId,
 ) {
+    let Known {
+        seen,
+        offsets,
+        heartbeat_ms,
+    } = known;
     while let Some(event) = events.recv().await {
         match event {
-            HubEvent::Heartbeat { node, at, .. } => note(&seen, &node, at),
+            HubEvent::Heartbeat { node, at, offset, .. } => {
+                note(&seen, &node, at);
+                if let Some(offset) = offset {
+                    offsets.note(&node, offset);
+                }
+            }
             HubEvent::Connected { node, session, hello } => {
                 note(&seen, &node, clock::now());
                 let incarnation = hello.incarnation;
@@ -49,7 +63,7 @@ pub async fn listen(
                     epoch: epoch.0,
                     log_id: log_id.0.to_vec(),
                     expected_seq: expected.unwrap_or_default().0,
-                    heartbeat_ms: HEARTBEAT_MS,
+                    heartbeat_ms,
                     time_micros: clock::now().0,
                 };
                 // Before the machine hears of the session: the agent must know the epoch before any order can reach it.
@@ -116,22 +130,6 @@ pub async fn listen(
                 });
             }
         }
-    }
-}
-
-/// Lets time pass for the machine.
-pub async fn tick(engine: EngineHandle, seen: LastSeen, cancel: CancellationToken) {
-    let mut interval = tokio::time::interval(TICK);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while cancel.run_until_cancelled(interval.tick()).await.is_some() {
-        let last_seen = {
-            let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.iter().map(|(node, at)| (node.clone(), *at)).collect()
-        };
-        engine.submit(Event::Tick {
-            last_seen,
-            heartbeat_ms: HEARTBEAT_MS.into(),
-        });
     }
 }
 

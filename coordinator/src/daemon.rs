@@ -11,22 +11,25 @@ use crate::drill::service::DrillService;
 use crate::effects::Performer;
 use crate::engine::{Engine, EngineHandle, last_words};
 use crate::enrol_grpc::{AgentBinaries, enrol_routes};
+use crate::envelope::Stamper;
 use crate::exit::{Failure, Outcome};
 use crate::faults::{Faults, News};
 use crate::host_steps::executor::Host;
 use crate::journal::{HomeLock, Journal, LockError, RedbJournal};
 use crate::net::{Clock, Listener, ListenerCertificate, Network};
+use crate::offsets::ClockOffsets;
 use crate::operator_auth::{grant_local_operator, local_operator};
 use crate::operator_grpc::OperatorApi;
 use crate::places::Places;
 use crate::session_grpc::{AgentHub, AgentService, agent_routes};
+use crate::silence::{self, Watch};
+use crate::standard_grpc::operator_routes;
 use crate::step_secrets::StepSecretStore;
 use crate::user_data::{AGENT_TARGET, agent_binary};
 use crate::{host_facts, plan_store};
 use domain::event::Event;
 use model::ids::LogId;
 use model::lab::Lab;
-use proto::v1::operator_server::OperatorServer;
 use shell::signals::Termination;
 use shell::tasks::Tasks;
 use shell::telemetry::{self, Format};
@@ -85,8 +88,11 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
     let (audit, audit_events) = AuditSink::channel(AUDIT_CAPACITY);
 
     let stored = Arc::clone(&places);
+    let offsets = ClockOffsets::default();
     let (engine, handle, effects) =
-        Engine::open(Box::new(journal), move |digest| plan_store::load(&stored, digest))?;
+        Engine::open(Box::new(journal), Stamper::new(offsets.clone()), move |digest| {
+            plan_store::load(&stored, digest)
+        })?;
     let engine_end = start_engine(engine, cancel.clone())?;
     handle.submit(Event::Started { epoch });
 
@@ -123,7 +129,11 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
             hub.clone(),
             hub_events,
             handle.clone(),
-            Arc::clone(&seen),
+            agents::Known {
+                seen: Arc::clone(&seen),
+                offsets,
+                heartbeat_ms: silence::heartbeat_ms(lab.nodes().count()),
+            },
             news,
             epoch,
             log_id,
@@ -131,7 +141,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
     );
     tasks.spawn(
         "ticks",
-        agents::tick(handle.clone(), Arc::clone(&seen), cancel.clone()),
+        Watch::new(&lab, Arc::clone(&seen), handle.clone()).run(tasks.clone()),
     );
     tasks.spawn("audit", agents::audit(audit_events, handle.clone()));
 
@@ -169,7 +179,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
         hub,
         handle,
     };
-    parts.listen(api)?;
+    parts.listen(operator_routes(api).await?)?;
     DaemonRecord::write(&places)?;
     tracing::info!(%epoch, lab = %lab.name, "serving");
     tasks.spawn("signals", termination.cancel(cancel.clone()));
@@ -214,7 +224,7 @@ struct Parts<'a> {
 
 impl Parts<'_> {
     /// Opens the three listeners and grants the local operator its identity.
-    fn listen(&self, api: OperatorApi) -> Result<(), Stop> {
+    fn listen(&self, operator: Routes) -> Result<(), Stop> {
         let clock: Clock = Arc::new(clock::now);
         let gateway = IpAddr::V4(self.lab.network.gateway);
         let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -240,7 +250,6 @@ impl Parts<'_> {
             clock: Arc::clone(&clock),
             tasks: self.tasks.clone(),
         });
-        let operator = Routes::new(OperatorServer::new(api).max_decoding_message_size(64 * 1024));
 
         let network = Network {
             authority: Arc::clone(&self.authority),

@@ -4,15 +4,17 @@
 //! after another and share one write to the disk; no effect of any of them leaves before that write returned.
 
 use crate::clock;
+use crate::envelope::{self, Stamper};
 use crate::exit::chain;
-use crate::journal::{Entry, Journal, JournalError};
+use crate::journal::{Entry, Journal, JournalError, Retention};
 use domain::effect::Effect;
 use domain::event::Event;
 use domain::machine::{Refused, step};
 use domain::plan::Plan;
 use domain::record::Record;
-use domain::state::{ApplyError, State};
+use domain::state::{ApplyError, SnapshotError, State};
 use model::ids::{Digest, Revision};
+use model::moment::Moment;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,6 +23,10 @@ const BATCH: usize = 256;
 
 /// Entries read at once while the log is folded.
 const FOLD: usize = 4096;
+
+/// Retention is thought of after so many entries or so much time, whichever comes first.
+const RETAIN_EACH: u64 = 4096;
+const RETAIN_EVERY_MS: u64 = 60_000;
 
 /// Why the engine could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -46,13 +52,23 @@ pub enum EngineError {
         #[source]
         source: ApplyError,
     },
+    /// What was known before the oldest entry cannot be understood.
+    #[error("the base of the log cannot be understood")]
+    Base(#[from] SnapshotError),
+    /// Retention took entries and left nothing in their place: the log is not one that this program wrote.
+    #[error("the log begins at revision {0} and has no base")]
+    NoBase(Revision),
+    /// The state cannot be kept.
+    #[error("the state cannot be written")]
+    Snapshot(#[source] serde_json::Error),
 }
 
 type Answer = oneshot::Sender<Result<Revision, Refused>>;
 type Question = Box<dyn FnOnce(&State) + Send>;
 
 enum Request {
-    Event(Box<Event>, Option<Answer>),
+    /// With whoever asked for it, where that is not told by the event itself.
+    Event(Box<Event>, Option<String>, Option<Answer>),
     Ask(Question),
 }
 
@@ -71,15 +87,21 @@ impl std::fmt::Debug for EngineHandle {
 impl EngineHandle {
     /// Queues an event; what the engine cannot take any more after its end is dropped.
     pub fn submit(&self, event: Event) {
-        let _ = self.requests.send(Request::Event(Box::new(event), None));
+        let _ = self.requests.send(Request::Event(Box::new(event), None, None));
     }
 
     /// Queues an event and waits until what it led to is durable: the log's head from before its records, or why the
     /// machine did not follow. None when the engine has ended.
     pub async fn submit_and_wait(&self, event: Event) -> Option<Result<Revision, Refused>> {
+        let actor = envelope::actor_of(&event);
+        self.submit_as(actor, event).await
+    }
+
+    /// As [`Self::submit_and_wait`], in the name of whoever asked.
+    pub async fn submit_as(&self, actor: String, event: Event) -> Option<Result<Revision, Refused>> {
         let (answer, done) = oneshot::channel();
         self.requests
-            .send(Request::Event(Box::new(event), Some(answer)))
+            .send(Request::Event(Box::new(event), Some(actor), Some(answer)))
             .ok()?;
         done.await.ok()
     }
@@ -101,9 +123,14 @@ impl EngineHandle {
 /// The loop's own part.
 pub struct Engine {
     state: State,
+    stamper: Stamper,
     journal: Box<dyn Journal>,
     requests: mpsc::UnboundedReceiver<Request>,
     effects: mpsc::UnboundedSender<Effect>,
+    retention: Retention,
+    /// When and where it was last asked what may go.
+    retained: Moment,
+    retained_at: Revision,
 }
 
 impl std::fmt::Debug for Engine {
@@ -116,10 +143,15 @@ impl Engine {
     /// Folds the log. `load_plan` finds the plan that the log's last run names.
     pub fn open(
         journal: Box<dyn Journal>,
+        stamper: Stamper,
         load_plan: impl Fn(Digest) -> Option<Plan>,
     ) -> Result<(Self, EngineHandle, mpsc::UnboundedReceiver<Effect>), EngineError> {
-        let mut state = State::default();
-        let mut after = Revision(journal.oldest().0.saturating_sub(1));
+        let mut state = match journal.base()? {
+            Some((revision, bytes)) => State::restore(revision, &bytes)?,
+            None if journal.oldest() > Revision(1) => return Err(EngineError::NoBase(journal.oldest())),
+            None => State::default(),
+        };
+        let mut after = state.revision;
         loop {
             let entries = journal.read(after, FOLD)?;
             let Some((last, _)) = entries.last() else { break };
@@ -143,13 +175,24 @@ impl Engine {
         Ok((
             Self {
                 state,
+                stamper,
                 journal,
                 requests,
                 effects,
+                retention: Retention::default(),
+                retained: Moment::default(),
+                retained_at: Revision(0),
             },
             handle,
             effect_receiver,
         ))
+    }
+
+    /// Keeps more or less of the log than by default.
+    #[must_use]
+    pub fn with_retention(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
     }
 
     /// Runs until every handle is gone. An error means that nothing more may be concluded: the process must end.
@@ -161,7 +204,26 @@ impl Engine {
                 batch.push(next);
             }
             self.decide(batch)?;
+            self.retain()?;
         }
+        Ok(())
+    }
+
+    /// Drops what need not be kept any longer, now and then, once what it led to is kept as a snapshot.
+    fn retain(&mut self) -> Result<(), EngineError> {
+        let now = clock::now();
+        if self.state.revision.0 < self.retained_at.0.saturating_add(RETAIN_EACH)
+            && now.millis_since(self.retained) < RETAIN_EVERY_MS
+        {
+            return Ok(());
+        }
+        (self.retained, self.retained_at) = (now, self.state.revision);
+        let Some(oldest) = self.retention.oldest_wanted(self.journal.as_ref(), now)? else {
+            return Ok(());
+        };
+        let base = self.state.snapshot().map_err(EngineError::Snapshot)?;
+        self.journal.compact(oldest, &base)?;
+        tracing::info!(%oldest, "retention shortened the log");
         Ok(())
     }
 
@@ -171,15 +233,16 @@ impl Engine {
         let mut answers = Vec::new();
         let mut questions: Vec<Question> = Vec::new();
         for request in batch {
-            let (event, answer) = match request {
-                Request::Event(event, answer) => (*event, answer),
+            let (event, actor, answer) = match request {
+                Request::Event(event, actor, answer) => (*event, actor, answer),
                 Request::Ask(question) => {
                     questions.push(question);
                     continue;
                 }
             };
             let before = self.state.revision;
-            let refused = self.conclude(event, &mut entries, &mut effects)?;
+            let actor = actor.unwrap_or_else(|| envelope::actor_of(&event));
+            let refused = self.conclude(event, &actor, &mut entries, &mut effects)?;
             if let Some(answer) = answer {
                 answers.push((answer, refused.map_or(Ok(before), Err)));
             }
@@ -205,6 +268,7 @@ impl Engine {
     fn conclude(
         &mut self,
         event: Event,
+        actor: &str,
         entries: &mut Vec<Entry>,
         effects: &mut Vec<Effect>,
     ) -> Result<Option<Refused>, EngineError> {
@@ -215,11 +279,12 @@ impl Engine {
         let decision = step(&self.state, event, now);
         for record in &decision.records {
             let revision = self.state.revision.next();
-            let json =
-                serde_json::to_vec(record).map_err(|source| EngineError::Record { revision, source })?;
             self.state
                 .apply(revision, record, now)
                 .map_err(|source| EngineError::Apply { revision, source })?;
+            let stamp = self.stamper.stamp(&self.state, record, actor);
+            let json =
+                envelope::seal(record, &stamp).map_err(|source| EngineError::Record { revision, source })?;
             entries.push(Entry { time: now, json });
         }
         effects.extend(decision.effects);
@@ -231,3 +296,6 @@ impl Engine {
 pub fn last_words(error: &EngineError) -> String {
     format!("the engine stopped: {}", chain(error))
 }
+
+#[cfg(test)]
+mod tests;

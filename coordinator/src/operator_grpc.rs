@@ -10,33 +10,21 @@ use crate::engine::EngineHandle;
 use crate::exit::chain;
 use crate::faults::Faults;
 use crate::host_steps::values::HostFacts;
-use crate::journal::{JournalError, JournalReader};
+use crate::journal::JournalReader;
 use crate::places::Places;
-use crate::projection::Projection;
+use crate::subscribe_grpc::{Pace, Subscription};
 use crate::{plan_store, user_data};
 use domain::event::Event;
 use domain::machine::Refused;
 use domain::plan::{Plan, plan};
-use model::ids::{NodeName, Revision, RunId};
+use model::ids::{NodeName, RunId};
 use model::lab::Lab;
 use proto::v1::operator_server::Operator;
-use proto::v1::subscribe_response::Item;
 use proto::v1::{self, SubscribeResponse};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
-
-/// Entries that are read and sent at once.
-const BATCH: usize = 256;
-
-/// How often an idle subscriber is told that nothing was left out.
-const BOOKMARK_EVERY: Duration = Duration::from_secs(10);
-
-/// How long a subscriber may take no byte before it is let go.
-const STALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// What the API needs of the daemon.
 #[derive(Debug, Clone)]
@@ -92,14 +80,13 @@ impl Operator for OperatorApi {
         &self,
         request: Request<v1::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let wanted = request.into_inner();
-        let (sender, receiver) = mpsc::channel(BATCH);
-        let (log, lab, stop) = (self.log.clone(), Lab::clone(&self.lab), self.stop.clone());
+        let (log, lab) = (self.log.clone(), Arc::clone(&self.lab));
+        let subscription = Subscription::new(log, lab, request.into_inner(), Pace::default())
+            .map_err(|invalid| Status::invalid_argument(invalid.to_string()))?;
+        let (sender, receiver) = Subscription::channel();
+        let stop = self.stop.clone();
         tokio::spawn(async move {
-            tokio::select! {
-                () = deliver(log, lab, wanted, sender) => {}
-                () = stop.cancelled() => {}
-            }
+            stop.run_until_cancelled(subscription.run(sender)).await;
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
@@ -108,6 +95,7 @@ impl Operator for OperatorApi {
         &self,
         request: Request<v1::StartRunRequest>,
     ) -> Result<Response<v1::StartRunResponse>, Status> {
+        let actor = crate::net::peer(&request)?.label();
         let wanted = request.into_inner();
         let through =
             u8::try_from(wanted.through).map_err(|_| Status::invalid_argument("through must be 1 to 8"))?;
@@ -132,7 +120,7 @@ impl Operator for OperatorApi {
             yes: wanted.yes,
             plan,
         };
-        match self.engine.submit_and_wait(asked).await.ok_or_else(ended)? {
+        match self.engine.submit_as(actor, asked).await.ok_or_else(ended)? {
             Ok(revision) => {
                 // The machine joins a request to an active run of the same plan.
                 let active = self
@@ -157,6 +145,7 @@ impl Operator for OperatorApi {
         &self,
         request: Request<v1::ConfirmGateRequest>,
     ) -> Result<Response<v1::ConfirmGateResponse>, Status> {
+        let actor = crate::net::peer(&request)?.label();
         let wanted = request.into_inner();
         let run = run_id(&wanted.run_id)?;
         let phase =
@@ -166,16 +155,17 @@ impl Operator for OperatorApi {
             phase,
             go_on: wanted.go_on,
         };
-        self.request(event)
+        self.request(actor, event)
             .await
             .map(|()| Response::new(v1::ConfirmGateResponse {}))
     }
 
     async fn cancel_run(
         &self,
-        _: Request<v1::CancelRunRequest>,
+        request: Request<v1::CancelRunRequest>,
     ) -> Result<Response<v1::CancelRunResponse>, Status> {
-        self.request(Event::CancelRequested)
+        let actor = crate::net::peer(&request)?.label();
+        self.request(actor, Event::CancelRequested)
             .await
             .map(|()| Response::new(v1::CancelRunResponse {}))
     }
@@ -297,8 +287,8 @@ impl OperatorApi {
         plan(&self.lab, &components, through).map_err(|e| Status::invalid_argument(chain(&e)))
     }
 
-    async fn request(&self, event: Event) -> Result<(), Status> {
-        match self.engine.submit_and_wait(event).await.ok_or_else(ended)? {
+    async fn request(&self, actor: String, event: Event) -> Result<(), Status> {
+        match self.engine.submit_as(actor, event).await.ok_or_else(ended)? {
             Ok(_) => Ok(()),
             Err(refused) => Err(refusal(&refused)),
         }
@@ -319,83 +309,4 @@ fn refusal(refused: &Refused) -> Status {
         Refused::StaleEpoch { .. } => Status::aborted(refused.to_string()),
         Refused::NoActiveRun | Refused::NotAtGate(_) => Status::failed_precondition(refused.to_string()),
     }
-}
-
-/// Sends the log to one subscriber, as fast as it reads. It holds a cursor, not a queue: a slow one falls behind on disk.
-async fn deliver(
-    mut log: JournalReader,
-    lab: Lab,
-    wanted: v1::SubscribeRequest,
-    sender: mpsc::Sender<Result<SubscribeResponse, Status>>,
-) {
-    let log_id = log.log_id().0.to_vec();
-    if !wanted.log_id.is_empty() && wanted.log_id != log_id {
-        let _ = sender
-            .send(Ok(item(Item::LogReset(v1::LogReset { log_id }))))
-            .await;
-        return;
-    }
-    let mut projection = Projection::new(lab);
-    // Names of steps stand in earlier entries: whoever starts in the middle needs them too.
-    let mut cursor = Revision(log.oldest().0.saturating_sub(1));
-    let mut bookmark_due = true;
-    loop {
-        let entries = match log.read(cursor, BATCH) {
-            Ok(entries) => entries,
-            Err(JournalError::Compacted { oldest }) => {
-                let _ = sender
-                    .send(Ok(item(Item::Compacted(v1::Compacted { oldest: oldest.0 }))))
-                    .await;
-                return;
-            }
-            Err(error) => {
-                let _ = sender.send(Err(Status::internal(chain(&error)))).await;
-                return;
-            }
-        };
-        let caught_up = entries.is_empty();
-        for (revision, entry) in entries {
-            cursor = revision;
-            let json = projection.line(revision, &entry);
-            if revision.0 <= wanted.after {
-                continue;
-            }
-            let entry = item(Item::Entry(v1::LogEntry {
-                revision: revision.0,
-                json,
-            }));
-            match tokio::time::timeout(STALL_LIMIT, sender.send(Ok(entry))).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return,
-                Err(_) => {
-                    let last = item(Item::TooSlow(v1::TooSlow {
-                        last: revision.0.saturating_sub(1),
-                    }));
-                    let _ = sender.try_send(Ok(last));
-                    return;
-                }
-            }
-        }
-        if !caught_up {
-            continue;
-        }
-        if bookmark_due {
-            let bookmark = v1::Bookmark {
-                revision: cursor.0,
-                log_id: log_id.clone(),
-            };
-            if sender.send(Ok(item(Item::Bookmark(bookmark)))).await.is_err() || !wanted.follow {
-                return;
-            }
-        }
-        match tokio::time::timeout(BOOKMARK_EVERY, log.wait_beyond(cursor)).await {
-            Ok(false) => return,
-            Ok(true) => bookmark_due = false,
-            Err(_) => bookmark_due = true,
-        }
-    }
-}
-
-fn item(item: Item) -> SubscribeResponse {
-    SubscribeResponse { item: Some(item) }
 }

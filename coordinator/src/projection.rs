@@ -1,122 +1,306 @@
-//! A record as operators see it: one JSON object with the keys of design section 6.
+//! An entry of the log as operators see it: typed for filters and the wire, and as one JSON object with the keys of
+//! design section 6.
 
+use crate::envelope::{self, Stamp};
 use crate::journal::Entry;
-use domain::record::Record;
-use model::ids::{Revision, StepId};
+use domain::filter::Subject;
+use domain::record::{Class, Record, Severity, Source};
+use model::ids::{Attempt, BootId, NodeName, Revision, RunId, StepId};
 use model::lab::Lab;
+use model::moment::{ClockOffset, Moment};
 use serde_json::{Value, json};
-use std::collections::HashMap;
 
-/// Turns log entries into operators' lines; remembers the names of steps that it has seen.
-#[derive(Debug)]
-pub struct Projection {
-    lab: Lab,
-    steps: HashMap<StepId, (String, Value)>,
-    run: Value,
+/// An entry, understood as far as this release can.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// Position in the log.
+    pub revision: Revision,
+    /// Wall time of the decision, by the coordinator's clock.
+    pub time: Moment,
+    /// Version of the event contract.
+    pub version: u32,
+    /// Lower snake case.
+    pub kind: String,
+    /// What it is about.
+    pub class: Class,
+    /// How much attention it wants.
+    pub severity: Severity,
+    /// Cluster; empty for none.
+    pub cluster: String,
+    /// Node; empty for none.
+    pub node: String,
+    /// Who caused it.
+    pub actor: String,
+    /// The run that was active.
+    pub run: Option<RunId>,
+    /// Step and attempt.
+    pub step: Option<(StepId, Attempt)>,
+    /// Monotonic milliseconds: of the node for its own events, else of the host.
+    pub monotonic_ms: u64,
+    /// The boot that they count in.
+    pub boot: Option<BootId>,
+    /// For what an agent told: where it comes from.
+    pub origin: Option<Origin>,
+    /// For what declares a loss: which numbers are missing.
+    pub loss: Option<Loss>,
+    /// One line for people.
+    pub message: String,
+    /// Fields of single kinds.
+    pub details: Vec<(&'static str, Value)>,
 }
 
-impl Projection {
-    /// A projection that begins anywhere in the log.
-    pub fn new(lab: Lab) -> Self {
-        Self {
-            lab,
-            steps: HashMap::new(),
-            run: Value::Null,
-        }
-    }
+/// Where an event comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Origin {
+    /// Position in the agent's stream, and the node's clocks.
+    pub source: Source,
+    /// How far the node's clock is off.
+    pub clock: Option<ClockOffset>,
+    /// Milliseconds from the event to its being durable here, the clocks' offset taken out.
+    pub late_by_ms: u64,
+}
 
-    /// The line for `entry`; one that this release cannot understand is passed on as it is.
-    pub fn line(&mut self, revision: Revision, entry: &Entry) -> Vec<u8> {
-        let Ok(record) = serde_json::from_slice::<Record>(&entry.json) else {
-            let raw: Value = serde_json::from_slice(&entry.json).unwrap_or_default();
-            let line = json!({"revision": revision, "time": entry.time.to_string(), "kind": "unknown", "record": raw});
-            return line.to_string().into_bytes();
-        };
-        self.remember(&record);
-        let step = record.step();
-        let (name, cluster_of_step) = step
-            .and_then(|(id, _)| self.steps.get(&id).cloned())
-            .unwrap_or_default();
-        let node = record
-            .node()
-            .or_else(|| name.split(' ').next().and_then(|n| self.known_node(n)));
-        let cluster = match &node {
-            Some(node) => self
-                .lab
-                .node(node.as_str())
-                .map_or(Value::Null, |(c, _)| json!(c.name)),
-            None => cluster_of_step,
-        };
-        let source = record.source();
-        let late_by = source.as_ref().map(|s| entry.time.millis_since(s.time));
-        let message = if name.is_empty() || matches!(record, Record::StepIntended { .. }) {
-            record.message()
-        } else {
-            let what = name.split_once(' ').map_or(name.as_str(), |(_, what)| what);
-            format!("{what}: {}", record.message())
-        };
-        let mut line = json!({
-            "revision": revision,
-            "time": entry.time.to_string(),
-            "cluster": cluster,
-            "node": node,
-            "kind": record.kind(),
-            "severity": record.severity(),
-            "run": self.run,
-            "step": step.map(|(id, _)| id),
-            "attempt": step.map(|(_, attempt)| attempt),
-            "late_by_ms": late_by,
-            "message": message,
-        });
-        add_details(&mut line, &record);
-        line.to_string().into_bytes()
-    }
+/// Numbers of an agent's stream that will never come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loss {
+    /// Stream.
+    pub incarnation: model::ids::Incarnation,
+    /// First missing.
+    pub from: u64,
+    /// Last missing; None when nobody can know.
+    pub to: Option<u64>,
+    /// Why.
+    pub cause: String,
+}
 
-    fn remember(&mut self, record: &Record) {
-        if let Record::RunStarted { run, .. } = record {
-            self.run = json!(run);
-        }
-        if let Record::StepIntended {
-            step, name, cluster, ..
-        } = record
-        {
-            self.steps.insert(*step, (name.clone(), json!(cluster)));
-        }
+/// Reads `entry`. What this release cannot understand keeps revision, time, stamp and its own content.
+pub fn view(lab: &Lab, revision: Revision, entry: &Entry) -> View {
+    let stamp = envelope::stamp(&entry.json);
+    match serde_json::from_slice::<Record>(&entry.json) {
+        Ok(record) => known(lab, revision, entry.time, stamp, &record),
+        Err(_) => unknown(revision, entry, stamp),
     }
+}
 
-    fn known_node(&self, name: &str) -> Option<model::ids::NodeName> {
-        self.lab.node(name).map(|(_, node)| node.name.clone())
+fn known(lab: &Lab, revision: Revision, time: Moment, stamp: Stamp, record: &Record) -> View {
+    let name = stamp.step_name.as_deref().unwrap_or_default();
+    let (place, what) = name.split_once(' ').unwrap_or(("", name));
+    let node: Option<NodeName> = record
+        .node()
+        .or_else(|| lab.node(place).map(|(_, node)| node.name.clone()));
+    let cluster = match &node {
+        Some(node) => lab.node(node.as_str()).map(|(cluster, _)| cluster.name.clone()),
+        None => record.cluster().cloned().or_else(|| stamp.cluster.clone()),
+    };
+    let message = if what.is_empty() || matches!(record, Record::StepIntended { .. }) {
+        record.message()
+    } else {
+        format!("{what}: {}", record.message())
+    };
+    let origin = record.source().map(|source| {
+        let told = stamp.clock.map_or(source.time, |clock| clock.ours(source.time));
+        Origin {
+            late_by_ms: time.millis_since(told),
+            clock: stamp.clock,
+            source,
+        }
+    });
+    View {
+        revision,
+        time,
+        version: stamp.version,
+        kind: record.kind(),
+        class: record.class(),
+        severity: record.severity(),
+        cluster: cluster.map(|c| c.to_string()).unwrap_or_default(),
+        node: node.map(|n| n.to_string()).unwrap_or_default(),
+        actor: stamp.actor,
+        run: stamp.run,
+        step: record.step(),
+        monotonic_ms: origin
+            .as_ref()
+            .map_or(stamp.monotonic_ms, |origin| origin.source.monotonic_ms),
+        boot: origin.as_ref().map(|origin| origin.source.boot).or(stamp.boot),
+        origin,
+        loss: loss(record),
+        message,
+        details: details(record),
     }
+}
+
+fn unknown(revision: Revision, entry: &Entry, stamp: Stamp) -> View {
+    let raw: Value = serde_json::from_slice(&entry.json).unwrap_or_default();
+    let kind = raw["record"].as_str().unwrap_or("unknown").to_owned();
+    View {
+        revision,
+        time: entry.time,
+        version: stamp.version,
+        class: Class::Log,
+        severity: Severity::Info,
+        cluster: stamp.cluster.map(|c| c.to_string()).unwrap_or_default(),
+        node: raw["node"].as_str().unwrap_or_default().to_owned(),
+        actor: stamp.actor,
+        run: stamp.run,
+        step: None,
+        monotonic_ms: stamp.monotonic_ms,
+        boot: stamp.boot,
+        origin: None,
+        loss: None,
+        message: format!("{kind} (of a later release)"),
+        kind,
+        details: vec![("detail", raw)],
+    }
+}
+
+fn loss(record: &Record) -> Option<Loss> {
+    let Record::Gap {
+        incarnation,
+        from,
+        to,
+        cause,
+        ..
+    } = record
+    else {
+        return None;
+    };
+    Some(Loss {
+        incarnation: *incarnation,
+        from: from.0,
+        to: to.map(|to| to.0),
+        cause: cause.clone(),
+    })
 }
 
 /// Fields of single kinds that scripts want without parsing the message.
-fn add_details(line: &mut Value, record: &Record) {
-    let Some(object) = line.as_object_mut() else {
-        return;
-    };
-    let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
+fn details(record: &Record) -> Vec<(&'static str, Value)> {
     match record {
         Record::RunFinished {
             outcome, executed, ..
-        } => {
-            put("outcome", json!(outcome));
-            put("executed", json!(executed));
-        }
+        } => vec![("outcome", json!(outcome)), ("executed", json!(executed))],
         Record::GateReached { phase, missing, .. } => {
-            put("phase", json!(phase));
-            put("missing", json!(missing));
+            vec![("phase", json!(phase)), ("missing", json!(missing))]
         }
         Record::StepSucceeded { run_ms, cpu_ms, .. } => {
-            put("run_ms", json!(run_ms));
-            put("cpu_ms", json!(cpu_ms));
+            vec![("run_ms", json!(run_ms)), ("cpu_ms", json!(cpu_ms))]
         }
-        Record::StepFailed { code, output, .. } => {
-            put("code", json!(code));
-            put("output", json!(output));
+        Record::StepFailed { code, output, .. } => vec![("code", json!(code)), ("output", json!(output))],
+        Record::Node { event, .. } => vec![("detail", json!(event.kind))],
+        _ => Vec::new(),
+    }
+}
+
+impl View {
+    /// What a filter looks at.
+    pub fn subject(&self) -> Subject<'_> {
+        Subject {
+            cluster: &self.cluster,
+            node: &self.node,
+            kind: &self.kind,
+            class: self.class,
+            run: self.run,
+            severity: self.severity,
+            message: &self.message,
+            is_loss: self.loss.is_some(),
         }
-        Record::Node { event, .. } => {
-            put("detail", json!(event.kind));
+    }
+
+    /// The object that `events --json` prints.
+    pub fn json(&self) -> Vec<u8> {
+        let some = |text: &str| if text.is_empty() { Value::Null } else { json!(text) };
+        let mut line = json!({
+            "revision": self.revision,
+            "time": self.time.to_string(),
+            "cluster": some(&self.cluster),
+            "node": some(&self.node),
+            "kind": self.kind,
+            "class": self.class,
+            "severity": self.severity,
+            "run": self.run,
+            "step": self.step.map(|(id, _)| id),
+            "attempt": self.step.map(|(_, attempt)| attempt),
+            "late_by_ms": self.origin.as_ref().map(|origin| origin.late_by_ms),
+            "message": self.message,
+            "actor": some(&self.actor),
+            "monotonic_ms": self.monotonic_ms,
+            "boot": self.boot,
+            "version": self.version,
+        });
+        let Some(object) = line.as_object_mut() else {
+            return Vec::new();
+        };
+        if let Some(origin) = &self.origin {
+            object.insert("incarnation".into(), json!(origin.source.incarnation));
+            object.insert("seq".into(), json!(origin.source.seq));
+            object.insert("node_time".into(), json!(origin.source.time.to_string()));
+            if let Some(clock) = origin.clock {
+                object.insert("clock_offset_us".into(), json!(clock.offset_micros));
+                object.insert("clock_bound_us".into(), json!(clock.bound_micros));
+            }
         }
-        _ => {}
+        if let Some(loss) = &self.loss {
+            object.insert("incarnation".into(), json!(loss.incarnation));
+            object.insert("seq_from".into(), json!(loss.from));
+            object.insert("seq_to".into(), json!(loss.to));
+            object.insert("cause".into(), json!(loss.cause));
+        }
+        for (key, value) in &self.details {
+            object.insert((*key).to_owned(), value.clone());
+        }
+        line.to_string().into_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(json: &str) -> Entry {
+        Entry {
+            time: Moment(10_000_000),
+            json: json.into(),
+        }
+    }
+
+    #[test]
+    fn a_record_of_a_later_release_keeps_its_content_and_its_stamp() {
+        let text = r#"{"record":"node_sang","node":"app1-cp","song":["la"],"stamp":{"version":9,"actor":"node:app1-cp"}}"#;
+        let seen = view(&Lab::default(), Revision(4), &entry(text));
+        assert_eq!(
+            (seen.kind.as_str(), seen.class, seen.version),
+            ("node_sang", Class::Log, 9)
+        );
+        assert_eq!(
+            (seen.node.as_str(), seen.actor.as_str()),
+            ("app1-cp", "node:app1-cp")
+        );
+        let line: Value = serde_json::from_slice(&seen.json()).expect("JSON");
+        assert_eq!(line["detail"]["song"][0], "la");
+        for garbage in ["", "[]", "{\"record\":7}"] {
+            let seen = view(&Lab::default(), Revision(4), &entry(garbage));
+            assert_eq!(seen.revision, Revision(4), "{garbage}");
+        }
+    }
+
+    #[test]
+    fn late_by_takes_the_offset_of_the_clocks_out() {
+        // The node's clock is 3 s ahead; the event is 2 s old when it becomes durable at 10 s.
+        let event = format!(
+            r#"{{"record":"node","node":"app1-cp","event":{{"incarnation":"{0}","seq":5,"time":11000000,"monotonic_ms":77,
+            "boot":"{0}","kind":{{"kind":"clock_jump","shift_ms":1}}}},
+            "stamp":{{"version":1,"clock":{{"offset_micros":3000000,"bound_micros":150}}}}}}"#,
+            "ab".repeat(16)
+        );
+        let line: Value =
+            serde_json::from_slice(&view(&Lab::default(), Revision(1), &entry(&event)).json()).expect("JSON");
+        assert_eq!(line["late_by_ms"], 2000);
+        assert_eq!((&line["seq"], &line["monotonic_ms"]), (&json!(5), &json!(77)));
+        assert_eq!(
+            (&line["clock_offset_us"], &line["clock_bound_us"]),
+            (&json!(3_000_000), &json!(150))
+        );
+        assert_eq!(
+            (&line["cluster"], &line["class"]),
+            (&json!("app1"), &json!("health"))
+        );
     }
 }

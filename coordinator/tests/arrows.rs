@@ -6,6 +6,7 @@
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
 use coordinator::engine::{Engine, EngineHandle};
+use coordinator::envelope::Stamper;
 use coordinator::journal::{Entry, Journal, JournalError, JournalReader, RedbJournal};
 use domain::effect::Effect;
 use domain::event::{AgentPhase, AgentStep, Event, SessionId};
@@ -63,8 +64,14 @@ impl Journal for Mortal {
     fn read(&self, after: Revision, max: usize) -> Result<Vec<(Revision, Entry)>, JournalError> {
         self.inner.read(after, max)
     }
-    fn compact(&mut self, oldest: Revision) -> Result<(), JournalError> {
-        self.inner.compact(oldest)
+    fn compact(&mut self, oldest: Revision, base: &[u8]) -> Result<(), JournalError> {
+        self.inner.compact(oldest, base)
+    }
+    fn base(&self) -> Result<Option<(Revision, Vec<u8>)>, JournalError> {
+        self.inner.base()
+    }
+    fn size(&self) -> u64 {
+        self.inner.size()
     }
     fn reader(&self) -> JournalReader {
         self.inner.reader()
@@ -129,7 +136,7 @@ impl World {
     async fn live(&mut self, log: Box<dyn Journal>) -> End {
         let epoch = log.epoch();
         let wanted = self.plan.clone();
-        let opened = Engine::open(log, move |digest| {
+        let opened = Engine::open(log, Stamper::default(), move |digest| {
             (digest == wanted.digest).then(|| wanted.clone())
         });
         let (engine, handle, effects) = opened.expect("the log can be folded");

@@ -18,3 +18,6 @@ pub mod convert;
 #[rustfmt::skip]
 #[path = "gen/drillyard.v1.rs"]
 pub mod v1;
+
+/// The schema as a protobuf `FileDescriptorSet`, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!("gen/drillyard.v1.bin");

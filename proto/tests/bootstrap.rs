@@ -4,6 +4,26 @@
 
 use std::path::Path;
 
+/// The schema for reflection: protobuf's own form of it, without comments.
+#[test]
+fn the_descriptors_are_current() {
+    use prost::Message as _;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = protox::compile(["drillyard/v1/drillyard.proto"], [root]).expect("the schema compiles");
+    for file in &mut files.file {
+        file.source_code_info = None;
+    }
+    let fresh = files.encode_to_vec();
+    let kept = root.join("src/gen/drillyard.v1.bin");
+    if std::env::var_os("DRILLYARD_REGENERATE").is_some() {
+        std::fs::write(&kept, &fresh).expect("write descriptors");
+    }
+    assert!(
+        std::fs::read(&kept).is_ok_and(|bytes| bytes == fresh),
+        "proto/src/gen is stale: set DRILLYARD_REGENERATE=1 and run this test again"
+    );
+}
+
 #[test]
 fn generated_code_is_current() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

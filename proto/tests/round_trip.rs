@@ -90,6 +90,38 @@ fn every_step_survives() {
 }
 
 #[test]
+fn an_event_of_a_later_release_travels_whole() {
+    let wire = v1::NodeEvent {
+        incarnation: vec![1; 16],
+        seq: 7,
+        time_micros: 5,
+        monotonic_ms: 3,
+        boot_id: vec![2; 16],
+        kind: "quantum_leap".into(),
+        body_json: br#"{"kind":"quantum_leap","years":[-40,{"deep":true}]}"#.to_vec(),
+        version: model::event::CONTRACT + 1,
+    };
+    let event = convert::event_from_wire(wire.clone()).expect("understood enough");
+    let again = convert::event_to_wire(&event);
+    let body = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).expect("JSON");
+    assert_eq!(body(&again.body_json), body(&wire.body_json));
+    assert_eq!((again.kind, again.seq), (wire.kind.clone(), wire.seq));
+    for (kind, bytes) in [
+        ("", r#"{"years":1}"#),
+        ("other", r#"{"kind":"quantum_leap"}"#),
+        ("x", "[]"),
+        ("x", "{"),
+    ] {
+        let bad = v1::NodeEvent {
+            kind: kind.into(),
+            body_json: bytes.into(),
+            ..wire.clone()
+        };
+        assert!(convert::event_from_wire(bad).is_err(), "{kind} {bytes}");
+    }
+}
+
+#[test]
 fn unknown_numbers_and_empty_choices_are_refused() {
     assert_eq!(
         NodeStep::try_from(v1::Step { kind: None })

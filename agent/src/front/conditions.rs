@@ -1,38 +1,106 @@
-//! Conditions of the node in the Kubernetes style; only changes are told.
+//! Conditions of the node in the Kubernetes style; only changes are told. Pure.
+//!
+//! What swings is held: a level is left at another mark than it is entered, and a verdict that one slow answer could cause
+//! must be found several times in a row before it is told.
 
+use super::look::Look;
 use model::fact::{Condition, ConditionStatus, NodeFacts};
 use model::moment::Moment;
 use std::collections::BTreeMap;
 
-/// Below this many free bytes the disk is under pressure, as in kubelet's own threshold here.
-const DISK_FREE: u64 = 1 << 30;
-/// Below this many free bytes memory is under pressure.
-const MEMORY_FREE: u64 = 100 << 20;
+/// Free bytes below which disk or memory is under pressure, and above which it is not any more. The disk's mark is
+/// kubelet's own threshold here.
+const DISK_FREE: Marks = Marks {
+    enter: 1 << 30,
+    leave: (1 << 30) + (1 << 28),
+};
+const MEMORY_FREE: Marks = Marks {
+    enter: 100 << 20,
+    leave: 150 << 20,
+};
 
-/// What was looked at.
-#[derive(Debug, Clone)]
-pub(super) struct Look {
-    pub(super) containerd: bool,
-    pub(super) kubelet: bool,
-    /// Kubelet's own health answer; `None` when it was not asked.
-    pub(super) kubelet_healthy: Option<bool>,
-    pub(super) disk_free: Option<u64>,
-    pub(super) facts: NodeFacts,
+/// Thousandths of the time in which something waited.
+const STALLED_MEMORY: Marks = Marks {
+    enter: 200,
+    leave: 100,
+};
+const STALLED_CPU: Marks = Marks {
+    enter: 900,
+    leave: 600,
+};
+const STALLED_IO: Marks = Marks {
+    enter: 600,
+    leave: 300,
+};
+
+/// A clock that is off by more than this is not good enough to order events, microseconds.
+const CLOCK_OFF: Marks = Marks {
+    enter: 500_000,
+    leave: 250_000,
+};
+
+/// A certificate of which less than this share is left was not renewed at its half.
+const CERTIFICATE_LEFT_PERCENT: u64 = 25;
+
+/// Looks in a row that must agree before a verdict that swings is told.
+const HOLD: u32 = 3;
+
+/// Where a condition begins and where it ends.
+struct Marks {
+    enter: u64,
+    leave: u64,
 }
 
-/// The conditions as last told.
+impl Marks {
+    /// For what is bad when it is low.
+    fn below(&self, value: u64, is_so: bool) -> bool {
+        value < if is_so { self.leave } else { self.enter }
+    }
+
+    /// For what is bad when it is high.
+    fn above(&self, value: u64, is_so: bool) -> bool {
+        value > if is_so { self.leave } else { self.enter }
+    }
+}
+
+/// The conditions as last told, and verdicts that are not believed yet.
 #[derive(Debug, Default)]
-pub(super) struct Conditions(BTreeMap<&'static str, Condition>);
+pub(super) struct Conditions {
+    told: BTreeMap<&'static str, Condition>,
+    pending: BTreeMap<&'static str, (ConditionStatus, u32)>,
+}
+
+/// What one look gives for one condition.
+struct Verdict {
+    kind: &'static str,
+    status: ConditionStatus,
+    reason: &'static str,
+    message: String,
+    /// Looks in a row that must agree.
+    hold: u32,
+}
 
 impl Conditions {
     /// The conditions whose status or reason changed.
     pub(super) fn update(&mut self, look: &Look, now: Moment) -> Vec<Condition> {
         let mut changed = Vec::new();
-        for (kind, status, reason, message) in judge(look) {
-            let old = self.0.get(kind);
+        for verdict in self.judge(look, now) {
+            let Verdict {
+                kind,
+                status,
+                reason,
+                message,
+                hold,
+            } = verdict;
+            let old = self.told.get(kind);
             if old.is_some_and(|c| c.status == status && c.reason == reason) {
+                self.pending.remove(kind);
                 continue;
             }
+            if old.is_some_and(|c| c.status != status) && !self.holds(kind, status, hold) {
+                continue;
+            }
+            let old = self.told.get(kind);
             let since = old.filter(|c| c.status == status).map_or(now, |c| c.since);
             let condition = Condition {
                 kind: kind.into(),
@@ -41,134 +109,214 @@ impl Conditions {
                 message,
                 since,
             };
-            self.0.insert(kind, condition.clone());
+            self.told.insert(kind, condition.clone());
             changed.push(condition);
         }
         changed
     }
+
+    /// Whether `status` was found often enough in a row.
+    fn holds(&mut self, kind: &'static str, status: ConditionStatus, wanted: u32) -> bool {
+        let (last, count) = self.pending.entry(kind).or_insert((status, 0));
+        *count = if *last == status { *count + 1 } else { 1 };
+        *last = status;
+        let held = *count >= wanted;
+        if held {
+            self.pending.remove(kind);
+        }
+        held
+    }
+
+    fn is(&self, kind: &str, status: ConditionStatus) -> bool {
+        self.told.get(kind).is_some_and(|c| c.status == status)
+    }
+
+    fn judge(&self, look: &Look, now: Moment) -> Vec<Verdict> {
+        let facts = &look.facts;
+        let mut all = vec![
+            service("ContainerdRunning", look.containerd, "containerd"),
+            kubelet(look),
+            self.disk(look.disk_free),
+            self.memory(facts),
+        ];
+        all.extend(self.stalled("CpuPressure", facts.psi_cpu_milli, &STALLED_CPU, "a CPU"));
+        all.extend(self.stalled("IoPressure", facts.psi_io_milli, &STALLED_IO, "the disk"));
+        all.extend(self.control_plane(look));
+        all.push(self.clock(look));
+        all.extend(certificate(look, now));
+        all
+    }
+
+    fn disk(&self, free: Option<u64>) -> Verdict {
+        let kind = "DiskPressure";
+        let Some(free) = free else {
+            let message = "the disk cannot be measured".to_owned();
+            return verdict(kind, ConditionStatus::Unknown, "NotMeasured", message, 1);
+        };
+        if DISK_FREE.below(free, self.is(kind, ConditionStatus::True)) {
+            let message = format!("{} MiB are free", free >> 20);
+            verdict(kind, ConditionStatus::True, "LittleFree", message, 1)
+        } else {
+            verdict(
+                kind,
+                ConditionStatus::False,
+                "EnoughFree",
+                "enough is free".into(),
+                1,
+            )
+        }
+    }
+
+    fn memory(&self, facts: &NodeFacts) -> Verdict {
+        let kind = "MemoryPressure";
+        let is_so = self.is(kind, ConditionStatus::True);
+        let left = facts.memory_limit.saturating_sub(facts.memory_used);
+        if facts.memory_limit > 0 && MEMORY_FREE.below(left, is_so) {
+            let message = format!("{} MiB are left", left >> 20);
+            return verdict(kind, ConditionStatus::True, "LittleFree", message, 1);
+        }
+        match facts.psi_memory_milli {
+            Some(stalled) if STALLED_MEMORY.above(stalled, is_so) => {
+                let message = format!("processes waited for memory {} % of the time", stalled / 10);
+                verdict(kind, ConditionStatus::True, "Stalled", message, HOLD)
+            }
+            _ => verdict(
+                kind,
+                ConditionStatus::False,
+                "EnoughFree",
+                "enough is left".into(),
+                HOLD,
+            ),
+        }
+    }
+
+    /// Not told on a kernel that does not measure it.
+    fn stalled(&self, kind: &'static str, milli: Option<u64>, marks: &Marks, what: &str) -> Option<Verdict> {
+        let milli = milli?;
+        Some(if marks.above(milli, self.is(kind, ConditionStatus::True)) {
+            let message = format!("processes waited for {what} {} % of the time", milli / 10);
+            verdict(kind, ConditionStatus::True, "Stalled", message, HOLD)
+        } else {
+            let message = format!("nothing waits long for {what}");
+            verdict(kind, ConditionStatus::False, "NotStalled", message, HOLD)
+        })
+    }
+
+    /// Not told on a worker. Before anything answered once it is not known whether it should.
+    fn control_plane(&self, look: &Look) -> Option<Verdict> {
+        let silent = look.control_plane.as_ref()?;
+        let kind = "ControlPlaneRunning";
+        let told = self.told.get(kind).map(|c| c.status);
+        let began = matches!(told, Some(ConditionStatus::True | ConditionStatus::False));
+        Some(if silent.is_empty() {
+            let message = "API server, etcd, scheduler and controller manager listen".to_owned();
+            verdict(kind, ConditionStatus::True, "Listening", message, 1)
+        } else if !began && silent.len() == super::look::CONTROL_PLANE.len() {
+            let message = "nothing of it listens yet".to_owned();
+            verdict(kind, ConditionStatus::Unknown, "NotStarted", message, 1)
+        } else {
+            let message = format!("not listening: {}", silent.join(", "));
+            verdict(kind, ConditionStatus::False, "NotListening", message, 2)
+        })
+    }
+
+    fn clock(&self, look: &Look) -> Verdict {
+        let kind = "ClockSynced";
+        let Some(clock) = look.clock else {
+            let message = "not compared with the coordinator's since the session began".to_owned();
+            return verdict(kind, ConditionStatus::Unknown, "NotMeasured", message, 1);
+        };
+        // Only what is certain counts: the bound is given to the clock.
+        let off = clock
+            .offset_micros
+            .unsigned_abs()
+            .saturating_sub(clock.bound_micros);
+        if CLOCK_OFF.above(off, self.is(kind, ConditionStatus::False)) {
+            let way = if clock.offset_micros > 0 {
+                "ahead of"
+            } else {
+                "behind"
+            };
+            let message = format!(
+                "{} ms {way} the coordinator's clock, give or take {} ms",
+                clock.offset_micros.unsigned_abs() / 1000,
+                clock.bound_micros.div_ceil(1000)
+            );
+            verdict(kind, ConditionStatus::False, "Off", message, 1)
+        } else {
+            verdict(
+                kind,
+                ConditionStatus::True,
+                "Close",
+                "close to the coordinator's clock".into(),
+                1,
+            )
+        }
+    }
 }
 
-type Verdict = (&'static str, ConditionStatus, &'static str, String);
+fn verdict(
+    kind: &'static str,
+    status: ConditionStatus,
+    reason: &'static str,
+    message: String,
+    hold: u32,
+) -> Verdict {
+    Verdict {
+        kind,
+        status,
+        reason,
+        message,
+        hold,
+    }
+}
 
-fn judge(look: &Look) -> Vec<Verdict> {
-    use ConditionStatus::{False, True, Unknown};
-    let service = |kind, runs, name: &str| -> Verdict {
-        if runs {
-            (kind, True, "Running", format!("{name} runs"))
-        } else {
-            (kind, False, "NotRunning", format!("{name} does not run"))
-        }
-    };
-    let kubelet = match (look.kubelet, look.kubelet_healthy) {
-        (true, Some(false)) => (
-            "KubeletRunning",
-            False,
-            "NotHealthy",
-            "kubelet runs and does not answer its health check".into(),
-        ),
-        (runs, _) => service("KubeletRunning", runs, "kubelet"),
-    };
-    let disk = match look.disk_free {
-        None => (
-            "DiskPressure",
-            Unknown,
-            "NotMeasured",
-            "the disk cannot be measured".into(),
-        ),
-        Some(free) if free < DISK_FREE => (
-            "DiskPressure",
-            True,
-            "LittleFree",
-            format!("{} MiB are free", free >> 20),
-        ),
-        Some(_) => ("DiskPressure", False, "EnoughFree", "enough is free".into()),
-    };
-    let facts = &look.facts;
-    let left = facts.memory_limit.saturating_sub(facts.memory_used);
-    let memory = if facts.memory_limit > 0 && left < MEMORY_FREE {
-        (
-            "MemoryPressure",
-            True,
-            "LittleFree",
-            format!("{} MiB are left", left >> 20),
-        )
+fn service(kind: &'static str, runs: bool, name: &str) -> Verdict {
+    if runs {
+        verdict(kind, ConditionStatus::True, "Running", format!("{name} runs"), 1)
     } else {
-        ("MemoryPressure", False, "EnoughFree", "enough is left".into())
-    };
-    vec![
-        service("ContainerdRunning", look.containerd, "containerd"),
-        kubelet,
-        disk,
-        memory,
-    ]
+        verdict(
+            kind,
+            ConditionStatus::False,
+            "NotRunning",
+            format!("{name} does not run"),
+            1,
+        )
+    }
+}
+
+fn kubelet(look: &Look) -> Verdict {
+    match (look.kubelet, look.kubelet_healthy) {
+        (true, Some(false)) => {
+            let message = "kubelet runs and does not answer its health check".to_owned();
+            verdict(
+                "KubeletRunning",
+                ConditionStatus::False,
+                "NotHealthy",
+                message,
+                HOLD,
+            )
+        }
+        (runs, _) => service("KubeletRunning", runs, "kubelet"),
+    }
+}
+
+/// Of the agent itself: without it the node is cut off from its coordinator. Not told before there is one.
+fn certificate(look: &Look, now: Moment) -> Option<Verdict> {
+    let (not_before, not_after) = look.certificate?;
+    let (life, left) = (not_after.millis_since(not_before), not_after.millis_since(now));
+    let kind = "CertificateValid";
+    Some(if left == 0 {
+        let message = format!("the agent's certificate ran out at {not_after}");
+        verdict(kind, ConditionStatus::False, "Expired", message, 1)
+    } else if left < life / 100 * CERTIFICATE_LEFT_PERCENT {
+        let message = format!("the agent's certificate runs out at {not_after} and was not renewed");
+        verdict(kind, ConditionStatus::False, "NotRenewed", message, 1)
+    } else {
+        let message = format!("the agent's certificate is valid until {not_after}");
+        verdict(kind, ConditionStatus::True, "Valid", message, 1)
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn look() -> Look {
-        let facts = NodeFacts {
-            memory_limit: 4 << 30,
-            memory_used: 1 << 30,
-            ..NodeFacts::default()
-        };
-        Look {
-            containerd: true,
-            kubelet: true,
-            kubelet_healthy: Some(true),
-            disk_free: Some(9 << 30),
-            facts,
-        }
-    }
-
-    #[test]
-    fn only_changes_are_told_and_since_stays_while_the_status_does() {
-        let mut conditions = Conditions::default();
-        assert_eq!(conditions.update(&look(), Moment(1)).len(), 4);
-        assert!(conditions.update(&look(), Moment(2)).is_empty());
-        let sick = conditions.update(
-            &Look {
-                kubelet_healthy: Some(false),
-                ..look()
-            },
-            Moment(3),
-        );
-        assert_eq!(
-            (sick[0].reason.as_str(), sick[0].since),
-            ("NotHealthy", Moment(3))
-        );
-        let gone = conditions.update(
-            &Look {
-                kubelet: false,
-                ..look()
-            },
-            Moment(4),
-        );
-        assert_eq!(
-            (gone[0].reason.as_str(), gone[0].since),
-            ("NotRunning", Moment(3)),
-            "False since then"
-        );
-    }
-
-    #[test]
-    fn pressure_is_told_in_figures() {
-        let facts = NodeFacts {
-            memory_limit: 1 << 30,
-            memory_used: (1 << 30) - 1,
-            ..NodeFacts::default()
-        };
-        let changed = Conditions::default().update(
-            &Look {
-                disk_free: Some(5 << 20),
-                facts,
-                ..look()
-            },
-            Moment(1),
-        );
-        let by = |kind: &str| changed.iter().find(|c| c.kind == kind).expect("there").clone();
-        assert_eq!(by("DiskPressure").message, "5 MiB are free");
-        assert_eq!(by("MemoryPressure").status, ConditionStatus::True);
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@ use crate::clock;
 use crate::journal::{Batch, Draft, Handle, JournalError};
 use model::event::NodeEventKind;
 use model::ids::{BootId, NodeName};
+use model::moment::{ClockOffset, Moment};
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
@@ -19,6 +20,10 @@ pub(super) struct Context {
     pub(super) helper: Helper,
     /// The session's client while there is a session.
     pub(super) link: watch::Receiver<Option<Link>>,
+    /// How far this node's clock is off, as last measured.
+    pub(super) clock: watch::Sender<Option<ClockOffset>>,
+    /// Validity of the certificate in use.
+    pub(super) certificate: watch::Sender<Option<(Moment, Moment)>>,
     pub(super) failures: mpsc::UnboundedSender<Failure>,
 }
 

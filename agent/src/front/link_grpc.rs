@@ -101,6 +101,8 @@ async fn renew(files: &Files, seed: &Seed, steps: &Steps, held: &Held) -> Result
 async fn establish(files: &Files, seed: &Seed, steps: &Steps) -> Result<Held, AnyError> {
     let identity = identity(files, seed, steps).await?;
     let renew_at = half_life(&identity);
+    let validity = (identity.not_before, identity.not_after);
+    steps.context.certificate.send_replace(Some(validity));
     let link = dial(files, seed, identity).await?;
     let (ready, welcomed) = oneshot::channel();
     let task = tokio::spawn(session_grpc::hold(steps.clone(), link.clone(), ready));

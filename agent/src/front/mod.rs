@@ -15,6 +15,8 @@ mod helper;
 mod identity;
 mod ledger;
 mod link_grpc;
+mod look;
+mod offset;
 mod outbox;
 mod secrets_grpc;
 mod seen;
@@ -96,6 +98,8 @@ async fn serve(paths: Paths) -> Result<(), FrontError> {
         journal,
         helper,
         link: linked,
+        clock: watch::Sender::new(None),
+        certificate: watch::Sender::new(None),
         failures,
     };
     match context
@@ -110,7 +114,7 @@ async fn serve(paths: Paths) -> Result<(), FrontError> {
     }
     let steps = Steps::recover(context.clone(), records, epoch);
     notify::ready();
-    tokio::spawn(health::watch(context.clone(), paths.clone()));
+    tokio::spawn(health::watch(context.clone(), paths.clone(), seed.role));
     tokio::spawn(seen::tell(context.clone()));
     tokio::spawn(link_grpc::keep(files, seed, steps.clone(), link));
 

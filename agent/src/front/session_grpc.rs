@@ -1,6 +1,7 @@
 //! One session: hello, then events and heartbeats out, orders in, until either side ends it.
 
 use super::context::{Context, Failure};
+use super::offset::Offset;
 use super::outbox::{BATCH_BYTES, BATCH_EVENTS, Expectation, Outbox};
 use super::secrets_grpc::Link;
 use super::steps::Steps;
@@ -11,6 +12,7 @@ use crate::journal::{self, StepPhase};
 use model::event::{NodeEvent, NodeEventKind};
 use model::ids::{Attempt, Epoch, Incarnation, Seq};
 use model::lease::Survey;
+use model::moment::Moment;
 use model::step::ProbeResult;
 use proto::convert;
 use proto::v1::agent_message::Message as Out;
@@ -69,6 +71,7 @@ struct Session {
     queue: VecDeque<Out>,
     answers: mpsc::UnboundedSender<Out>,
     answered: mpsc::UnboundedReceiver<Out>,
+    offset: Offset,
 }
 
 async fn open(
@@ -124,6 +127,7 @@ async fn open(
             queue,
             answers,
             answered,
+            offset: Offset::default(),
         },
         inbound,
         welcome,
@@ -175,8 +179,7 @@ impl Session {
                 },
                 _ = heartbeat.tick() => {
                     beats += 1;
-                    let (monotonic_ms, time_micros) = (clock::monotonic_ms(), clock::now().0);
-                    self.queue.push_front(Out::Heartbeat(Heartbeat { monotonic_ms, time_micros, sent: beats }));
+                    self.beat(beats);
                     Ok(())
                 }
             };
@@ -184,6 +187,19 @@ impl Session {
                 return end;
             }
         }
+    }
+
+    /// One heartbeat waits at most: an older one that was not sent yet says nothing that this one does not.
+    fn beat(&mut self, sent: u64) {
+        self.queue.retain(|out| !matches!(out, Out::Heartbeat(_)));
+        let known = self.offset.best();
+        self.queue.push_front(Out::Heartbeat(Heartbeat {
+            monotonic_ms: clock::monotonic_ms(),
+            time_micros: clock::now().0,
+            sent,
+            offset_micros: known.map(|known| known.offset_micros),
+            bound_micros: known.map(|known| known.bound_micros),
+        }));
     }
 
     /// What goes out next: answers and heartbeats before events.
@@ -292,6 +308,12 @@ impl Session {
                 reach(Arrow::Acknowledged);
             }
             Some(In::Rewind(rewind)) => self.expect(Seq(rewind.expected_seq)).await?,
+            Some(In::HeartbeatEcho(echo)) => {
+                let [asked, taken, answered] =
+                    [echo.node_micros, echo.received_micros, echo.time_micros].map(Moment);
+                self.offset.heard(asked, taken, answered, clock::now());
+                self.context.clock.send_replace(self.offset.best());
+            }
             Some(In::Reconnect(reconnect)) => return Err(End::Asked(reconnect.reason)),
             Some(In::Welcome(_)) => return Err(End::Lost("a second welcome".into())),
             // A message of a later release: nothing this one could do with it.

@@ -39,7 +39,9 @@ impl Vitals {
             memory_limit,
             disk_used,
             disk_size,
-            psi_memory_milli: self.pressure(),
+            psi_memory_milli: self.pressure("memory"),
+            psi_cpu_milli: self.pressure("cpu"),
+            psi_io_milli: self.pressure("io"),
             cpu_ms: self.cpu_ms(),
             agent_rss: crate::clock::own_rss().saturating_add(helper_rss),
         }
@@ -100,13 +102,13 @@ impl Vitals {
         })
     }
 
-    fn pressure(&self) -> Option<u64> {
+    fn pressure(&self, of: &str) -> Option<u64> {
         let folder = if self.v1 {
             self.root.join("unified")
         } else {
             self.root.clone()
         };
-        let text = std::fs::read_to_string(folder.join("memory.pressure")).ok()?;
+        let text = std::fs::read_to_string(folder.join(format!("{of}.pressure"))).ok()?;
         let some = text.lines().find(|line| line.starts_with("some "))?;
         // A share in hundredths of a percent point: `avg10=1.23` is 1.23 %.
         some.split(' ')

@@ -152,6 +152,15 @@ pub enum Event {
         /// One line.
         message: String,
     },
+    /// A silent node was asked from outside whether its kernel still answers; told after two tries.
+    Reachability {
+        /// Node.
+        node: NodeName,
+        /// Whether anything came back.
+        answers: bool,
+        /// For how long its agent had been silent, in milliseconds.
+        silent_ms: u64,
+    },
     /// Something to be logged that the machine does not decide: tokens, certificates, audit, revocation.
     Logged(Record),
     /// Time passed. At least once a second while a run is active, else as often as heartbeats are judged.

@@ -9,10 +9,11 @@ use model::fault::Fault;
 use model::ids::LeaseId;
 use model::lease::{LeaseState, Terms};
 use model::moment::Moment;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A fault that may be there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenLease {
     /// What, and where.
     pub fault: Fault,
@@ -27,7 +28,7 @@ pub struct OpenLease {
 }
 
 /// All outstanding leases.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Leases(BTreeMap<LeaseId, OpenLease>);
 
 impl Leases {

@@ -16,6 +16,8 @@ pub mod critical_path;
 pub mod drill;
 pub mod effect;
 pub mod event;
+pub mod filter;
+pub mod health;
 pub mod history;
 pub mod leases;
 pub mod machine;

@@ -6,6 +6,7 @@ mod draft;
 mod gates;
 mod outcomes;
 mod probes;
+mod reach;
 mod reconcile;
 mod runs;
 mod schedule;
@@ -128,6 +129,11 @@ pub fn step(state: &State, event: Event, now: Moment) -> Decision {
             attempt,
             message,
         } => draft.host_progress(step, attempt, message),
+        Event::Reachability {
+            node,
+            answers,
+            silent_ms,
+        } => draft.reachability(node, answers, silent_ms),
         Event::Logged(record) => draft.record(record),
         Event::Tick {
             last_seen,

@@ -1,10 +1,12 @@
 //! Records: the durable truth. A state is the fold of these and of nothing else.
 
+mod class;
 mod describe;
 
 use crate::event::SessionId;
 use crate::plan::Target;
 use model::event::NodeEvent;
+use model::fact::Condition;
 use model::fault::Fault;
 use model::ids::{
     Attempt, BootId, ClusterName, Digest, Epoch, Incarnation, LeaseId, NodeName, RunId, Seq, StepId,
@@ -14,6 +16,7 @@ use model::moment::Moment;
 use model::step::{Lane, ProbeResult};
 use serde::{Deserialize, Serialize};
 
+pub use class::Class;
 pub use describe::Severity;
 pub(crate) use describe::probe as found;
 
@@ -253,6 +256,13 @@ pub enum Record {
         /// What is missing.
         reason: String,
     },
+    /// A condition of a node changed that only the coordinator can observe.
+    ConditionObserved {
+        /// Node.
+        node: NodeName,
+        /// As it is now.
+        condition: Condition,
+    },
     /// Any other event of an agent, as it was sent.
     Node {
         /// Node.
@@ -384,6 +394,9 @@ pub struct Source {
     pub time: Moment,
     /// The node's boot.
     pub boot: BootId,
+    /// Milliseconds on the node's monotonic clock.
+    #[serde(default)]
+    pub monotonic_ms: u64,
 }
 
 /// How a run ended.

@@ -4,6 +4,7 @@ mod apply;
 mod apply_node;
 mod apply_step;
 mod query;
+mod snapshot;
 
 use crate::event::SessionId;
 use crate::leases::Leases;
@@ -15,13 +16,16 @@ use model::ids::{
 };
 use model::moment::Moment;
 use model::step::Lane;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use apply::ApplyError;
+pub use snapshot::SnapshotError;
 
 /// Everything the coordinator knows.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     /// The last record that was applied.
     pub revision: Revision,
@@ -40,11 +44,12 @@ pub struct State {
     /// Faults that may be there.
     pub leases: Leases,
     /// The plan of the latest run; not a record, stored beside the log.
+    #[serde(skip)]
     plan: Option<Arc<Plan>>,
 }
 
 /// One `up`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Run {
     /// Id.
     pub id: RunId,
@@ -69,7 +74,7 @@ pub struct Run {
 }
 
 /// The end of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Finished {
     /// How.
     pub outcome: RunOutcome,
@@ -80,7 +85,8 @@ pub struct Finished {
 }
 
 /// A node's agent.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NodeState {
     /// The live session.
     pub session: Option<SessionId>,
@@ -109,9 +115,7 @@ pub struct NodeState {
 }
 
 /// State of the line to an agent.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Link {
     /// Heard within three heartbeats.
@@ -126,7 +130,7 @@ pub enum Link {
 }
 
 /// One step.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StepState {
     /// Name in the plan.
     pub name: String,
@@ -167,7 +171,8 @@ pub struct StepState {
 }
 
 /// How far a step is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
 pub enum StepPhase {
     /// Decided on, not handed out.
     Intended,
@@ -207,7 +212,7 @@ pub enum StepPhase {
 }
 
 /// An error of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StepError {
     /// Which attempt.
     pub attempt: Attempt,

@@ -215,7 +215,11 @@ fn cluster(
             .iter()
             .map(|n| node(state, cluster, n, observed, now))
             .collect(),
-        conditions: seen.iter().map(view).collect(),
+        conditions: crate::health::cluster(state, cluster, now)
+            .iter()
+            .chain(seen)
+            .map(view)
+            .collect(),
         components: here
             .map(|component| component_in(state, cluster, component))
             .collect(),
@@ -243,7 +247,7 @@ fn node(state: &State, cluster: &Cluster, node: &Node, observed: &Observed, now:
             version: known.version.clone(),
             last_seen_ms: (known.link != Link::NeverSeen).then(|| now.millis_since(heard)),
         },
-        conditions: known.conditions.values().map(view).collect(),
+        conditions: crate::health::node(known, now).iter().map(view).collect(),
     }
 }
 

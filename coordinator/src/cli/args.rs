@@ -130,6 +130,7 @@ pub struct Status {
 
 /// Options of `events`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EVENTS_EXAMPLES)]
 pub struct Events {
     /// Go on with what comes.
     #[arg(long, short)]
@@ -137,6 +138,27 @@ pub struct Events {
     /// Only what comes after this revision.
     #[arg(long, value_name = "REVISION", default_value_t = 0)]
     pub after: u64,
+    /// Only of these clusters.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub cluster: Vec<String>,
+    /// Only of these nodes.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub node: Vec<String>,
+    /// Only these kinds, or classes: run, phase, step, health, connection, certificate, audit, drill, log.
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub kind: Vec<String>,
+    /// Only of these runs.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub run: Vec<String>,
+    /// Only this severity or higher.
+    #[arg(long, value_name = "SEVERITY", value_parser = ["debug", "info", "warning", "error"])]
+    pub severity: Option<String>,
+    /// Only messages with this text in them, in upper or lower case.
+    #[arg(long, value_name = "TEXT")]
+    pub grep: Option<String>,
+    /// Also class, actor, run, step, attempt, number in the agent's stream and lateness.
+    #[arg(long, conflicts_with = "json")]
+    pub wide: bool,
 }
 
 /// Options of `report`.
@@ -252,6 +274,13 @@ pub struct Explain {
     #[arg(value_name = "CODE", add = ArgValueCandidates::new(super::complete::codes))]
     pub code: Option<String>,
 }
+
+const EVENTS_EXAMPLES: &str = "Examples:
+  coordinator events --follow --severity warning          what needs a look, as it comes
+  coordinator events --kind step --node app1-cp --wide    every step of one node
+  coordinator events --json --follow --after 4711         resume a script behind revision 4711
+
+A gap in a node's events is shown whatever kind, run, severity or text is asked for: it could hide what was wanted.";
 
 /// Options of `doctor`.
 #[derive(Debug, clap::Args)]

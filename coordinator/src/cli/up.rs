@@ -67,6 +67,7 @@ async fn follow(
         log_id: Vec::new(),
         after: run.revision,
         follow: true,
+        filter: None,
     };
     let mut stream = client
         .subscribe(request)

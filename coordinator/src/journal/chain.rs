@@ -64,7 +64,7 @@ mod tests {
             singly.append(std::slice::from_ref(entry)).expect("appended");
         }
         assert_eq!(singly.chain(), end);
-        singly.compact(Revision(6)).expect("compacted");
+        singly.compact(Revision(6), b"what was known").expect("compacted");
         drop(singly);
         let mut reopened = open(&other).expect("the rest is whole");
         assert_eq!(reopened.chain(), end);

@@ -80,8 +80,14 @@ fn what_retention_took_is_said_and_the_rest_stays() {
     each_store(|open| {
         let mut log = open();
         log.append(&entries(1..=10)).expect("appended");
-        log.compact(Revision(5)).expect("compacted");
-        log.compact(Revision(3)).expect("going back is nothing");
+        assert_eq!(log.base().expect("read"), None);
+        let whole = log.size();
+        log.compact(Revision(5), b"what was known").expect("compacted");
+        assert!(log.size() < whole, "{} is not less than {whole}", log.size());
+        log.compact(Revision(3), b"nothing")
+            .expect("going back is nothing");
+        let base = log.base().expect("read");
+        assert_eq!(base, Some((Revision(10), b"what was known".to_vec())));
         assert_eq!(log.oldest(), Revision(5));
         assert_eq!(log.read(Revision(4), 99).expect("the rest"), numbered(5..=10));
         for after in 0..4 {
@@ -91,11 +97,14 @@ fn what_retention_took_is_said_and_the_rest_stays() {
                 "{refused:?}"
             );
         }
-        log.compact(Revision(999)).expect("compacted");
+        log.compact(Revision(999), b"more").expect("compacted");
+        let left = log.size();
         assert_eq!((log.oldest(), log.head()), (Revision(10), Revision(10)));
         drop(log);
         let mut log = open();
         assert_eq!((log.oldest(), log.head()), (Revision(10), Revision(10)));
+        assert_eq!(log.size(), left, "a restart counts the same");
+        assert_eq!(log.base().expect("read"), Some((Revision(10), b"more".to_vec())));
         assert_eq!(log.append(&[entry(11)]).expect("goes on"), Revision(11));
     });
 }

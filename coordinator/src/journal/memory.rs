@@ -1,7 +1,7 @@
 //! The log in memory, for tests and simulation: same rules, nothing survives.
 
 use super::reader::ReadLog;
-use super::{Entry, Journal, JournalError, JournalReader, check_sizes};
+use super::{Entry, Journal, JournalError, JournalReader, check_sizes, record};
 use model::ids::{Epoch, LogId, Revision};
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,6 +11,7 @@ use tokio::sync::watch;
 struct Kept {
     dropped: u64,
     entries: VecDeque<Entry>,
+    base: Option<(Revision, Vec<u8>)>,
 }
 
 #[derive(Debug, Default)]
@@ -112,13 +113,28 @@ impl Journal for MemoryJournal {
         self.reader().read(after, max)
     }
 
-    fn compact(&mut self, oldest: Revision) -> Result<(), JournalError> {
-        let oldest = oldest.min(self.head());
+    fn base(&self) -> Result<Option<(Revision, Vec<u8>)>, JournalError> {
+        let kept = self.shared.0.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(kept.base.clone())
+    }
+
+    fn size(&self) -> u64 {
+        let kept = self.shared.0.read().unwrap_or_else(PoisonError::into_inner);
+        kept.entries.iter().map(record::size).sum()
+    }
+
+    fn compact(&mut self, oldest: Revision, base: &[u8]) -> Result<(), JournalError> {
+        let head = self.head();
+        let oldest = oldest.min(head);
+        if oldest <= self.oldest() {
+            return Ok(());
+        }
         let mut kept = self.shared.0.write().unwrap_or_else(PoisonError::into_inner);
         while kept.dropped + 1 < oldest.0 {
             kept.entries.pop_front();
             kept.dropped += 1;
         }
+        kept.base = Some((head, base.to_vec()));
         Ok(())
     }
 

@@ -9,12 +9,14 @@ mod memory;
 mod reader;
 mod record;
 mod redb;
+mod retention;
 
 pub use self::redb::{RedbJournal, quarantine};
 pub use chain::Chain;
 pub use lock::{HomeLock, LockError};
 pub use memory::MemoryJournal;
 pub use reader::JournalReader;
+pub use retention::Retention;
 
 use model::ids::{Epoch, LogId, Revision};
 use model::moment::Moment;
@@ -104,8 +106,15 @@ pub trait Journal: Send {
     /// At most `max` entries with revisions above `after`, in order.
     fn read(&self, after: Revision, max: usize) -> Result<Vec<(Revision, Entry)>, JournalError>;
 
-    /// Drops entries below `oldest`; the head always stays.
-    fn compact(&mut self, oldest: Revision) -> Result<(), JournalError>;
+    /// Drops entries below `oldest`; the head always stays. `base` replaces what a fold would have learned from them: what
+    /// was known after `head`. Both happen or neither does.
+    fn compact(&mut self, oldest: Revision, base: &[u8]) -> Result<(), JournalError>;
+
+    /// Where a fold begins: the last base, and the revision after which it was taken; None while nothing was dropped.
+    fn base(&self) -> Result<Option<(Revision, Vec<u8>)>, JournalError>;
+
+    /// Bytes of all entries that are kept.
+    fn size(&self) -> u64;
 
     /// A view for subscribers.
     fn reader(&self) -> JournalReader;

@@ -20,6 +20,11 @@ pub(super) fn encode(revision: Revision, entry: &Entry) -> Vec<u8> {
     bytes
 }
 
+/// Bytes that an entry takes.
+pub(super) fn size(entry: &Entry) -> u64 {
+    u64::try_from(HEADER.saturating_add(entry.json.len())).unwrap_or(u64::MAX)
+}
+
 /// The entry, or what is wrong with the bytes.
 pub(super) fn decode(revision: Revision, bytes: &[u8]) -> Result<Entry, String> {
     let (Some(time), Some(sum)) = (field::<8>(bytes, 5), field::<4>(bytes, 1)) else {

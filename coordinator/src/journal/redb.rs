@@ -7,6 +7,7 @@ use super::chain::Chain;
 use super::reader::ReadLog;
 use super::{Entry, Journal, JournalError, JournalReader, check_sizes, record};
 use model::ids::{Epoch, LogId, Revision};
+use model::moment::Moment;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use std::fs::{self, File};
 use std::io;
@@ -25,6 +26,9 @@ const HEAD: &str = "head";
 /// The chain before the oldest entry, and at the head.
 const ANCHOR: &str = "anchor";
 const CHAIN: &str = "chain";
+/// The base of a log that was shortened, and the revision after which it was taken.
+const BASE: &str = "base";
+const BASE_AT: &str = "base_at";
 
 /// redb's own default is 1 GiB; the whole daemon should stay below 64 MiB.
 const CACHE: usize = 8 * 1024 * 1024;
@@ -35,6 +39,8 @@ struct Store {
     path: PathBuf,
     database: Database,
     oldest: AtomicU64,
+    /// Bytes of the entries that are kept.
+    size: AtomicU64,
 }
 
 /// A log in a file.
@@ -85,6 +91,7 @@ impl RedbJournal {
             path: path.to_owned(),
             database,
             oldest: AtomicU64::new(1),
+            size: AtomicU64::new(0),
         };
         let meta = guarded(path, || store.begin(fresh_id))?;
         store.oldest.store(meta.oldest.0, Ordering::Release);
@@ -163,6 +170,8 @@ impl Store {
             for (revision, entry) in &batch {
                 chain = chain.with(*revision, &record::encode(*revision, entry));
             }
+            let size = batch.iter().map(|(_, entry)| record::size(entry)).sum();
+            self.size.fetch_add(size, Ordering::Relaxed);
             match batch.last() {
                 Some((last, _)) => after = *last,
                 None if after != head => {
@@ -202,8 +211,10 @@ impl Store {
         Ok((revision, chain))
     }
 
-    fn compact(&self, oldest: Revision) -> Result<(), Cause> {
+    /// Gives the bytes that went.
+    fn compact(&self, oldest: Revision, at: Revision, base: &[u8]) -> Result<u64, Cause> {
         let write = self.durable()?;
+        let mut freed = 0;
         {
             let mut meta = write.open_table(META)?;
             let mut entries = write.open_table(ENTRIES)?;
@@ -217,13 +228,28 @@ impl Store {
             for row in entries.range(..oldest.0)? {
                 let (revision, stored) = row?;
                 anchor = anchor.with(Revision(revision.value()), stored.value());
+                freed += u64::try_from(stored.value().len()).unwrap_or(u64::MAX);
             }
             entries.retain_in(..oldest.0, |_, _| false)?;
+            let sealed = record::encode(
+                at,
+                &Entry {
+                    time: Moment(0),
+                    json: base.to_vec(),
+                },
+            );
             meta.insert(OLDEST, oldest.0.to_le_bytes().as_slice())?;
             meta.insert(ANCHOR, anchor.0.as_slice())?;
+            meta.insert(BASE_AT, at.0.to_le_bytes().as_slice())?;
+            meta.insert(BASE, sealed.as_slice())?;
         }
         write.commit()?;
-        Ok(())
+        Ok(freed)
+    }
+
+    fn base(&self) -> Result<Option<(u64, Vec<u8>)>, Cause> {
+        let table = self.database.begin_read()?.open_table(META)?;
+        Ok(number(&table, BASE_AT)?.zip(bytes(&table, BASE)?))
     }
 
     fn rows(&self, after: Revision, max: usize) -> Result<Vec<(u64, Vec<u8>)>, Cause> {
@@ -297,6 +323,8 @@ impl Journal for RedbJournal {
         let (revision, chain) = guarded(&self.store.path, || self.store.append(head, chain, batch))
             .inspect_err(|_| self.poisoned = true)?;
         self.chain = chain;
+        let added = batch.iter().map(record::size).sum();
+        self.store.size.fetch_add(added, Ordering::Relaxed);
         self.head.send_replace(revision);
         Ok(revision)
     }
@@ -305,14 +333,37 @@ impl Journal for RedbJournal {
         self.reader().read(after, max)
     }
 
-    fn compact(&mut self, oldest: Revision) -> Result<(), JournalError> {
-        let oldest = oldest.min(self.head());
+    fn base(&self) -> Result<Option<(Revision, Vec<u8>)>, JournalError> {
+        let Some((at, sealed)) = guarded(&self.store.path, || self.store.base())? else {
+            return Ok(None);
+        };
+        let base = record::decode(Revision(at), &sealed).map_err(|reason| JournalError::Damaged {
+            path: self.store.path.clone(),
+            place: "in its base".to_owned(),
+            reason,
+        })?;
+        Ok(Some((Revision(at), base.json)))
+    }
+
+    fn size(&self) -> u64 {
+        self.store.size.load(Ordering::Relaxed)
+    }
+
+    fn compact(&mut self, oldest: Revision, base: &[u8]) -> Result<(), JournalError> {
+        if self.poisoned {
+            return Err(JournalError::Poisoned);
+        }
+        let head = self.head();
+        let oldest = oldest.min(head);
         if oldest <= self.oldest() {
             return Ok(());
         }
         // Readers are told first: a reader in the middle then sees `Compacted`, never a hole.
         self.store.oldest.store(oldest.0, Ordering::Release);
-        guarded(&self.store.path, || self.store.compact(oldest)).inspect_err(|_| self.poisoned = true)
+        let freed = guarded(&self.store.path, || self.store.compact(oldest, head, base))
+            .inspect_err(|_| self.poisoned = true)?;
+        self.store.size.fetch_sub(freed, Ordering::Relaxed);
+        Ok(())
     }
 
     fn reader(&self) -> JournalReader {

@@ -250,7 +250,7 @@ pub(crate) fn enrol_request(token: &str, node: &str, csr: &[u8]) -> v1::EnrolReq
 }
 
 /// Answers `GetStatus` with the caller and refuses the rest.
-struct FakeOperator;
+pub(crate) struct FakeOperator;
 
 #[tonic::async_trait]
 impl Operator for FakeOperator {

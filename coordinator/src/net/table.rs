@@ -42,6 +42,17 @@ pub const TABLE: &[(&str, &[Role])] = &[
     ("/drillyard.v1.Operator/StartDrill", &[Operator]),
     ("/drillyard.v1.Operator/FollowDrill", &[Operator]),
     ("/drillyard.v1.Operator/AbortDrill", &[Operator]),
+    // What standard tools call; not of our schema.
+    ("/grpc.health.v1.Health/Check", &[Operator]),
+    ("/grpc.health.v1.Health/Watch", &[Operator]),
+    (
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        &[Operator],
+    ),
+    (
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        &[Operator],
+    ),
 ];
 
 /// Folder of the agent's binary on the enrolment listener; public, because the token is not spent before it runs.
@@ -84,7 +95,8 @@ mod tests {
     #[test]
     fn the_table_is_exactly_the_schema() {
         let mut schema = schema_methods();
-        let mut table: Vec<_> = TABLE.iter().map(|(method, _)| (*method).to_owned()).collect();
+        let ours = |method: &&str| method.starts_with("/drillyard.v1.");
+        let mut table: Vec<_> = TABLE.iter().map(|(method, _)| *method).filter(ours).collect();
         schema.sort();
         table.sort();
         assert!(schema.len() >= 13);
@@ -111,6 +123,18 @@ mod tests {
     }
 
     #[test]
+    fn standard_services_are_for_operators_alone() {
+        let standard = TABLE.iter().filter(|(method, _)| method.starts_with("/grpc."));
+        let (mut count, mut all) = (0, true);
+        for (method, roles) in standard {
+            count += 1;
+            all &= *roles == [Operator];
+            assert!(all, "{method}");
+        }
+        assert_eq!(count, 4);
+    }
+
+    #[test]
     fn what_is_not_in_the_table_is_for_nobody() {
         for path in [
             "",
@@ -122,7 +146,8 @@ mod tests {
             "/drillyard.v1.Operator/GetStatus/",
             "//drillyard.v1.Operator/GetStatus",
             "/drillyard.v1.operator/getstatus",
-            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            "/grpc.reflection.v1.ServerReflection/Other",
+            "/grpc.health.v1.Health/List",
         ] {
             assert!(role_for(path).is_empty(), "{path:?} is allowed to somebody");
         }

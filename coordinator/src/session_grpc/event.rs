@@ -4,7 +4,7 @@ use domain::event::{AgentStep, SessionId};
 use model::event::NodeEvent;
 use model::ids::{Attempt, BootId, Epoch, Incarnation, NodeName, Seq, StepId};
 use model::lease::Survey;
-use model::moment::Moment;
+use model::moment::{ClockOffset, Moment};
 use model::step::ProbeResult;
 
 /// How an agent introduces itself.
@@ -96,6 +96,8 @@ pub enum HubEvent {
         node_time: Moment,
         /// The node's monotonic clock, milliseconds.
         monotonic_ms: u64,
+        /// The node's clock minus ours, as the agent measured it.
+        offset: Option<ClockOffset>,
     },
 }
 

@@ -8,7 +8,7 @@ use crate::net::Peer;
 use domain::event::{AgentPhase, AgentStep, SessionId};
 use model::Invalid;
 use model::ids::{Attempt, Epoch, Seq};
-use model::moment::Moment;
+use model::moment::{ClockOffset, Moment};
 use proto::v1::agent_message::Message;
 use proto::v1::coordinator_message::Message as ToAgent;
 use proto::{convert, v1};
@@ -36,6 +36,13 @@ const MAX_BATCH: usize = 256;
 /// Events per second that are taken from one node, and how many at once.
 const EVENT_RATE: f64 = 500.0;
 const EVENT_BURST: f64 = 5000.0;
+
+/// Heartbeats of a session that are all answered, and how often later ones are.
+const ECHO_ALL: u64 = 3;
+const ECHO_EVERY: u64 = 8;
+
+/// A clock that is off by more than this, or not known better than this, was not measured.
+const CREDIBLE_MICROS: u64 = 400 * 86_400 * 1_000_000;
 
 /// How long a revoked node gets to read why, before its connection is cut.
 const LAST_WORD: Duration = Duration::from_millis(500);
@@ -149,13 +156,18 @@ impl Session {
     ) -> Result<(), Invalid> {
         let node = self.node.name.clone();
         let event = match message.message {
-            Some(Message::Heartbeat(beat)) => HubEvent::Heartbeat {
-                node,
-                session,
-                at: (self.service.clock)(),
-                node_time: Moment(beat.time_micros),
-                monotonic_ms: beat.monotonic_ms,
-            },
+            Some(Message::Heartbeat(beat)) => {
+                let at = (self.service.clock)();
+                self.echo(&beat, at);
+                HubEvent::Heartbeat {
+                    node,
+                    session,
+                    at,
+                    node_time: Moment(beat.time_micros),
+                    monotonic_ms: beat.monotonic_ms,
+                    offset: offset_of(&beat),
+                }
+            }
             Some(Message::Events(batch)) => {
                 if batch.events.len() > MAX_BATCH {
                     let found = batch.events.len().to_string();
@@ -201,6 +213,24 @@ impl Session {
         };
         self.service.hub.tell(event).await;
         Ok(())
+    }
+
+    /// Answers the first heartbeats and then each eighth, so that the agent can measure its clock. One that does not fit
+    /// into the queue is left out: it would measure the queue.
+    fn echo(&self, beat: &v1::Heartbeat, received: Moment) {
+        if beat.sent > ECHO_ALL && !beat.sent.is_multiple_of(ECHO_EVERY) {
+            return;
+        }
+        let echo = v1::HeartbeatEcho {
+            sent: beat.sent,
+            node_micros: beat.time_micros,
+            received_micros: received.0,
+            time_micros: (self.service.clock)().0,
+        };
+        let message = v1::CoordinatorMessage {
+            message: Some(ToAgent::HeartbeatEcho(echo)),
+        };
+        drop(self.outbound.try_send(Ok(message)));
     }
 
     /// Tells the agent why; a revoked one also loses its connection, with whatever else runs on it.
@@ -278,6 +308,14 @@ fn read_state(state: v1::StepState) -> Result<AgentStep, Invalid> {
         step: convert::step_id(&state.step_id)?,
         attempt: Attempt(state.attempt),
         phase,
+    })
+}
+
+fn offset_of(beat: &v1::Heartbeat) -> Option<ClockOffset> {
+    let (offset_micros, bound_micros) = (beat.offset_micros?, beat.bound_micros?);
+    (offset_micros.unsigned_abs().max(bound_micros) <= CREDIBLE_MICROS).then_some(ClockOffset {
+        offset_micros,
+        bound_micros,
     })
 }
 

@@ -117,14 +117,55 @@ pub enum NodeEventKind {
         /// The lease as it is now.
         status: LeaseStatus,
     },
+    /// A kind of a later release, kept and passed on as it came. Stays last: it takes whatever no other variant takes.
+    #[serde(untagged)]
+    Unknown(serde_json::Map<String, serde_json::Value>),
 }
+
+/// Version of the event contract that this release speaks.
+pub const CONTRACT: u32 = 1;
 
 impl NodeEventKind {
     /// Whether the drop policy may ever thin this kind out.
+    /// The rest is kept until the coordinator has made it durable: steps, conditions, losses, and what is not understood.
     pub fn may_drop(&self) -> bool {
         matches!(
             self,
             NodeEventKind::Health { .. } | NodeEventKind::StepProgress { .. }
         )
+    }
+
+    /// The snake-case name; empty for a body of a later release that has none.
+    pub fn name(&self) -> String {
+        let body = serde_json::to_value(self).unwrap_or_default();
+        body["kind"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_of_a_later_release_survives() {
+        let text = r#"{"kind":"quantum_leap","distance":{"years":-40},"who":["sam"]}"#;
+        let kind: NodeEventKind = serde_json::from_str(text).expect("read");
+        assert!(matches!(kind, NodeEventKind::Unknown(_)), "{kind:?}");
+        assert_eq!(kind.name(), "quantum_leap");
+        assert!(!kind.may_drop(), "what is not understood is not thrown away");
+        let again: serde_json::Value =
+            serde_json::from_str(&serde_json::to_string(&kind).expect("written")).expect("read");
+        assert_eq!(
+            again,
+            serde_json::from_str::<serde_json::Value>(text).expect("read")
+        );
+    }
+
+    #[test]
+    fn known_kinds_are_read_as_themselves() {
+        let kind = NodeEventKind::ClockJump { shift_ms: -3 };
+        let text = serde_json::to_string(&kind).expect("written");
+        assert_eq!(text, r#"{"kind":"clock_jump","shift_ms":-3}"#);
+        assert_eq!(serde_json::from_str::<NodeEventKind>(&text).expect("read"), kind);
     }
 }

@@ -18,6 +18,12 @@ pub struct NodeFacts {
     pub disk_size: u64,
     /// Memory pressure stall, share of the last 10 s in thousandths; None without PSI.
     pub psi_memory_milli: Option<u64>,
+    /// CPU pressure stall, as above.
+    #[serde(default)]
+    pub psi_cpu_milli: Option<u64>,
+    /// I/O pressure stall, as above.
+    #[serde(default)]
+    pub psi_io_milli: Option<u64>,
     /// CPU milliseconds the node has used since it booted; 0 when unknown.
     pub cpu_ms: u64,
     /// Resident memory of the agent's own processes.
@@ -38,6 +44,18 @@ pub struct Condition {
     pub message: String,
     /// Since when the status has been so.
     pub since: Moment,
+}
+
+impl Condition {
+    /// Whether it is as one wants it: pressure when it is not there, everything else when it is.
+    pub fn is_good(&self) -> bool {
+        let wanted = if self.kind.ends_with("Pressure") {
+            ConditionStatus::False
+        } else {
+            ConditionStatus::True
+        };
+        self.status == wanted
+    }
 }
 
 /// Three values: what is not known is not healthy.

@@ -26,6 +26,35 @@ impl Moment {
     }
 }
 
+/// How far another clock is off, and how sure that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockOffset {
+    /// The other clock minus ours, microseconds.
+    pub offset_micros: i64,
+    /// The true offset lies within this many microseconds of it, whatever the way took in either direction.
+    pub bound_micros: u64,
+}
+
+impl ClockOffset {
+    /// From one question and its answer: asked and answer taken by the asker's clock, question taken and answered by the
+    /// other's. Gives the asker's clock minus the other's; None when the times contradict each other.
+    pub fn measured(asked: Moment, taken: Moment, answered: Moment, returned: Moment) -> Option<Self> {
+        let there = asked.0.checked_sub(taken.0)?;
+        let back = returned.0.checked_sub(answered.0)?;
+        let way = u64::try_from(back.checked_sub(there)?).ok()?;
+        Some(Self {
+            offset_micros: there.checked_add(back)? / 2,
+            bound_micros: way.div_ceil(2).saturating_add(1),
+        })
+    }
+
+    /// A time of the other clock, by ours.
+    #[must_use]
+    pub fn ours(self, theirs: Moment) -> Moment {
+        Moment(theirs.0.saturating_sub(self.offset_micros))
+    }
+}
+
 impl std::fmt::Display for Moment {
     /// RFC 3339 UTC with microseconds, by the civil-from-days rule (no clock, no time zone data).
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -50,7 +79,29 @@ impl std::fmt::Display for Moment {
 
 #[cfg(test)]
 mod tests {
-    use super::Moment;
+    use super::{ClockOffset, Moment};
+
+    #[test]
+    fn an_offset_lies_within_its_bound_whatever_the_way_took() {
+        for (true_offset, there, back) in [(0, 10, 10), (5_000_000, 900, 100), (-70_000, 3, 4_000), (1, 0, 0)]
+        {
+            // The asker's clock is `true_offset` ahead.
+            let asked = Moment(1_000_000 + true_offset);
+            let taken = Moment(1_000_000 + there);
+            let answered = Moment(taken.0 + 50);
+            let returned = Moment(answered.0 + back + true_offset);
+            let found = ClockOffset::measured(asked, taken, answered, returned).expect("consistent");
+            let error = found.offset_micros.abs_diff(true_offset);
+            assert!(error <= found.bound_micros, "{found:?} for {true_offset}");
+            assert_eq!(found.ours(asked).0.abs_diff(1_000_000), error);
+        }
+        let (now, later) = (Moment(0), Moment(10));
+        assert_eq!(
+            ClockOffset::measured(later, now, later, now),
+            None,
+            "an answer before its question"
+        );
+    }
 
     #[test]
     fn prints_rfc_3339_with_microseconds() {

@@ -26,10 +26,12 @@ pub fn event_to_wire(event: &NodeEvent) -> v1::NodeEvent {
             .unwrap_or_default()
             .to_owned(),
         body_json: serde_json::to_vec(&body).unwrap_or_default(),
+        version: model::event::CONTRACT,
     }
 }
 
-/// The event as it is understood; a body that this release cannot read is refused by name.
+/// The event as it is understood. A kind of a later release is kept as it is; a body that is no object with a kind, or
+/// that calls itself by another name than its envelope, is refused.
 pub fn event_from_wire(wire: v1::NodeEvent) -> Result<NodeEvent, Invalid> {
     if wire.body_json.len() > MAX_BODY {
         let found = format!("{} bytes", wire.body_json.len());
@@ -41,6 +43,9 @@ pub fn event_from_wire(wire: v1::NodeEvent) -> Result<NodeEvent, Invalid> {
     }
     let kind: NodeEventKind = serde_json::from_slice(&wire.body_json)
         .map_err(|error| Invalid::new("body_json", &wire.kind, format!("cannot be read: {error}")))?;
+    if kind.name() != wire.kind || wire.kind.is_empty() {
+        return Err(Invalid::new("kind", &wire.kind, "is not the kind of body_json"));
+    }
     Ok(NodeEvent {
         incarnation: incarnation(&wire.incarnation)?,
         seq: Seq(wire.seq),

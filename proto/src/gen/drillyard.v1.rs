@@ -100,6 +100,28 @@ pub struct Heartbeat {
     /// counts heartbeats of this session
     #[prost(uint64, tag = "3")]
     pub sent: u64,
+    /// the node's wall clock minus the coordinator's, as last measured
+    #[prost(int64, optional, tag = "4")]
+    pub offset_micros: ::core::option::Option<i64>,
+    /// the true offset lies within this of it
+    #[prost(uint64, optional, tag = "5")]
+    pub bound_micros: ::core::option::Option<u64>,
+}
+/// The answer to some heartbeats: with its four times the agent measures how far its clock is off.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeartbeatEcho {
+    /// of the heartbeat
+    #[prost(uint64, tag = "1")]
+    pub sent: u64,
+    /// `time_micros` of the heartbeat
+    #[prost(int64, tag = "2")]
+    pub node_micros: i64,
+    /// by the coordinator's clock
+    #[prost(int64, tag = "3")]
+    pub received_micros: i64,
+    /// when this was sent, by the coordinator's clock
+    #[prost(int64, tag = "4")]
+    pub time_micros: i64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct EventBatch {
@@ -123,6 +145,9 @@ pub struct NodeEvent {
     pub kind: ::prost::alloc::string::String,
     #[prost(bytes = "vec", tag = "7")]
     pub body_json: ::prost::alloc::vec::Vec<u8>,
+    /// of the event contract; 0 and 1 are the first
+    #[prost(uint32, tag = "8")]
+    pub version: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StepStates {
@@ -209,7 +234,10 @@ pub struct SurveyFaults {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CoordinatorMessage {
-    #[prost(oneof = "coordinator_message::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8, 20")]
+    #[prost(
+        oneof = "coordinator_message::Message",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 20"
+    )]
     pub message: ::core::option::Option<coordinator_message::Message>,
 }
 /// Nested message and enum types in `CoordinatorMessage`.
@@ -232,6 +260,8 @@ pub mod coordinator_message {
         Rewind(super::Rewind),
         #[prost(message, tag = "8")]
         Reconnect(super::Reconnect),
+        #[prost(message, tag = "9")]
+        HeartbeatEcho(super::HeartbeatEcho),
         #[prost(message, tag = "20")]
         SurveyFaults(super::SurveyFaults),
     }
@@ -497,6 +527,29 @@ pub struct SubscribeRequest {
     pub after: u64,
     #[prost(bool, tag = "3")]
     pub follow: bool,
+    /// absent: everything
+    #[prost(message, optional, tag = "4")]
+    pub filter: ::core::option::Option<EventFilter>,
+}
+/// What a subscriber wants. An empty list is no condition; all conditions must hold. Bookmarks tell of what was left out.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EventFilter {
+    #[prost(string, repeated, tag = "1")]
+    pub clusters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "2")]
+    pub nodes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// kinds, or classes of them
+    #[prost(string, repeated, tag = "3")]
+    pub kinds: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// hexadecimal
+    #[prost(string, repeated, tag = "4")]
+    pub runs: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// debug, info, warning or error
+    #[prost(string, tag = "5")]
+    pub min_severity: ::prost::alloc::string::String,
+    /// part of the message, in any case
+    #[prost(string, tag = "6")]
+    pub text: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SubscribeResponse {
@@ -528,6 +581,67 @@ pub struct LogEntry {
     pub revision: u64,
     #[prost(bytes = "vec", tag = "2")]
     pub json: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "3")]
+    pub meta: ::core::option::Option<EventMeta>,
+}
+/// The event contract: what every entry says of itself. Kinds that a reader does not know keep all of this.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EventMeta {
+    /// of this contract
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    /// wall time at which it was decided, by the coordinator's clock
+    #[prost(int64, tag = "2")]
+    pub time_micros: i64,
+    /// of the clock that `boot_id` names
+    #[prost(uint64, tag = "3")]
+    pub monotonic_ms: u64,
+    /// of the node for its own events, else of the host
+    #[prost(bytes = "vec", tag = "4")]
+    pub boot_id: ::prost::alloc::vec::Vec<u8>,
+    /// lower snake case
+    #[prost(string, tag = "5")]
+    pub kind: ::prost::alloc::string::String,
+    /// run, phase, step, health, connection, certificate, audit, drill or log
+    #[prost(string, tag = "6")]
+    pub class: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub severity: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub node: ::prost::alloc::string::String,
+    /// who caused it
+    #[prost(string, tag = "10")]
+    pub actor: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "11")]
+    pub run_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "12")]
+    pub step_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "13")]
+    pub attempt: u64,
+    /// set for what an agent told
+    #[prost(message, optional, tag = "14")]
+    pub origin: ::core::option::Option<NodeStamp>,
+}
+/// Where an entry comes from in an agent's stream, by the node's own clocks.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NodeStamp {
+    #[prost(bytes = "vec", tag = "1")]
+    pub incarnation: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub seq: u64,
+    #[prost(int64, tag = "3")]
+    pub time_micros: i64,
+    /// the node's wall clock minus the coordinator's
+    #[prost(int64, optional, tag = "4")]
+    pub offset_micros: ::core::option::Option<i64>,
+    /// the true offset lies within this of it
+    #[prost(uint64, optional, tag = "5")]
+    pub bound_micros: ::core::option::Option<u64>,
+    /// from the event to its being durable here, the offset taken out
+    #[prost(uint64, tag = "6")]
+    pub late_by_ms: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Bookmark {
@@ -550,6 +664,9 @@ pub struct Gap {
     pub cause: ::prost::alloc::string::String,
     #[prost(uint64, tag = "6")]
     pub revision: u64,
+    /// the record that declares it
+    #[prost(message, optional, tag = "7")]
+    pub entry: ::core::option::Option<LogEntry>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Compacted {

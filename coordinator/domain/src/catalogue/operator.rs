@@ -101,6 +101,14 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         next: "coordinator down, then coordinator up",
     },
     ErrorEntry {
+        code: "DY-0115",
+        title: "The event stream ended before its end",
+        exits: &[5],
+        cause: "Retention took what was asked for, this reader took nothing for 30 s, or the revision belongs to another log. The message names the revision up to which all was delivered.",
+        remedy: "Go on with --after and the revision that the message names.",
+        next: "coordinator events --after REVISION",
+    },
+    ErrorEntry {
         code: "DY-0120",
         title: "The event stream ended",
         exits: &[1],

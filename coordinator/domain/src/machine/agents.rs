@@ -55,6 +55,7 @@ impl Draft {
             boot,
             incarnation,
         });
+        self.heard_again(&node);
         let cursor = self.state.nodes.get(&node).map_or(Seq(0), |known| known.cursor);
         if last_seq < cursor {
             // Numbers below the cursor would be taken for repetitions, so the agent must skip them.

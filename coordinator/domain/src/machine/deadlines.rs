@@ -11,7 +11,8 @@ use model::moment::Moment;
 /// Missed heartbeats until a node is suspect.
 const MISSED: u64 = 3;
 
-/// Silence that is never suspect, however short the interval: a busy host delays heartbeats by seconds.
+/// Silence that alone is never suspect, however short the interval: a busy host delays heartbeats by seconds. A node
+/// whose kernel does not answer either is told of long before ([`crate::event::Event::Reachability`]).
 const PATIENCE_MS: u64 = 5_000;
 
 /// Silence until a node is lost.
@@ -93,7 +94,11 @@ impl Draft {
                     reason,
                 });
             }
-            Link::Suspect if silent < allowed_ms => self.record(Record::AgentRecovered { node: node_name }),
+            // Heard since: what made it suspect may be less than this limit ago.
+            Link::Suspect if silent < allowed_ms && heard.is_some_and(|at| at > node.since) => {
+                self.heard_again(&node_name);
+                self.record(Record::AgentRecovered { node: node_name });
+            }
             _ => {}
         }
     }

@@ -25,6 +25,7 @@ impl Draft {
             seq: event.seq,
             time: event.time,
             boot: event.boot,
+            monotonic_ms: event.monotonic_ms,
         });
         match &event.kind {
             NodeEventKind::StepStarted { step, attempt, unit }

@@ -3,6 +3,7 @@
 use super::{Record, RunOutcome, Source};
 use crate::phases;
 use model::event::NodeEventKind;
+use model::fact::{Condition, ConditionStatus};
 use model::ids::{Attempt, NodeName, RunId, StepId};
 use serde::{Deserialize, Serialize};
 
@@ -53,11 +54,13 @@ impl Record {
                 Severity::Warning
             }
             Record::Audit { outcome, .. } if outcome != "allowed" => Severity::Warning,
+            Record::ConditionObserved { condition, .. } => condition_severity(condition),
             Record::StepProbing { .. } | Record::StepProgress { .. } | Record::AgentReconciled { .. } => {
                 Severity::Debug
             }
-            Record::Node { event, .. } => match event.kind {
+            Record::Node { event, .. } => match &event.kind {
                 NodeEventKind::Health { .. } | NodeEventKind::StepAccepted { .. } => Severity::Debug,
+                NodeEventKind::ConditionChanged { condition } => condition_severity(condition),
                 NodeEventKind::StoreLost { .. }
                 | NodeEventKind::Dropped { .. }
                 | NodeEventKind::ClockJump { .. }
@@ -109,6 +112,7 @@ impl Record {
                 seq: event.seq,
                 time: event.time,
                 boot: event.boot,
+                monotonic_ms: event.monotonic_ms,
             }),
             _ => None,
         }
@@ -125,6 +129,7 @@ impl Record {
             | Record::AgentSuspect { node, .. }
             | Record::AgentRecovered { node }
             | Record::AgentLost { node, .. }
+            | Record::ConditionObserved { node, .. }
             | Record::Gap { node, .. }
             | Record::TokenMinted { node, .. }
             | Record::TokenUsed { node, .. }
@@ -182,6 +187,7 @@ impl Record {
             Record::AgentSuspect { reason, .. } => format!("agent is suspect: {reason}"),
             Record::AgentRecovered { .. } => "agent is heard again".into(),
             Record::AgentLost { reason, .. } => format!("agent is lost: {reason}"),
+            Record::ConditionObserved { condition, .. } => told(condition),
             Record::Node { event, .. } => node_event(&event.kind),
             Record::Gap {
                 from,
@@ -266,12 +272,7 @@ fn node_event(kind: &NodeEventKind) -> String {
         NodeEventKind::StepProgress { message, .. } => message.clone(),
         NodeEventKind::StepFinished { attempt, .. } => format!("attempt {attempt} ended"),
         NodeEventKind::StepRefused { code, reason, .. } => format!("order refused: {reason} ({code})"),
-        NodeEventKind::ConditionChanged { condition } => {
-            format!(
-                "{} is {:?}: {}",
-                condition.kind, condition.status, condition.message
-            )
-        }
+        NodeEventKind::ConditionChanged { condition } => told(condition),
         NodeEventKind::Health { .. } => "health".into(),
         NodeEventKind::StoreLost { reason } => format!("agent's store was lost: {reason}"),
         NodeEventKind::Dropped { from, to, reason } => {
@@ -280,5 +281,23 @@ fn node_event(kind: &NodeEventKind) -> String {
         NodeEventKind::ClockJump { shift_ms } => format!("clock jumped by {shift_ms} ms"),
         NodeEventKind::CertificateRenewed { not_after } => format!("certificate renewed until {not_after}"),
         NodeEventKind::LeaseChanged { status } => lease(status),
+        NodeEventKind::Unknown(_) => format!("{} (of a later release)", kind.name()),
+    }
+}
+
+fn told(condition: &Condition) -> String {
+    let status = match condition.status {
+        ConditionStatus::True => "true",
+        ConditionStatus::False => "false",
+        ConditionStatus::Unknown => "unknown",
+    };
+    format!("{} is {status}: {}", condition.kind, condition.message)
+}
+
+fn condition_severity(condition: &Condition) -> Severity {
+    if condition.is_good() {
+        Severity::Info
+    } else {
+        Severity::Warning
     }
 }

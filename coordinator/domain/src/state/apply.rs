@@ -76,7 +76,8 @@ impl State {
             | Record::AgentDisconnected { .. }
             | Record::AgentSuspect { .. }
             | Record::AgentRecovered { .. }
-            | Record::AgentLost { .. } => self.fold_node(record, at),
+            | Record::AgentLost { .. }
+            | Record::ConditionObserved { .. } => self.fold_node(record, at),
             Record::LeaseTaken { .. }
             | Record::LeaseInjected { .. }
             | Record::LeaseRenewed { .. }

@@ -56,6 +56,9 @@ impl State {
             } if node.incarnation == Some(*incarnation) => {
                 node.cursor = node.cursor.max(*to);
             }
+            Record::ConditionObserved { condition, .. } => {
+                node.conditions.insert(condition.kind.clone(), condition.clone());
+            }
             Record::Node { event, .. } => match &event.kind {
                 NodeEventKind::ConditionChanged { condition } => {
                     node.conditions.insert(condition.kind.clone(), condition.clone());

@@ -240,12 +240,39 @@ impl Sim {
             state.offer_plan(Arc::clone(&self.plan));
         }
         assert!(state == self.state, "the log replays to another state");
+        self.check_snapshots();
         if let Err(broken) = history::check(&self.log) {
             panic!("{broken:#?}");
         }
         for line in &self.log {
             let json = serde_json::to_string(line).expect("serde");
             assert_eq!(&serde_json::from_str::<Line>(&json).expect("serde"), line);
+        }
+    }
+
+    /// A snapshot anywhere and the rest of the log give the same state as the whole log.
+    fn check_snapshots(&self) {
+        let mut state = State::default();
+        for (at, line) in self.log.iter().enumerate() {
+            state
+                .apply(line.revision, &line.record, line.time)
+                .expect("legal");
+            let bytes = state.snapshot().expect("written");
+            let mut restored = State::restore(state.revision, &bytes).expect("read");
+            assert!(
+                restored == state,
+                "a snapshot at {} is another state",
+                state.revision
+            );
+            for line in self.log.iter().skip(at + 1) {
+                restored
+                    .apply(line.revision, &line.record, line.time)
+                    .expect("legal");
+            }
+            if self.state.run.is_some() {
+                restored.offer_plan(Arc::clone(&self.plan));
+            }
+            assert!(restored == self.state, "a restart from {} differs", line.revision);
         }
     }
 }

@@ -131,3 +131,35 @@ fn an_agent_whose_tail_was_lost_must_skip_used_numbers() {
     };
     assert!(sim.take().contains(&rewind), "its hello spoke of number 0");
 }
+
+fn reachability(sim: &mut Sim, answers: bool) -> Vec<Record> {
+    let event = domain::event::Event::Reachability {
+        node: node("mgmt-cp"),
+        answers,
+        silent_ms: 1_300,
+    };
+    sim.event(event).records
+}
+
+#[test]
+fn a_silent_node_whose_kernel_is_silent_too_is_told_of_once_and_until_it_is_heard() {
+    let mut sim = connected();
+    assert_eq!(reachability(&mut sim, true), vec![], "busy is not down");
+    let told = reachability(&mut sim, false);
+    assert!(
+        matches!(&told[..], [Record::ConditionObserved { condition, .. }, Record::AgentSuspect { .. }]
+            if condition.kind == "NodeReachable" && !condition.is_good()),
+        "{told:?}"
+    );
+    assert_eq!(reachability(&mut sim, false), vec![], "once");
+    sim.silence(300);
+    assert!(
+        !sim.state.may_order(&node("mgmt-cp")),
+        "a short silence does not recover it"
+    );
+    sim.pass(100);
+    assert!(sim.state.may_order(&node("mgmt-cp")), "heard again");
+    let condition = &sim.state.nodes[&node("mgmt-cp")].conditions["NodeReachable"];
+    assert!(condition.is_good(), "{condition:?}");
+    sim.check();
+}

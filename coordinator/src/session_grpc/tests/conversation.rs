@@ -1,6 +1,7 @@
 //! What passes through a session, and what may not.
 
 use super::*;
+use model::moment::ClockOffset;
 
 #[tokio::test]
 async fn what_an_agent_says_reaches_the_engine_and_back() {
@@ -79,6 +80,8 @@ async fn what_an_agent_says_reaches_the_engine_and_back() {
             monotonic_ms: 1,
             time_micros: 2,
             sent: 1,
+            offset_micros: Some(-70),
+            bound_micros: Some(9),
         }))
         .await;
     let beat = tokio::time::timeout(PATIENCE, yard.events.recv())
@@ -89,11 +92,21 @@ async fn what_an_agent_says_reaches_the_engine_and_back() {
             beat,
             Some(HubEvent::Heartbeat {
                 node_time: Moment(2),
+                offset: Some(ClockOffset {
+                    offset_micros: -70,
+                    bound_micros: 9
+                }),
                 ..
             })
         ),
         "{beat:?}"
     );
+    let echo = agent.hear().await.expect("a session");
+    let Some(ToAgent::HeartbeatEcho(echo)) = echo else {
+        panic!("{echo:?}");
+    };
+    assert_eq!((echo.sent, echo.node_micros), (1, 2));
+    assert!(echo.received_micros > 0 && echo.time_micros >= echo.received_micros);
 
     drop(agent.to);
     assert_eq!(disconnected(&mut yard).await, (session, Ending::AgentClosed));

@@ -1,0 +1,107 @@
+use super::*;
+use crate::journal::RedbJournal;
+use domain::record::Record;
+use model::ids::{ClusterName, Epoch, LogId};
+use std::path::Path;
+
+const ID: LogId = LogId([7; 16]);
+
+type Running = (EngineHandle, std::thread::JoinHandle<Result<(), EngineError>>);
+
+fn start(path: &Path, retention: Retention) -> Running {
+    let journal = RedbJournal::open(path, ID).expect("opens");
+    let epoch = journal.epoch();
+    let (engine, handle, effects) =
+        Engine::open(Box::new(journal), Stamper::default(), |_| None).expect("folds");
+    // Nobody performs anything here.
+    drop(effects);
+    handle.submit(Event::Started { epoch });
+    let engine = engine.with_retention(retention);
+    (handle, std::thread::spawn(move || engine.run()))
+}
+
+fn stop((handle, thread): Running) {
+    drop(handle);
+    thread.join().expect("no panic").expect("no failure");
+}
+
+fn served(name: &str) -> Event {
+    Event::Logged(Record::ClusterServed {
+        cluster: ClusterName::new(name).expect("valid"),
+    })
+}
+
+fn audit(n: u64) -> Event {
+    Event::Logged(Record::Audit {
+        actor: "operator:jane".into(),
+        action: "look".into(),
+        target: n.to_string(),
+        outcome: "allowed".into(),
+    })
+}
+
+#[tokio::test]
+async fn a_log_that_retention_shortened_starts_with_what_it_led_to() {
+    let home = tempfile::tempdir().expect("temp dir");
+    let path = home.path().join("log.redb");
+    let small = Retention {
+        age_ms: u64::MAX,
+        bytes: 50_000,
+    };
+    let running = start(&path, small);
+    let _ = running.0.submit_and_wait(served("app1")).await.expect("alive");
+    let mut last = Revision(0);
+    for n in 0..2 * RETAIN_EACH {
+        running.0.submit(audit(n));
+        if n % 512 == 0 {
+            last = running
+                .0
+                .submit_and_wait(audit(n))
+                .await
+                .expect("alive")
+                .expect("followed");
+        }
+    }
+    let before = running.0.ask(|state| state.clone()).await.expect("alive");
+    stop(running);
+    assert!(last > Revision(2 * RETAIN_EACH - 600));
+
+    let journal = RedbJournal::open(&path, ID).expect("opens");
+    assert!(
+        journal.oldest() > Revision(RETAIN_EACH / 2),
+        "oldest is {}",
+        journal.oldest()
+    );
+    assert!(journal.head() == before.revision, "nothing at the end went");
+    let (based, _) = journal.base().expect("read").expect("there");
+    assert!(based >= journal.oldest() && based <= journal.head());
+    drop(journal);
+
+    let running = start(&path, small);
+    let after = running.0.ask(|state| state.clone()).await.expect("alive");
+    assert_eq!(
+        after.served, before.served,
+        "the record that said so is long gone"
+    );
+    assert_eq!(
+        (after.epoch, after.revision),
+        (Epoch(before.epoch.0 + 2), before.revision.next())
+    );
+    stop(running);
+}
+
+#[test]
+fn a_log_without_beginning_and_base_is_refused() {
+    let mut journal = crate::journal::MemoryJournal::new(ID);
+    let entry = Entry {
+        time: Moment(0),
+        json: serde_json::to_vec(&Record::EpochStarted { epoch: Epoch(1) }).expect("JSON"),
+    };
+    journal.append(&[entry.clone(), entry]).expect("appended");
+    journal.compact(Revision(2), b"no snapshot").expect("compacted");
+    let refused = Engine::open(Box::new(journal), Stamper::default(), |_| None);
+    assert!(matches!(
+        refused,
+        Err(EngineError::Base(SnapshotError::Malformed(_)))
+    ));
+}

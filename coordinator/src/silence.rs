@@ -1,0 +1,148 @@
+//! Lets time pass for the machine, and has silent nodes looked at from outside.
+//!
+//! Two missed heartbeats are the first strike: the node's kernel is asked ([`crate::reach`]). No answer is the second, and
+//! told at once. A kernel that answers leaves the matter to the machine's own patience: a busy node is not a dead one.
+
+use crate::agents::LastSeen;
+use crate::clock;
+use crate::engine::EngineHandle;
+use crate::reach;
+use domain::event::Event;
+use model::ids::NodeName;
+use model::lab::Lab;
+use model::moment::Moment;
+use shell::tasks::Tasks;
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often silence is looked for.
+const LOOK: Duration = Duration::from_millis(125);
+
+/// How often the machine is told that time passed.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Shortest heartbeat interval, and the most heartbeats of a whole lab per second.
+const SHORTEST_MS: u32 = 500;
+const LAB_RATE: u32 = 500;
+
+/// Heartbeats that may be missed before a node is looked at.
+const STRIKES: u64 = 2;
+
+/// Pause between looks at a node that stays silent.
+const LOOK_AGAIN_MS: u64 = 1_000;
+
+/// The heartbeat interval for a lab of that many nodes.
+pub fn heartbeat_ms(nodes: usize) -> u32 {
+    let nodes = u32::try_from(nodes).unwrap_or(u32::MAX);
+    nodes.saturating_mul(1000).div_ceil(LAB_RATE).max(SHORTEST_MS)
+}
+
+/// Watches all nodes of a lab.
+#[derive(Debug)]
+pub struct Watch {
+    addresses: HashMap<NodeName, IpAddr>,
+    seen: LastSeen,
+    engine: EngineHandle,
+    heartbeat_ms: u64,
+    /// Nodes that are being looked at.
+    open: Arc<Mutex<HashSet<NodeName>>>,
+}
+
+impl Watch {
+    /// A watch over `lab`.
+    pub fn new(lab: &Lab, seen: LastSeen, engine: EngineHandle) -> Self {
+        let addresses: HashMap<_, _> = lab
+            .nodes()
+            .map(|(_, node)| (node.name.clone(), IpAddr::V4(node.address)))
+            .collect();
+        Self {
+            heartbeat_ms: heartbeat_ms(addresses.len()).into(),
+            addresses,
+            seen,
+            engine,
+            open: Arc::default(),
+        }
+    }
+
+    /// Runs until the tasks are stopped.
+    pub async fn run(self, tasks: Tasks) {
+        let mut looks = tokio::time::interval(LOOK);
+        let mut ticks = tokio::time::interval(TICK);
+        for interval in [&mut looks, &mut ticks] {
+            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        }
+        loop {
+            tokio::select! {
+                () = tasks.token().cancelled() => return,
+                _ = ticks.tick() => self.engine.submit(Event::Tick {
+                    last_seen: self.last_seen(),
+                    heartbeat_ms: self.heartbeat_ms,
+                }),
+                _ = looks.tick() => self.look(&tasks, clock::now()),
+            }
+        }
+    }
+
+    fn last_seen(&self) -> Vec<(NodeName, Moment)> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.iter().map(|(node, at)| (node.clone(), *at)).collect()
+    }
+
+    fn look(&self, tasks: &Tasks, now: Moment) {
+        for (node, heard) in self.last_seen() {
+            if now.millis_since(heard) < self.heartbeat_ms * STRIKES {
+                continue;
+            }
+            let Some(address) = self.addresses.get(&node).copied() else {
+                continue;
+            };
+            if !open(&self.open).insert(node.clone()) {
+                continue;
+            }
+            let (engine, seen, looked) = (
+                self.engine.clone(),
+                Arc::clone(&self.seen),
+                Arc::clone(&self.open),
+            );
+            let stopping = tasks.token().clone();
+            let judge = async move {
+                let answers = reach::answers(address).await;
+                let last = seen
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get(&node)
+                    .copied();
+                // Whoever spoke meanwhile needs no verdict.
+                if last == Some(heard) {
+                    engine.submit(Event::Reachability {
+                        node: node.clone(),
+                        answers,
+                        silent_ms: clock::now().millis_since(heard),
+                    });
+                }
+                tokio::time::sleep(Duration::from_millis(LOOK_AGAIN_MS)).await;
+                open(&looked).remove(&node);
+            };
+            tasks.spawn("reach", async move { stopping.run_until_cancelled(judge).await });
+        }
+    }
+}
+
+fn open(nodes: &Mutex<HashSet<NodeName>>) -> std::sync::MutexGuard<'_, HashSet<NodeName>> {
+    nodes.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heartbeats_of_a_large_lab_are_stretched() {
+        assert_eq!(
+            [1, 6, 250, 251, 1000].map(heartbeat_ms),
+            [500, 500, 500, 502, 2000]
+        );
+    }
+}

@@ -1,0 +1,297 @@
+//! The log as a stream: what a subscriber asked for, from where it asked, with nothing missing that is not declared.
+//!
+//! A subscriber holds a cursor into the log and a channel of one batch, never a queue of its own: a slow one falls behind
+//! on disk and slows nobody. Bookmarks tell how far the log was read, also over what the filter left out.
+
+use crate::exit::chain;
+use crate::journal::{Entry, JournalError, JournalReader};
+use crate::projection::{View, view};
+use domain::filter::Filter;
+use domain::record::Severity;
+use model::Invalid;
+use model::ids::Revision;
+use model::lab::Lab;
+use proto::v1::subscribe_response::Item;
+use proto::v1::{self, SubscribeResponse};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tonic::Status;
+
+/// Entries that are read at once.
+const BATCH: usize = 256;
+
+/// Items under way to one subscriber. With the stream's window of 64 KiB this bounds what a stalled one costs.
+const UNDER_WAY: usize = 64;
+
+/// How often a subscriber is told how far the log was read.
+const BOOKMARK_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a subscriber may take no item before it is let go.
+const STALL_LIMIT: Duration = Duration::from_secs(30);
+
+/// Most values of one condition of a filter.
+const MAX_VALUES: usize = 64;
+
+/// What the stream carries.
+pub(crate) type Sent = Result<SubscribeResponse, Status>;
+
+/// Times that tests make short.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) bookmark_every: Duration,
+    pub(crate) stall_limit: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            bookmark_every: BOOKMARK_EVERY,
+            stall_limit: STALL_LIMIT,
+        }
+    }
+}
+
+/// A subscription that was understood.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    log: JournalReader,
+    lab: Arc<Lab>,
+    log_id: Vec<u8>,
+    cursor: Revision,
+    follow: bool,
+    filter: Filter,
+    pace: Pace,
+}
+
+/// How one delivery ended.
+enum End {
+    /// The subscriber went away, or all was sent.
+    Over,
+    /// It took nothing for too long; the last revision that it was sent.
+    Stalled(Revision),
+}
+
+impl Subscription {
+    /// Reads the request; an unknown word in the filter is refused by its field.
+    pub(crate) fn new(
+        log: JournalReader,
+        lab: Arc<Lab>,
+        wanted: v1::SubscribeRequest,
+        pace: Pace,
+    ) -> Result<Self, Invalid> {
+        Ok(Self {
+            log,
+            lab,
+            log_id: wanted.log_id,
+            cursor: Revision(wanted.after),
+            follow: wanted.follow,
+            filter: read_filter(wanted.filter.unwrap_or_default())?,
+            pace,
+        })
+    }
+
+    /// The channel of a subscriber. One place stays free for the last word, which is never waited for.
+    pub(crate) fn channel() -> (mpsc::Sender<Sent>, mpsc::Receiver<Sent>) {
+        mpsc::channel(UNDER_WAY + 1)
+    }
+
+    /// Sends until the subscriber has all it asked for, goes away or stalls.
+    pub(crate) async fn run(mut self, sender: mpsc::Sender<Sent>) {
+        // Held from the start, so that a subscriber that never reads still gets to know why it was let go.
+        let Ok(last_word) = sender.clone().reserve_owned().await else {
+            return;
+        };
+        match self.deliver(&sender).await {
+            Ok(End::Over) => {}
+            Ok(End::Stalled(last)) => {
+                last_word.send(Ok(item(Item::TooSlow(v1::TooSlow { last: last.0 }))));
+            }
+            Err(sent) => {
+                last_word.send(sent);
+            }
+        }
+    }
+
+    /// The error is the last thing to say.
+    async fn deliver(&mut self, sender: &mpsc::Sender<Sent>) -> Result<End, Sent> {
+        let log_id = self.log.log_id().0.to_vec();
+        let head = self.log.head();
+        let foreign = !self.log_id.is_empty() && self.log_id != log_id;
+        // A position beyond the end is one of another log, or of this one before it lost its end.
+        if foreign || self.cursor > head {
+            return Err(Ok(item(Item::LogReset(v1::LogReset { log_id }))));
+        }
+        let mut sent = self.cursor;
+        let mut next_bookmark = Instant::now() + self.pace.bookmark_every;
+        let mut is_live = false;
+        loop {
+            let entries = self.read().await?;
+            let caught_up = entries.is_empty();
+            for (revision, entry) in entries {
+                let seen = view(&self.lab, revision, &entry);
+                if self.filter.admits(&seen.subject()) {
+                    match self.send(sender, entry_item(&seen)).await {
+                        Some(true) => sent = revision,
+                        Some(false) => return Ok(End::Over),
+                        None => return Ok(End::Stalled(sent)),
+                    }
+                }
+                self.cursor = revision;
+            }
+            // At the end of what there was, and now and then: while idle, and on the way through what is left out.
+            if Instant::now() >= next_bookmark || (caught_up && !is_live) {
+                is_live |= caught_up;
+                next_bookmark = Instant::now() + self.pace.bookmark_every;
+                let bookmark = v1::Bookmark {
+                    revision: self.cursor.0,
+                    log_id: log_id.clone(),
+                };
+                match self.send(sender, item(Item::Bookmark(bookmark))).await {
+                    Some(true) => sent = self.cursor,
+                    Some(false) => return Ok(End::Over),
+                    None => return Ok(End::Stalled(sent)),
+                }
+            }
+            if !caught_up {
+                continue;
+            }
+            if !self.follow {
+                return Ok(End::Over);
+            }
+            let cursor = self.cursor;
+            tokio::select! {
+                more = self.log.wait_beyond(cursor) => if !more { return Ok(End::Over) },
+                () = tokio::time::sleep_until(next_bookmark) => {}
+                () = sender.closed() => return Ok(End::Over),
+            }
+        }
+    }
+
+    /// The next entries; reading blocks on the disk, so not here.
+    async fn read(&self) -> Result<Vec<(Revision, Entry)>, Sent> {
+        if self.log.head() <= self.cursor {
+            return Ok(Vec::new());
+        }
+        let (log, cursor) = (self.log.clone(), self.cursor);
+        let read = tokio::task::spawn_blocking(move || log.read(cursor, BATCH)).await;
+        match read {
+            Ok(Ok(entries)) => Ok(entries),
+            Ok(Err(JournalError::Compacted { oldest })) => {
+                Err(Ok(item(Item::Compacted(v1::Compacted { oldest: oldest.0 }))))
+            }
+            Ok(Err(error)) => Err(Err(Status::internal(chain(&error)))),
+            Err(_) => Err(Err(Status::unavailable("the coordinator is ending"))),
+        }
+    }
+
+    /// Whether it was taken: false when the subscriber is gone, None when it took nothing for too long.
+    async fn send(&self, sender: &mpsc::Sender<Sent>, response: SubscribeResponse) -> Option<bool> {
+        match tokio::time::timeout(self.pace.stall_limit, sender.send(Ok(response))).await {
+            Ok(sent) => Some(sent.is_ok()),
+            Err(_) => None,
+        }
+    }
+}
+
+fn read_filter(wire: v1::EventFilter) -> Result<Filter, Invalid> {
+    let bounded = |field: &str, values: &[String]| {
+        if values.len() > MAX_VALUES {
+            let found = values.len().to_string();
+            return Err(Invalid::new(
+                field,
+                found,
+                format!("are more than {MAX_VALUES} values"),
+            ));
+        }
+        Ok(())
+    };
+    bounded("filter.clusters", &wire.clusters)?;
+    bounded("filter.nodes", &wire.nodes)?;
+    bounded("filter.kinds", &wire.kinds)?;
+    bounded("filter.runs", &wire.runs)?;
+    let run = |text: &String| {
+        model::ids::RunId::parse(text)
+            .map_err(|_| Invalid::new("filter.runs", text, "is not a run's id: 32 hexadecimal digits"))
+    };
+    let min_severity = match wire.min_severity.as_str() {
+        "" | "debug" => Severity::Debug,
+        "info" => Severity::Info,
+        "warning" => Severity::Warning,
+        "error" => Severity::Error,
+        other => {
+            let rule = "is not debug, info, warning or error";
+            return Err(Invalid::new("filter.min_severity", other, rule));
+        }
+    };
+    Ok(Filter {
+        runs: wire.runs.iter().map(run).collect::<Result<_, _>>()?,
+        clusters: wire.clusters,
+        nodes: wire.nodes,
+        kinds: wire.kinds,
+        min_severity,
+        text: wire.text,
+    })
+}
+
+fn item(item: Item) -> SubscribeResponse {
+    SubscribeResponse { item: Some(item) }
+}
+
+fn entry_item(view: &View) -> SubscribeResponse {
+    let entry = v1::LogEntry {
+        revision: view.revision.0,
+        json: view.json(),
+        meta: Some(meta(view)),
+    };
+    let Some(loss) = &view.loss else {
+        return item(Item::Entry(entry));
+    };
+    item(Item::Gap(v1::Gap {
+        node: view.node.clone(),
+        incarnation: loss.incarnation.0.to_vec(),
+        seq_from: loss.from,
+        // Nobody knows how far: everything from there on may be missing.
+        seq_to: loss.to.unwrap_or(u64::MAX),
+        cause: loss.cause.clone(),
+        revision: view.revision.0,
+        entry: Some(entry),
+    }))
+}
+
+fn meta(view: &View) -> v1::EventMeta {
+    let severity = match view.severity {
+        Severity::Debug => "debug",
+        Severity::Info => "info",
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    };
+    let origin = view.origin.as_ref().map(|origin| v1::NodeStamp {
+        incarnation: origin.source.incarnation.0.to_vec(),
+        seq: origin.source.seq.0,
+        time_micros: origin.source.time.0,
+        offset_micros: origin.clock.map(|clock| clock.offset_micros),
+        bound_micros: origin.clock.map(|clock| clock.bound_micros),
+        late_by_ms: origin.late_by_ms,
+    });
+    v1::EventMeta {
+        version: view.version,
+        time_micros: view.time.0,
+        monotonic_ms: view.monotonic_ms,
+        boot_id: view.boot.map(|boot| boot.0.to_vec()).unwrap_or_default(),
+        kind: view.kind.clone(),
+        class: view.class.name().to_owned(),
+        severity: severity.to_owned(),
+        cluster: view.cluster.clone(),
+        node: view.node.clone(),
+        actor: view.actor.clone(),
+        run_id: view.run.map(|run| run.0.to_vec()).unwrap_or_default(),
+        step_id: view.step.map(|(id, _)| id.0.to_vec()).unwrap_or_default(),
+        attempt: view.step.map_or(0, |(_, attempt)| attempt.0),
+        origin,
+    }
+}
+
+#[cfg(test)]
+mod tests;
