@@ -83,14 +83,13 @@ fn two_nodes() -> TestLab {
 
 /// Injects for a few seconds, sees the effect, waits for its own end, sees the effect gone.
 fn run_case(lab: &TestLab, case: &Case) -> String {
-    until(case.kind, Duration::from_secs(120), || {
-        // The fault before may still be felt.
-        if (case.broken)(lab) {
-            Err("broken before it was injected".into())
-        } else {
-            Ok(())
-        }
-    })
+    // The fault before may still be felt.
+    case.until_whole(
+        lab,
+        case.kind,
+        Duration::from_secs(120),
+        "broken before it was injected",
+    )
     .expect("whole at first");
     let began = Instant::now();
     let lease = inject(lab, &case.fault, case.ttl_ms);
@@ -110,14 +109,8 @@ fn run_case(lab: &TestLab, case: &Case) -> String {
     let status = over(lab, &lease, case.ttl_ms);
     let late = late_ms(&status);
     let whole = Instant::now();
-    until(case.kind, Duration::from_secs(120), || {
-        if (case.broken)(lab) {
-            Err("still broken".into())
-        } else {
-            Ok(())
-        }
-    })
-    .expect("whole again");
+    case.until_whole(lab, case.kind, Duration::from_secs(120), "still broken")
+        .expect("whole again");
     let bound = if case.slow { 60_000 } else { BOUND_MS };
     assert!(late <= bound, "{}: {late} ms late: {status}", case.kind);
     format!(
@@ -142,14 +135,8 @@ fn agents_die(lab: &TestLab, all: &[Case]) -> String {
     let status = over(lab, &lease, 60_000);
     let took = began.elapsed().as_millis();
     assert_eq!(status["cause"], "agent_start", "{status}");
-    until("kubelet", Duration::from_secs(10), || {
-        if (case.broken)(lab) {
-            Err("down".into())
-        } else {
-            Ok(())
-        }
-    })
-    .expect("kubelet is back");
+    case.until_whole(lab, "kubelet", Duration::from_secs(10), "down")
+        .expect("kubelet is back");
     format!("| agent's processes SIGKILLed, stop_unit | | yes | agent_start | {took} ms after the kill | 0 |")
 }
 
@@ -169,14 +156,8 @@ fn power_cycle(lab: &TestLab, all: &[Case]) -> String {
     let status = over(lab, &lease, 120_000);
     assert_eq!(status["cause"], "boot", "{status}");
     let took = began.elapsed().as_millis();
-    until("etcd", Duration::from_secs(120), || {
-        if (case.broken)(lab) {
-            Err("down".into())
-        } else {
-            Ok(())
-        }
-    })
-    .expect("etcd is back");
+    case.until_whole(lab, "etcd", Duration::from_secs(120), "down")
+        .expect("etcd is back");
     format!(
         "| node power-cycled, stop_static_pod | | yes | boot | {took} ms after power came back | {:.1} |",
         began.elapsed().as_secs_f64()
@@ -190,14 +171,8 @@ fn coordinator_dies(lab: &TestLab, all: &[Case]) -> String {
     assert!((case.broken)(lab));
     prey::daemon(lab).expect("a daemon").kill();
     let began = Instant::now();
-    until("the cut", Duration::from_secs(20), || {
-        if (case.broken)(lab) {
-            Err("cut".into())
-        } else {
-            Ok(())
-        }
-    })
-    .expect("connected again without a coordinator");
+    case.until_whole(lab, "the cut", Duration::from_secs(20), "cut")
+        .expect("connected again without a coordinator");
     let took = began.elapsed().as_millis();
     assert!(prey::daemon(lab).is_none(), "somebody started a coordinator");
     assert!(lab.run(&["drill", "doctor", "--fix"]).is_ok());

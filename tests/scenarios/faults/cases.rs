@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
+use std::time::Duration;
 use tests::lab::TestLab;
 use tests::node_net::{Inside, inside};
+use tests::patience::until;
 
 /// One kind of fault on this lab.
 pub(crate) struct Case {
@@ -16,6 +18,25 @@ pub(crate) struct Case {
     pub(crate) slow: bool,
     /// Whether it is broken now.
     pub(crate) broken: Box<dyn Fn(&TestLab) -> bool>,
+}
+
+impl Case {
+    /// Waits until its effect is gone; `status` says what is so while it is not.
+    pub(crate) fn until_whole(
+        &self,
+        lab: &TestLab,
+        what: &str,
+        limit: Duration,
+        status: &str,
+    ) -> Result<(), String> {
+        until(what, limit, || {
+            if (self.broken)(lab) {
+                Err(status.into())
+            } else {
+                Ok(())
+            }
+        })
+    }
 }
 
 /// All kinds, on the first two clusters' control planes.

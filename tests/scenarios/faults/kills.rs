@@ -7,7 +7,6 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 use tests::dice::Dice;
 use tests::lab::TestLab;
-use tests::patience::until;
 use tests::prey;
 
 /// Kills of one round.
@@ -73,14 +72,8 @@ pub(super) fn run(lab: &TestLab, wanted: usize) {
         leases += seen;
         worst = worst.max(late);
         for case in &all {
-            until(case.kind, Duration::from_secs(60), || {
-                if (case.broken)(lab) {
-                    Err("broken".into())
-                } else {
-                    Ok(())
-                }
-            })
-            .expect("whole again");
+            case.until_whole(lab, case.kind, Duration::from_secs(60), "broken")
+                .expect("whole again");
         }
         assert!(
             late <= super::BOUND_MS,
