@@ -7,6 +7,7 @@ mod spread;
 
 use super::args::{Drill, DrillAction};
 use super::client::{connect, refused};
+use super::output::{out, outln};
 use super::{Context, block_on};
 use crate::components;
 use crate::drill::library::{self, LibraryError};
@@ -23,7 +24,7 @@ pub(crate) fn run(context: &Context, options: &Drill) -> Result<Outcome, Failure
     match (&options.action, &options.name) {
         (Some(DrillAction::List), _) => list(context),
         (Some(DrillAction::Show(show)), _) if show.schema => {
-            println!("{:#}", Scenario::schema());
+            outln!("{:#}", Scenario::schema());
             Ok(Outcome::Done)
         }
         (Some(DrillAction::Show(show)), _) => self::show(context, show.name.as_deref().unwrap_or_default()),
@@ -48,7 +49,7 @@ fn list(context: &Context) -> Result<Outcome, Failure> {
             json!({"name": s.name, "summary": s.summary, "contracts": s.hypothesis.contracts,
                 "observe_seconds": s.phases.observe_seconds, "expect_violation": s.hypothesis.expect_violation})
         };
-        println!("{}", Value::Array(rows.iter().map(row).collect()));
+        outln!("{}", Value::Array(rows.iter().map(row).collect()));
         return Ok(Outcome::Done);
     }
     for scenario in rows {
@@ -58,7 +59,7 @@ fn list(context: &Context) -> Result<Outcome, Failure> {
             .iter()
             .map(ToString::to_string)
             .collect();
-        println!(
+        outln!(
             "{:<30} {:<18} {}",
             scenario.name,
             contracts.join(" "),
@@ -71,9 +72,9 @@ fn list(context: &Context) -> Result<Outcome, Failure> {
 fn show(context: &Context, name: &str) -> Result<Outcome, Failure> {
     let scenario = library::load(&context.places, name).map_err(|e| refused_scenario(&e))?;
     if context.json {
-        println!("{}", serde_json::to_value(&scenario).unwrap_or_default());
+        outln!("{}", serde_json::to_value(&scenario).unwrap_or_default());
     } else {
-        print!("{}", scenario.to_yaml());
+        out!("{}", scenario.to_yaml());
     }
     Ok(Outcome::Done)
 }
@@ -102,9 +103,9 @@ fn plan(context: &Context, name: &str) -> Result<Outcome, Failure> {
         }
     };
     if context.json {
-        println!("{document}");
+        outln!("{document}");
     } else {
-        print!("{}", document["text"].as_str().unwrap_or_default());
+        out!("{}", document["text"].as_str().unwrap_or_default());
     }
     Ok(Outcome::Done)
 }

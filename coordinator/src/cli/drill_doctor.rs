@@ -1,6 +1,7 @@
 //! `drill doctor`: every outstanding fault on every node and on the host, and what is left of faults without a lease.
 
 use super::client::{connect, connect_or_start, refused};
+use super::output::{out, outln};
 use super::{Context, block_on};
 use crate::exit::{Failure, Outcome};
 use crate::faults::{PlaceSurvey, WholeSurvey, local};
@@ -31,9 +32,9 @@ pub(crate) fn doctor(context: &Context, fix: bool) -> Result<Outcome, Failure> {
             .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0170", &e, "coordinator drill doctor"))
     })?;
     if context.json {
-        println!("{}", serde_json::to_string(&survey).unwrap_or_default());
+        outln!("{}", serde_json::to_string(&survey).unwrap_or_default());
     } else {
-        print!("{}", render(&survey));
+        out!("{}", render(&survey));
     }
     Ok(if survey.clean {
         Outcome::Done

@@ -2,6 +2,7 @@
 
 use super::args::{Fault, FaultAction};
 use super::client::{connect_or_start, refused};
+use super::output::outln;
 use super::{Context, block_on};
 use crate::exit::{Failure, Outcome};
 use crate::faults::{Lease, capabilities};
@@ -63,7 +64,7 @@ fn release(context: &Context, lease: &str) -> Result<Outcome, Failure> {
 fn kinds(context: &Context) {
     let all = capabilities(&context.lab);
     if context.json {
-        println!("{}", serde_json::to_string(&all).unwrap_or_default());
+        outln!("{}", serde_json::to_string(&all).unwrap_or_default());
         return;
     }
     for capability in all {
@@ -71,7 +72,7 @@ fn kinds(context: &Context) {
             None => "covered".to_owned(),
             Some(reason) => format!("not covered: {reason}"),
         };
-        println!("{:<16} {word}", capability.kind.as_str());
+        outln!("{:<16} {word}", capability.kind.as_str());
     }
 }
 
@@ -79,7 +80,7 @@ fn show(context: &Context, lease_json: &[u8]) -> Result<Outcome, Failure> {
     let lease: Lease = serde_json::from_slice(lease_json)
         .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0170", &e, "coordinator drill doctor"))?;
     if context.json {
-        println!("{}", String::from_utf8_lossy(lease_json));
+        outln!("{}", String::from_utf8_lossy(lease_json));
         return Ok(Outcome::Done);
     }
     let state = match &lease.status {
@@ -90,7 +91,7 @@ fn show(context: &Context, lease_json: &[u8]) -> Result<Outcome, Failure> {
         Some(status) => format!("there until {}", status.deadline),
         None => "unknown at its place".into(),
     };
-    println!("{} {} {state}", lease.lease, lease.fault.label());
+    outln!("{} {} {state}", lease.lease, lease.fault.label());
     Ok(Outcome::Done)
 }
 

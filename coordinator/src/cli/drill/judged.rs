@@ -1,6 +1,7 @@
 //! Reports that exist: found, shown in short, and made anew from their history.
 
 use super::super::Context;
+use super::super::output::{out, outln};
 use crate::drill::runs;
 use crate::exit::{Failure, Outcome};
 use domain::drill::assemble::{Facts, assemble};
@@ -73,9 +74,9 @@ pub(super) fn recheck(context: &Context, text: Option<&str>) -> Result<Outcome, 
         Failure::new(Outcome::Internal, "DY-0152", message, "coordinator drill list")
     })?;
     if context.json {
-        println!("{}", serde_json::to_string(&report).unwrap_or_default());
+        outln!("{}", serde_json::to_string(&report).unwrap_or_default());
     } else {
-        print!("{}", summary(&report));
+        out!("{}", summary(&report));
     }
     Ok(outcome(report.verdict))
 }

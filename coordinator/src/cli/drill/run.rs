@@ -2,6 +2,7 @@
 
 use super::super::args::Drill;
 use super::super::client::{connect, no_daemon, refused};
+use super::super::output::{out, outln};
 use super::super::{Context, block_on};
 use super::display::Display;
 use super::judged::{self, outcome};
@@ -36,9 +37,9 @@ pub(super) fn run(context: &Context, options: &Drill, name: &str) -> Result<Outc
         }
         let (report, interrupted) = block_on(once(context, name))?;
         if context.json {
-            println!("{}", serde_json::to_string(&report).unwrap_or_default());
+            outln!("{}", serde_json::to_string(&report).unwrap_or_default());
         } else {
-            print!("{}", judged::summary(&report));
+            out!("{}", judged::summary(&report));
         }
         reports.push(report);
         if interrupted {
