@@ -122,6 +122,26 @@ pub fn manifests(
     rendered(&loaded.component.manifests, loaded, lab, cluster, places, host)
 }
 
+/// Plain manifests out of the bundle, by path; nothing is filled in.
+pub fn bundled_manifests(loaded: &Loaded, places: &Places) -> Result<Vec<String>, ComponentsError> {
+    let Some(folder) = &loaded.component.bundled_manifests else {
+        return Ok(Vec::new());
+    };
+    let root = bundle::paths::chart(&places.cache, &folder.name);
+    let mut texts = Vec::new();
+    for entry in walkdir::WalkDir::new(&root).sort_by_file_name() {
+        let entry = entry.map_err(|e| read_error(&root, e.into()))?;
+        if entry
+            .path()
+            .extension()
+            .is_some_and(|extension| extension == "yaml")
+        {
+            texts.push(read(entry.path())?);
+        }
+    }
+    Ok(texts)
+}
+
 fn rendered(
     files: &[String],
     loaded: &Loaded,
@@ -164,10 +184,15 @@ fn secrets(component: &Component, places: &Places) -> Result<BTreeMap<String, Ca
     component.secrets.iter().map(make).collect()
 }
 
-/// Digest over the chart's identity and the rendered values. The values hold keys, hence a digest and never the text.
+/// Digest over the identity of chart or bundled manifests and the rendered values. The values hold keys, hence a digest and never the text.
 fn inputs_digest(loaded: &Loaded, values: &[String]) -> Digest {
     let mut hash = Sha256::new();
-    let chart = serde_json::to_vec(&loaded.component.chart).unwrap_or_default();
+    let named = loaded
+        .component
+        .chart
+        .as_ref()
+        .or(loaded.component.bundled_manifests.as_ref());
+    let chart = serde_json::to_vec(&named).unwrap_or_default();
     for part in std::iter::once(chart.as_slice()).chain(values.iter().map(String::as_bytes)) {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(part);

@@ -22,9 +22,12 @@ pub struct Component {
     pub phase: u8,
     /// Where it is installed.
     pub clusters: Clusters,
-    /// Helm chart; exactly one of `chart` and `manifests`.
+    /// Helm chart; either `chart`, or `bundled_manifests` or `manifests` or both of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chart: Option<Chart>,
+    /// Folder of plain manifests in the bundle, applied before `manifests`; its version is that of what it came with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundled_manifests: Option<Chart>,
     /// Manifest files of the folder, applied in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub manifests: Vec<String>,
@@ -269,6 +272,7 @@ impl Component {
     pub fn version(&self) -> &str {
         self.chart
             .as_ref()
+            .or(self.bundled_manifests.as_ref())
             .map_or("manifests", |chart| chart.version.as_str())
     }
 }

@@ -4,9 +4,9 @@ use super::ensure_nodes;
 use super::helm::{Release, upgrade};
 use super::kube::Cluster;
 use super::manifests::apply;
-use super::readiness::{Seen, look};
+use super::readiness::{Said, Seen, look};
 use super::values::{HostFacts, expand};
-use crate::components::{Loaded, find, manifests, values};
+use crate::components::{Loaded, bundled_manifests, find, manifests, values};
 use crate::engine::EngineHandle;
 use crate::exit::chain;
 use crate::places::Places;
@@ -124,7 +124,15 @@ impl Host {
             return ProbeResult::NotStarted;
         };
         let fill = |text: &str| expand(text, &self.lab, place);
-        match look(&api, &loaded.component, place.nodes.len(), &fill).await {
+        match look(
+            &api,
+            &loaded.component,
+            place.nodes.len(),
+            &fill,
+            &mut Said::default(),
+        )
+        .await
+        {
             Seen::Ready => ProbeResult::Done,
             Seen::Waiting(detail) => ProbeResult::Partial { detail },
         }
@@ -165,8 +173,11 @@ impl Host {
         let texts = values(&loaded, &self.lab, place, &self.places, self.facts)
             .map_err(|e| Stopped::because("DY-0211", &e))?;
         let Some(chart) = &loaded.component.chart else {
-            let documents = manifests(&loaded, &self.lab, place, &self.places, self.facts)
+            let mut documents =
+                bundled_manifests(&loaded, &self.places).map_err(|e| Stopped::because("DY-0211", &e))?;
+            let own = manifests(&loaded, &self.lab, place, &self.places, self.facts)
                 .map_err(|e| Stopped::because("DY-0211", &e))?;
+            documents.extend(own);
             let (kubectl, kubeconfig) = (
                 self.places.tool("kubectl"),
                 self.places.kubeconfig(cluster.as_str()),
@@ -209,10 +220,10 @@ impl Host {
             .map_err(|e| Stopped::because("DY-0215", &e))?;
         let limit = Duration::from_millis(step.budget_ms);
         let since = Instant::now();
-        let mut said = String::new();
+        let (mut said, mut pods) = (String::new(), Said::default());
         let fill = |text: &str| expand(text, &self.lab, place);
         loop {
-            match look(&api, &loaded.component, place.nodes.len(), &fill).await {
+            match look(&api, &loaded.component, place.nodes.len(), &fill, &mut pods).await {
                 Seen::Ready => return Ok(()),
                 Seen::Waiting(blocker) if since.elapsed() >= limit => {
                     let message = format!("not ready after {} s: {blocker}", limit.as_secs());

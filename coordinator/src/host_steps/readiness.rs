@@ -4,6 +4,7 @@ use super::kube::{Cluster, KubeError};
 use domain::component::{Component, Readiness, WorkloadKind};
 use kube::api::DynamicObject;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// What was seen of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,18 @@ pub enum Seen {
     Waiting(String),
 }
 
+/// Pods that said what they should, per check: each is asked until it does, as a program in a pod takes most of a second on a
+/// busy node. Kept for one wait; the next one asks anew.
+#[derive(Debug, Default)]
+pub struct Said(Vec<BTreeSet<String>>);
+
+impl Said {
+    fn of(&mut self, checks: usize) -> &mut [BTreeSet<String>] {
+        self.0.resize_with(checks, BTreeSet::new);
+        &mut self.0
+    }
+}
+
 /// Looks at every check in order and stops at the first that does not hold. `expected_nodes` is the cluster's size in the
 /// lab document; `expand` fills the templates in expected texts.
 pub async fn look(
@@ -21,9 +34,10 @@ pub async fn look(
     component: &Component,
     expected_nodes: usize,
     expand: &(dyn Fn(&str) -> String + Sync),
+    said: &mut Said,
 ) -> Seen {
-    for check in &component.readiness {
-        let seen = one(cluster, component, check, expected_nodes, expand).await;
+    for (check, said) in component.readiness.iter().zip(said.of(component.readiness.len())) {
+        let seen = one(cluster, component, check, expected_nodes, expand, said).await;
         match seen {
             Ok(Seen::Ready) => {}
             Ok(waiting) => return waiting,
@@ -39,6 +53,7 @@ async fn one(
     check: &Readiness,
     expected_nodes: usize,
     expand: &(dyn Fn(&str) -> String + Sync),
+    said: &mut BTreeSet<String>,
 ) -> Result<Seen, KubeError> {
     match check {
         Readiness::NodesReady {} => Ok(nodes_ready(&cluster.nodes().await?, expected_nodes)),
@@ -77,11 +92,15 @@ async fn one(
                 return Ok(Seen::Waiting(format!("{workload} has no running pod")));
             }
             for pod in pods.iter().take(if *every_pod { pods.len() } else { 1 }) {
+                if said.contains(pod) {
+                    continue;
+                }
                 let container = container.as_deref().unwrap_or_default();
                 let text = cluster.exec(namespace, pod, container, command).await?;
                 if let Some(missing) = wanted.iter().find(|w| !text.contains(w.as_str())) {
                     return Ok(Seen::Waiting(format!("{pod} does not say {missing:?}")));
                 }
+                said.insert(pod.clone());
             }
             Ok(Seen::Ready)
         }

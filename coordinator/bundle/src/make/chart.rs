@@ -1,4 +1,4 @@
-//! Helm charts, taken as they are out of a Go module's sources.
+//! Helm charts and folders of manifests, taken as they are out of a Go module's sources.
 
 use std::fs;
 use std::io;
@@ -17,15 +17,17 @@ pub(super) fn build(site: &Site<'_>, chart: &Chart, output: &Path) -> Result<(),
     let new = durable::beside(output);
     durable::remove_dir(&new)?;
     copy(&source, &new)?;
-    let found = version(&new.join("Chart.yaml"))?;
-    if found != chart.version {
-        let (module, of, said) = (chart.module.clone(), chart.source.clone(), chart.version.clone());
-        return Err(BuildError::VersionDiffers {
-            module,
-            of,
-            found,
-            said,
-        });
+    if let Some(said) = chart.version.clone() {
+        let found = version(&new.join("Chart.yaml"))?;
+        if found != said {
+            let (module, of) = (chart.module.clone(), chart.source.clone());
+            return Err(BuildError::VersionDiffers {
+                module,
+                of,
+                found,
+                said,
+            });
+        }
     }
     durable::publish_dir(&new, output)
 }

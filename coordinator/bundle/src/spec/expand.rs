@@ -27,7 +27,9 @@ pub(super) fn expand(spec: &mut Spec) -> Result<(), SpecError> {
         fill(format!("images.{}.reference", image.name), &mut image.reference)?;
     }
     for chart in &mut spec.charts {
-        fill(format!("charts.{}.version", chart.name), &mut chart.version)?;
+        if let Some(version) = &mut chart.version {
+            fill(format!("charts.{}.version", chart.name), version)?;
+        }
     }
     Ok(())
 }

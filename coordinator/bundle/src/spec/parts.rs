@@ -211,7 +211,7 @@ pub struct Image {
     pub max_mib: Option<u64>,
 }
 
-/// A Helm chart out of a Go module's sources.
+/// A Helm chart, or a folder of plain manifests, out of a Go module's sources.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Chart {
@@ -223,8 +223,9 @@ pub struct Chart {
     pub of: String,
     /// Path inside it.
     pub source: String,
-    /// The chart's version, checked against its Chart.yaml.
-    pub version: String,
+    /// The chart's version, checked against its Chart.yaml. Absent for a folder of plain manifests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 /// A program of the project's own workspace.

@@ -47,11 +47,12 @@ fn header(component: &Component, folder: &str, out: &mut Vec<Invalid>) {
 }
 
 fn content(component: &Component, out: &mut Vec<Invalid>) {
-    if component.chart.is_some() != component.manifests.is_empty() {
+    let manifests = component.bundled_manifests.is_some() || !component.manifests.is_empty();
+    if component.chart.is_some() == manifests {
         out.push(Invalid::new(
             "chart",
             "",
-            "must be given when manifests is empty, and only then",
+            "must be given when there are no manifests, and only then",
         ));
     }
     for (field, name) in [
