@@ -1,10 +1,11 @@
-//! Waits between tries: doubling from 100 ms to 5 s, with full jitter so that many agents do not come back at once.
+//! Waits between tries: doubling from 100 ms to 2 s, so that an agent is back soon after its coordinator is, with full jitter
+//! so that many agents do not come back at once.
 
 use crate::clock;
 use std::time::Duration;
 
 const FIRST_MS: u64 = 100;
-const LAST_MS: u64 = 5_000;
+const LAST_MS: u64 = 2_000;
 
 /// How long to wait next.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ mod tests {
     fn waits_grow_to_a_bound_and_start_again() {
         let mut backoff = super::Backoff::new();
         let longest = (0..200).map(|_| backoff.next().as_millis()).max().expect("some");
-        assert!((500..=5_025).contains(&longest), "{longest}");
+        assert!((500..=2_025).contains(&longest), "{longest}");
         backoff.reset();
         assert!(backoff.next().as_millis() <= 125);
     }
