@@ -17,12 +17,18 @@ start=$(date +%s.%N)
 "$COORDINATOR" up --yes --through "$THROUGH" 2> "$WORK/up.log" || { tail -5 "$WORK/up.log"; exit 1; }
 ours=$(echo "$(date +%s.%N) $start" | awk '{print $1 - $2}')
 row "coordinator up --through $THROUGH" "$ours" "$(cpu drillyard-default-)"
-# A cluster's nodes are Ready once something else is waited for; the last cluster counts.
-[ "$THROUGH" = 3 ] && awk '/await_ready\/cilium/ && !/nodes are Ready/ && !($3 in seen) {seen[$3]; if ($1 > last) last = $1}
-    END {printf "%-28s %7.1f s\n", "  six nodes Ready", last}' "$WORK/up.log"
 daemon=$(sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$DRILLYARD_HOME/daemon.json")
 awk '/VmHWM/ {printf "%-28s %7.1f MiB\n", "  coordinator at its most", $2 / 1024}' "/proc/$daemon/status"
-"$COORDINATOR" events --json > "${EVENTS:-$WORK/events.json}"
+EVENTS=${EVENTS:-$WORK/events.json}
+"$COORDINATOR" events --json > "$EVENTS"
+# A cluster's nodes are Ready once its component waits for something else than nodes; the last cluster counts.
+ready() {
+    grep '"kind":"step_progress"' "$EVENTS" | grep 'await_ready/cilium:' | grep -v 'nodes are Ready' |
+        sed 's/.*"cluster":"\([^"]*\)".*"time":"\([^"]*\)".*/\1 \2/' | awk '!($1 in seen) {seen[$1]; print $2}' | sort | tail -1
+}
+if [ "$THROUGH" = 3 ]; then
+    printf '%-28s %7.1f s\n' "  six nodes Ready" "$(echo "$(date -d "$(ready)" +%s.%N) $start" | awk '{print $1 - $2}')"
+fi
 "$COORDINATOR" down --purge > /dev/null
 
 "$HERE/bundle.sh" "$CACHE/bundle" "$CACHE/baseline-bundle" > /dev/null
