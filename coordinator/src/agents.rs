@@ -136,7 +136,14 @@ pub async fn listen(
 /// Writes the audit trail into the log.
 pub async fn audit(mut events: mpsc::Receiver<AuditEvent>, engine: EngineHandle) {
     while let Some(event) = events.recv().await {
+        let spent = match &event {
+            AuditEvent::TokenRefused { spent, .. } => spent.clone(),
+            _ => None,
+        };
         engine.submit(Event::Logged(record(event)));
+        if let Some(node) = spent {
+            engine.submit(Event::TokenSpent { node });
+        }
     }
 }
 
@@ -169,6 +176,7 @@ fn record(event: AuditEvent) -> Record {
             claimed,
             peer,
             reason,
+            ..
         } => Record::Audit {
             actor: peer,
             action: "enrol".into(),

@@ -11,6 +11,7 @@ use crate::drill::service::DrillService;
 use crate::effects::Performer;
 use crate::engine::{Engine, EngineHandle, last_words};
 use crate::enrol_grpc::{AgentBinaries, enrol_routes};
+use crate::enrolment::Enrolment;
 use crate::envelope::Stamper;
 use crate::exit::{Failure, Outcome};
 use crate::faults::{Faults, News};
@@ -157,6 +158,15 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
     let unfinished = drills.clone();
     tasks.spawn("unfinished drills", async move { unfinished.recover().await });
 
+    let enrolment = Enrolment {
+        lab: Arc::clone(&lab),
+        places: Arc::clone(&places),
+        authority: Arc::clone(&authority),
+        audit: audit.clone(),
+    };
+    let tokens = enrolment.clone().keep(handle.clone(), cancel.clone());
+    tasks.spawn("tokens", tokens);
+
     let api = OperatorApi {
         lab: Arc::clone(&lab),
         places: Arc::clone(&places),
@@ -166,6 +176,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
         seen,
         authority: Arc::clone(&authority),
         audit: audit.clone(),
+        enrolment,
         facts,
         drills,
         stop: cancel.clone(),

@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{StatusCode, header};
+use model::ids::NodeName;
 use proto::v1;
 use proto::v1::enrolment_server::{Enrolment, EnrolmentServer};
 use std::collections::BTreeMap;
@@ -65,6 +66,7 @@ impl Enrolment for EnrolmentService {
         let from = peer(&request)?.label();
         let message = request.into_inner();
         let claimed = audit_text(&message.node);
+        let named = NodeName::new(message.node.clone()).ok();
         let (authority, now) = (Arc::clone(&self.authority), (self.clock)());
         // Waits for the disk: the token is used up durably before the certificate leaves.
         let redeemed = tokio::task::spawn_blocking(move || {
@@ -78,11 +80,12 @@ impl Enrolment for EnrolmentService {
             }
             Err(error) => {
                 if let IssueError::Token(refusal) = &error {
-                    let reason = refusal.to_string();
+                    let spent = named.filter(|_| *refusal == TokenRefusal::UsedByAnother);
                     self.audit.record([AuditEvent::TokenRefused {
                         claimed,
                         peer: from,
-                        reason,
+                        reason: refusal.to_string(),
+                        spent,
                     }]);
                 }
                 Err(refusal_to_status(&error))

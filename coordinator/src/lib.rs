@@ -18,6 +18,7 @@ pub mod drill;
 pub mod effects;
 pub mod engine;
 pub mod enrol_grpc;
+pub mod enrolment;
 pub mod envelope;
 pub mod exit;
 pub mod faults;

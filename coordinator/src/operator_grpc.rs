@@ -7,6 +7,7 @@ use crate::components;
 use crate::drill::operator as drill;
 use crate::drill::service::DrillService;
 use crate::engine::EngineHandle;
+use crate::enrolment::{Enrolment, EnrolmentError};
 use crate::exit::chain;
 use crate::faults::Faults;
 use crate::host_steps::values::HostFacts;
@@ -45,6 +46,8 @@ pub struct OperatorApi {
     pub authority: Arc<Authority>,
     /// Where audit events go.
     pub audit: AuditSink,
+    /// Gives nodes new tokens.
+    pub enrolment: Enrolment,
     /// What the host can do.
     pub facts: HostFacts,
     /// Drills.
@@ -194,6 +197,22 @@ impl Operator for OperatorApi {
             .map_err(|e| Status::internal(chain(&e)))?;
         self.audit.record(audit);
         Ok(Response::new(v1::RevokeNodeResponse { generation }))
+    }
+
+    async fn enrol_node(
+        &self,
+        request: Request<v1::EnrolNodeRequest>,
+    ) -> Result<Response<v1::EnrolNodeResponse>, Status> {
+        let wanted = request.into_inner();
+        let enrolment = self.enrolment.clone();
+        let given = tokio::task::spawn_blocking(move || enrolment.give(&wanted.node, wanted.replace));
+        match given.await.map_err(|e| Status::internal(e.to_string()))? {
+            Ok(expires) => Ok(Response::new(v1::EnrolNodeResponse {
+                expires_micros: expires.0,
+            })),
+            Err(error @ EnrolmentError::UnknownNode(_)) => Err(Status::invalid_argument(chain(&error))),
+            Err(error) => Err(Status::failed_precondition(chain(&error))),
+        }
     }
 
     async fn get_run_report(

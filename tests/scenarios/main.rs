@@ -14,3 +14,4 @@ mod kills;
 mod layering;
 mod leftovers;
 mod modules;
+mod tokens;

@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 const FRONT_UNIT: &str = include_str!("drillyard-agent.service");
 const EXEC_UNIT: &str = include_str!("drillyard-exec.service");
 const UNDO_UNIT: &str = include_str!("drillyard-undo.service");
+const TOKEN_UNIT: &str = include_str!("drillyard-token.service");
+const TOKEN_PATH: &str = include_str!("drillyard-token.path");
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
 
 /// Why the agent could not be installed.
@@ -102,6 +104,7 @@ pub fn run(paths: &Paths, seed: &Path) -> Result<(), InstallError> {
             "--no-block",
             "drillyard-exec.service",
             "drillyard-agent.service",
+            "drillyard-token.path",
         ],
     )?;
     Ok(())
@@ -148,13 +151,18 @@ fn hand_token_over(token: &Path, front: &Path, uid: Uid, gid: Gid) -> Result<(),
 
 fn write_units(paths: &Paths, seed: &Seed) -> Result<(), InstallError> {
     let front = render_front(seed.agent_url.0.ip(), seed.enrol_url.0.ip());
-    for (name, text) in [
-        ("drillyard-agent.service", front.as_str()),
-        ("drillyard-exec.service", EXEC_UNIT),
-        ("drillyard-undo.service", UNDO_UNIT),
+    for (name, text, wanted) in [
+        ("drillyard-agent.service", front.as_str(), true),
+        ("drillyard-exec.service", EXEC_UNIT, true),
+        ("drillyard-undo.service", UNDO_UNIT, true),
+        ("drillyard-token.service", TOKEN_UNIT, false),
+        ("drillyard-token.path", TOKEN_PATH, true),
     ] {
         let unit = paths.at("/etc/systemd/system").join(name);
         durable::write_if_changed(&unit, text, 0o644).map_err(at("write", &unit))?;
+        if !wanted {
+            continue;
+        }
         // What `systemctl enable` would do, without its reload.
         let wanted = paths.at("/etc/systemd/system/multi-user.target.wants").join(name);
         if std::fs::read_link(&wanted).is_err() {

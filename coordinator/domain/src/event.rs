@@ -161,6 +161,11 @@ pub enum Event {
         /// For how long its agent had been silent, in milliseconds.
         silent_ms: u64,
     },
+    /// A node presented its own enrolment token, which somebody with another key had used up before.
+    TokenSpent {
+        /// Node.
+        node: NodeName,
+    },
     /// Something to be logged that the machine does not decide: tokens, certificates, audit, revocation.
     Logged(Record),
     /// Time passed. At least once a second while a run is active, else as often as heartbeats are judged.

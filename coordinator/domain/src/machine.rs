@@ -134,6 +134,7 @@ pub fn step(state: &State, event: Event, now: Moment) -> Decision {
             answers,
             silent_ms,
         } => draft.reachability(node, answers, silent_ms),
+        Event::TokenSpent { node } => draft.token_spent(&node),
         Event::Logged(record) => draft.record(record),
         Event::Tick {
             last_seen,

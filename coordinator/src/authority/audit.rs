@@ -38,6 +38,8 @@ pub enum AuditEvent {
         peer: String,
         /// Why.
         reason: String,
+        /// The node whose own token it was, with the right secret, spent with another key. Nobody else can cause this.
+        spent: Option<NodeName>,
     },
     /// A certificate left the authority.
     CertificateIssued {

@@ -175,6 +175,11 @@ impl Authority {
         self.registry().has_current_token(now)
     }
 
+    /// Whether `node` has no certificate and no token that would still get it one: it cannot join by itself.
+    pub fn lacks_token(&self, node: &NodeName, now: Moment) -> bool {
+        self.registry().lacks_token(node, now)
+    }
+
     /// Redeems a token for a certificate. The same token with the same key gets the same certificate again while the
     /// token lives, so that a lost reply does no harm; with another key it is refused.
     pub fn enrol(

@@ -254,6 +254,19 @@ impl Registry {
             .any(|token| token.expires > now && !matches!(token.state, TokenState::Superseded))
     }
 
+    /// Whether `node` has no certificate and no token that would still get it one.
+    pub(super) fn lacks_token(&self, node: &NodeName, now: Moment) -> bool {
+        let enrolled = self
+            .content
+            .nodes
+            .get(node)
+            .is_some_and(|entry| !entry.live.is_empty());
+        let current = |token: &TokenEntry| {
+            token.node == *node && token.expires > now && matches!(token.state, TokenState::Minted)
+        };
+        !enrolled && !self.content.tokens.values().any(current)
+    }
+
     pub(super) fn redeem(
         &self,
         presented: &str,

@@ -58,6 +58,10 @@ pub enum Command {
     Report(Report),
     /// Show when each certificate runs out, and what a given date would find
     Certs(Certs),
+    /// Give a node a new single-use enrolment token
+    Enrol(Enrol),
+    /// End a node's certificates, tokens and sessions at once
+    Revoke(Revoke),
     /// Explain an error code: cause, remedy and next command
     Explain(Explain),
     /// Fail parts on purpose, and see that nothing stays broken
@@ -104,6 +108,26 @@ pub struct Up {
     /// Give up after this many minutes.
     #[arg(long, value_name = "MINUTES", default_value_t = 120)]
     pub timeout: u64,
+}
+
+/// Options of `enrol`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = super::enrol::EXAMPLES)]
+pub struct Enrol {
+    /// The node.
+    #[arg(value_name = "NODE", add = ArgValueCandidates::new(super::complete::nodes))]
+    pub node: String,
+    /// Revoke what is enrolled under this name first.
+    #[arg(long)]
+    pub replace: bool,
+}
+
+/// Options of `revoke`.
+#[derive(Debug, clap::Args)]
+pub struct Revoke {
+    /// The node.
+    #[arg(value_name = "NODE", add = ArgValueCandidates::new(super::complete::nodes))]
+    pub node: String,
 }
 
 /// Options of `down`.

@@ -9,6 +9,7 @@ mod doctor;
 mod down;
 mod drill;
 mod drill_doctor;
+mod enrol;
 mod events;
 mod explain;
 mod fault;
@@ -93,6 +94,8 @@ fn dispatch(args: Args, environment: &Environment) -> Result<Outcome, Failure> {
         Command::Drill(options) => drill::run(&context, &options),
         Command::Doctor(options) => doctor::run(&context, &options),
         Command::Bundle(options) => bundle::run(&context, &options),
+        Command::Enrol(options) => enrol::run(&context, &options),
+        Command::Revoke(options) => enrol::revoke(&context, &options),
         Command::Fault(options) => fault::run(&context, &options),
         Command::Serve => serve::run(&context),
         Command::Node(options) => node::run(&context, options),

@@ -50,17 +50,22 @@ pub fn run(
     })
 }
 
-/// Names of the nodes that do not run, or of which nobody can say that they do. Blocks.
-pub fn not_running(lab: &Lab, places: &Places) -> Vec<String> {
+/// The way in which this lab's nodes are made.
+pub fn provider(lab: &Lab, places: &Places) -> Box<dyn NodeProvider> {
     let handle = LabHandle {
         lab: lab.name.to_string(),
         home: places.home.clone(),
         cache: places.cache.clone(),
     };
-    let provider: Box<dyn NodeProvider> = match lab.provider {
+    match lab.provider {
         Provider::Nspawn => Box::new(Nspawn::new(handle)),
         Provider::Multipass => Box::new(Multipass::new(handle)),
-    };
+    }
+}
+
+/// Names of the nodes that do not run, or of which nobody can say that they do. Blocks.
+pub fn not_running(lab: &Lab, places: &Places) -> Vec<String> {
+    let provider = provider(lab, places);
     let runs = |name: &str| matches!(provider.state(name), Ok(Some(state)) if state.power == Power::Running);
     lab.nodes()
         .map(|(_, node)| node.name.to_string())

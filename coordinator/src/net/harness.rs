@@ -307,6 +307,13 @@ impl Operator for FakeOperator {
         Err(Status::unimplemented(""))
     }
 
+    async fn enrol_node(
+        &self,
+        _: Request<v1::EnrolNodeRequest>,
+    ) -> Result<Response<v1::EnrolNodeResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn get_run_report(
         &self,
         _: Request<v1::GetRunReportRequest>,

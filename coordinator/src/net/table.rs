@@ -34,6 +34,7 @@ pub const TABLE: &[(&str, &[Role])] = &[
     ("/drillyard.v1.Operator/CancelRun", &[Operator]),
     ("/drillyard.v1.Operator/MintUserData", &[Operator]),
     ("/drillyard.v1.Operator/RevokeNode", &[Operator]),
+    ("/drillyard.v1.Operator/EnrolNode", &[Operator]),
     ("/drillyard.v1.Operator/StopDaemon", &[Operator]),
     ("/drillyard.v1.Operator/InjectFault", &[Operator]),
     ("/drillyard.v1.Operator/ReleaseFault", &[Operator]),

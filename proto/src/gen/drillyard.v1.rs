@@ -748,6 +748,21 @@ pub struct RevokeNodeResponse {
     #[prost(uint64, tag = "1")]
     pub generation: u64,
 }
+/// Puts a new single-use token into a node that exists. Without `replace` a node that holds a certificate is refused.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EnrolNodeRequest {
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// revokes what is enrolled under this name first
+    #[prost(bool, tag = "2")]
+    pub replace: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EnrolNodeResponse {
+    /// end of the token's life
+    #[prost(int64, tag = "1")]
+    pub expires_micros: i64,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StopDaemonRequest {}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2091,6 +2106,30 @@ pub mod operator_client {
                 .insert(GrpcMethod::new("drillyard.v1.Operator", "RevokeNode"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn enrol_node(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EnrolNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EnrolNodeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/drillyard.v1.Operator/EnrolNode",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("drillyard.v1.Operator", "EnrolNode"));
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn stop_daemon(
             &mut self,
             request: impl tonic::IntoRequest<super::StopDaemonRequest>,
@@ -2342,6 +2381,13 @@ pub mod operator_server {
             request: tonic::Request<super::RevokeNodeRequest>,
         ) -> std::result::Result<
             tonic::Response<super::RevokeNodeResponse>,
+            tonic::Status,
+        >;
+        async fn enrol_node(
+            &self,
+            request: tonic::Request<super::EnrolNodeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EnrolNodeResponse>,
             tonic::Status,
         >;
         async fn stop_daemon(
@@ -2777,6 +2823,51 @@ pub mod operator_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RevokeNodeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/drillyard.v1.Operator/EnrolNode" => {
+                    #[allow(non_camel_case_types)]
+                    struct EnrolNodeSvc<T: Operator>(pub Arc<T>);
+                    impl<
+                        T: Operator,
+                    > tonic::server::UnaryService<super::EnrolNodeRequest>
+                    for EnrolNodeSvc<T> {
+                        type Response = super::EnrolNodeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EnrolNodeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Operator>::enrol_node(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EnrolNodeSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

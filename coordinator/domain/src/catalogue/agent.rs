@@ -69,6 +69,14 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         next: "coordinator drill doctor",
     },
     ErrorEntry {
+        code: "DY-0509",
+        title: "The enrolment token was used before",
+        exits: &[5],
+        cause: "A node came with its own single-use token, which had been traded for a certificate by somebody with another key: the node was wiped, its disk was copied, or its seed leaked.",
+        remedy: "Find out who holds the certificate. `--replace` revokes it at once, ends its sessions, and gives the node a new token.",
+        next: "coordinator enrol NODE --replace, then coordinator up",
+    },
+    ErrorEntry {
         code: "DY-0520",
         title: "The order came from an older coordinator",
         exits: &[5],

@@ -109,6 +109,14 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         next: "coordinator events --after REVISION",
     },
     ErrorEntry {
+        code: "DY-0116",
+        title: "The node got no new enrolment token",
+        exits: &[1, 2, 3],
+        cause: "The lab has no such node, the node holds a live certificate, or it does not exist yet.",
+        remedy: "A node that holds a certificate needs no token; `--replace` revokes that certificate first.",
+        next: "coordinator status",
+    },
+    ErrorEntry {
         code: "DY-0120",
         title: "The event stream ended",
         exits: &[1],

@@ -1,8 +1,10 @@
 //! Agents come, go and deliver their numbered events.
 
 use super::draft::Draft;
+use super::outcomes::codes;
 use crate::effect::Effect;
 use crate::event::SessionId;
+use crate::plan::{HostStep, PlannedStep, StepBody};
 use crate::record::Record;
 use model::event::{NodeEvent, NodeEventKind};
 use model::ids::{BootId, Incarnation, NodeName, Seq};
@@ -65,6 +67,28 @@ impl Draft {
             });
         }
         self.effect(Effect::ListSteps { node });
+    }
+
+    /// Waiting on is of no use: the agent has nothing else to enrol with. Who has the certificate is a person's question.
+    pub(super) fn token_spent(&mut self, node: &NodeName) {
+        let Some(plan) = self.plan() else { return };
+        let awaits = |step: &&PlannedStep| match &step.body {
+            StepBody::Host(HostStep::AwaitAgent { node: awaited }) => awaited == node,
+            _ => false,
+        };
+        let waiting: Vec<_> = plan.steps.iter().filter(awaits).map(|step| step.id).collect();
+        for step in waiting {
+            if self.known(step).is_some_and(|known| known.phase.in_flight()) {
+                self.needs_decision(
+                    step,
+                    format!(
+                        "the enrolment token of {node} was used before with another key ({}): the node was wiped, or its \
+                         seed leaked; `coordinator enrol {node} --replace` revokes what was enrolled and gives a new token",
+                        codes::TOKEN_SPENT
+                    ),
+                );
+            }
+        }
     }
 
     pub(super) fn disconnected(&mut self, node: NodeName, session: SessionId, reason: String) {

@@ -14,6 +14,8 @@ pub(super) mod codes {
     pub(crate) const STALE_EPOCH: &str = "DY-0520";
     /// The node has served already: only a person may make this anew.
     pub(crate) const SERVED: &str = "DY-0505";
+    /// The node's enrolment token was used up by somebody with another key.
+    pub(crate) const TOKEN_SPENT: &str = "DY-0509";
 }
 
 impl Draft {

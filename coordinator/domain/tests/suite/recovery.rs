@@ -12,6 +12,28 @@ use model::ids::{Attempt, Epoch};
 use model::step::{ProbeResult, StepOutcome};
 
 #[test]
+fn a_spent_token_ends_the_waiting_for_its_agent_and_for_nobody_else() {
+    let mut sim = Sim::new(small_plan());
+    let _ = sim.up(1, true);
+    sim.connect("mgmt-cp");
+    for name in ["mgmt-cp", "mgmt-worker"] {
+        let _ = sim.event(Event::TokenSpent { node: node(name) });
+    }
+    let awaited = |node: &str| sim.phase(&format!("{node} await_agent"));
+    assert!(
+        matches!(awaited("mgmt-cp"), Some(StepPhase::Succeeded { .. })),
+        "it has enrolled"
+    );
+    let Some(StepPhase::NeedsDecision { reason }) = awaited("mgmt-worker") else {
+        panic!("{:?}", awaited("mgmt-worker"));
+    };
+    assert!(
+        reason.contains("DY-0509") && reason.contains("coordinator enrol mgmt-worker --replace"),
+        "{reason}"
+    );
+}
+
+#[test]
 fn a_running_step_that_the_agent_forgot_is_probed_not_assumed() {
     let mut sim = begun();
     let step = sim.id(MANIFESTS);

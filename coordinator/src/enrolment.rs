@@ -1,0 +1,119 @@
+//! New enrolment tokens for nodes that exist: the one in a node's seed lives for 15 minutes, and the node may have been off,
+//! or the host asleep, for longer.
+
+use crate::authority::{AuditSink, Authority, MintError, NodeSpec};
+use crate::clock;
+use crate::engine::EngineHandle;
+use crate::exit::chain;
+use crate::host_steps::ensure_nodes;
+use crate::places::Places;
+use domain::plan::HostStep;
+use domain::state::State;
+use launcher::{LaunchError, Power};
+use model::ids::NodeName;
+use model::lab::Lab;
+use model::moment::Moment;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often somebody looks whether an awaited agent can join at all.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Why a node got no token.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolmentError {
+    /// The lab document does not have the node.
+    #[error("the lab has no node {0:?}")]
+    UnknownNode(String),
+    /// The authority refused.
+    #[error("no token was made")]
+    Mint(#[from] MintError),
+    /// It could not be put into the node.
+    #[error("the token could not be put into the node")]
+    Launch(#[from] LaunchError),
+}
+
+/// Gives tokens.
+#[derive(Debug, Clone)]
+pub struct Enrolment {
+    /// The lab.
+    pub lab: Arc<Lab>,
+    /// Folders.
+    pub places: Arc<Places>,
+    /// Makes tokens.
+    pub authority: Arc<Authority>,
+    /// Where it is told.
+    pub audit: AuditSink,
+}
+
+impl Enrolment {
+    /// Puts a new token into `node` and returns the end of its life. `replace` first revokes what is enrolled under that
+    /// name; without it such a node is refused. Blocks.
+    pub fn give(&self, node: &str, replace: bool) -> Result<Moment, EnrolmentError> {
+        let unknown = || EnrolmentError::UnknownNode(node.chars().take(80).collect());
+        let (cluster, spec) = self.lab.node(node).ok_or_else(unknown)?;
+        let whom = NodeSpec {
+            cluster: cluster.name.clone(),
+            name: spec.name.clone(),
+            role: spec.role,
+        };
+        let now = clock::now();
+        let (token, audit) = self.authority.mint(&whom, replace, now)?;
+        self.audit.record(audit);
+        ensure_nodes::provider(&self.lab, &self.places).deliver_token(node, token.expose())?;
+        Ok(now.plus_millis(crate::authority::TOKEN_LIFE_MS))
+    }
+
+    /// Gives a token to each running node whose agent a run waits for and that has no other way to join.
+    pub async fn keep(self, engine: EngineHandle, cancel: CancellationToken) {
+        let mut tick = tokio::time::interval(LOOK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while cancel.run_until_cancelled(tick.tick()).await.is_some() {
+            let Some(awaited) = engine.ask(awaited).await else {
+                return;
+            };
+            let now = clock::now();
+            let stuck = awaited
+                .into_iter()
+                .filter(|node| self.authority.lacks_token(node, now));
+            for node in stuck {
+                let enrolment = self.clone();
+                let given = tokio::task::spawn_blocking(move || enrolment.rescue(node.as_str())).await;
+                if let Err(error) = given {
+                    tracing::warn!(%error, "no new token");
+                }
+            }
+        }
+    }
+
+    fn rescue(&self, node: &str) {
+        let provider = ensure_nodes::provider(&self.lab, &self.places);
+        // One that is off gets its token when it runs: the token's life would pass meanwhile.
+        if !matches!(provider.state(node), Ok(Some(state)) if state.power == Power::Running) {
+            return;
+        }
+        match self.give(node, false) {
+            Ok(expires) => {
+                tracing::info!(node, %expires, "its enrolment token had run out; it got another one")
+            }
+            Err(error) => tracing::warn!(node, error = chain(&error), "no new token"),
+        }
+    }
+}
+
+/// Nodes whose agents the present run waits for.
+fn awaited(state: &State) -> Vec<NodeName> {
+    let Some(plan) = state.active_run().and_then(|_| state.plan()) else {
+        return Vec::new();
+    };
+    let waits = |id| state.steps.get(id).is_some_and(|step| step.phase.in_flight());
+    plan.steps
+        .iter()
+        .filter(|step| waits(&step.id))
+        .filter_map(|step| match step.host_step() {
+            Some(HostStep::AwaitAgent { node }) => Some(node.clone()),
+            _ => None,
+        })
+        .collect()
+}
