@@ -25,7 +25,8 @@ pub mod install;
 pub mod journal;
 pub mod notify;
 pub mod paths;
-pub mod redact;
 pub mod secret;
 pub mod seed;
 pub mod step;
+
+pub use model::redact;

@@ -142,7 +142,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
     );
     tasks.spawn(
         "ticks",
-        Watch::new(&lab, Arc::clone(&seen), handle.clone()).run(tasks.clone()),
+        Watch::new(&lab, &places, Arc::clone(&seen), handle.clone()).run(tasks.clone()),
     );
     tasks.spawn("audit", agents::audit(audit_events, handle.clone()));
 

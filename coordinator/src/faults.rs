@@ -19,6 +19,7 @@ mod survey;
 
 pub use capability::{Capability, capabilities};
 pub use desk::Faults;
+pub(crate) use host::handle;
 pub use news::News;
 pub use planned::{PlannedError, lease_of, planned};
 pub use survey::{PlaceSurvey, WholeSurvey, local};

@@ -1,35 +1,123 @@
-//! Asks a silent node's kernel whether it is there. A connection to a closed port is enough: a refusal comes from a living
-//! kernel, without any process of the node having to run. Two tries, since one packet may be lost.
+//! Looks at a silent node from outside, by signs that do not depend on one another: whether its kernel answers on any of
+//! several ports, whether it answers ARP, and what the provider says of its machine. What they mean, the domain decides.
+//!
+//! A refusal comes from a living kernel without any process of the node having to run; a firewall that drops what it is
+//! asked refuses nothing, but its kernel still answers ARP.
 
+use crate::faults;
+use crate::places::Places;
+use domain::signs::{Answer, Machine, Signs};
+use launcher::{LabHandle, Power, outside};
+use model::ids::NodeName;
+use model::lab::Lab;
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
-/// Port that nobody listens on.
-const CLOSED_PORT: u16 = 1;
+/// A port that nobody listens on, and those where something of a node usually does: kubelet and the API server.
+const PORTS: [u16; 3] = [1, 10250, 6443];
 
-/// Tries, and how long each waits. On the lab's own bridge an answer takes microseconds.
+/// Tries, and how long each waits, since one packet may be lost. On the lab's own bridge an answer takes microseconds.
 const TRIES: u32 = 2;
 const TRY: Duration = Duration::from_millis(250);
 
-/// Whether anything at `address` answers.
-pub async fn answers(address: IpAddr) -> bool {
-    answers_at(SocketAddr::new(address, CLOSED_PORT)).await
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// Accepted, refused or reset: only a living kernel does that.
+    Answered,
+    /// An error at once: this host's own word that there is no neighbour, or an ICMP error of the node.
+    Unreachable,
+    /// Nothing came.
+    Nothing,
 }
 
-async fn answers_at(address: SocketAddr) -> bool {
-    for _ in 0..TRIES {
-        let asked = TcpStream::connect(address);
-        match tokio::time::timeout(TRY, asked).await {
-            Ok(Ok(_)) => return true,
-            Ok(Err(error)) if is_refusal(error.kind()) => return true,
-            // No neighbour or no way: this host says so itself, at once or after a while.
-            Ok(Err(_)) => tokio::time::sleep(TRY).await,
-            Err(_) => {}
+/// Looks at nodes of one lab.
+#[derive(Debug, Clone)]
+pub struct Outside {
+    handle: LabHandle,
+}
+
+impl Outside {
+    /// For the nodes of `lab`.
+    pub fn new(lab: &Lab, places: &Places) -> Self {
+        Self {
+            handle: faults::handle(lab, places),
         }
     }
-    false
+
+    /// All signs of `node`, within about half a second.
+    pub async fn look(&self, node: &NodeName, address: Ipv4Addr) -> Signs {
+        let (handle, name) = (self.handle.clone(), node.to_string());
+        let before = tokio::task::spawn_blocking(move || {
+            (machine(&handle, &name), outside::forget_neighbour(address))
+        });
+        let (machine, forgotten) = before.await.unwrap_or_default();
+        let ended = ask(&PORTS, IpAddr::V4(address)).await;
+        // Known again after it was forgotten: it answered just now.
+        let neighbour = match outside::neighbour_answered(address) {
+            Some(true) if forgotten => Answer::Yes,
+            Some(false) => Answer::No,
+            _ => Answer::NotAsked,
+        };
+        let kernel = match (ended, neighbour) {
+            (Ended::Answered, _) | (Ended::Unreachable, Answer::Yes) => Answer::Yes,
+            _ => Answer::No,
+        };
+        Signs {
+            kernel,
+            neighbour,
+            machine,
+        }
+    }
+}
+
+fn machine(handle: &LabHandle, node: &str) -> Machine {
+    match outside::machine(handle, node) {
+        Ok(seen) => match (seen.power, seen.port_down) {
+            (Power::Suspended, _) => Machine::Frozen,
+            (Power::Off | Power::Absent, _) => Machine::Off,
+            (Power::Running, Some(true)) => Machine::Unplugged,
+            (Power::Running, _) => Machine::Running,
+            (Power::Unknown, _) => Machine::NotKnown,
+        },
+        Err(error) => {
+            tracing::debug!(node, %error, "the machine cannot be looked at");
+            Machine::NotKnown
+        }
+    }
+}
+
+/// Connects to all ports at once and tries again; done with the first answer.
+async fn ask(ports: &[u16], address: IpAddr) -> Ended {
+    let mut last = Ended::Nothing;
+    for _ in 0..TRIES {
+        let began = tokio::time::Instant::now();
+        let mut asked: JoinSet<Ended> = ports
+            .iter()
+            .map(|port| connect(SocketAddr::new(address, *port)))
+            .collect();
+        while let Some(ended) = asked.join_next().await {
+            match ended {
+                Ok(Ended::Answered) => return Ended::Answered,
+                Ok(ended) => last = ended,
+                Err(_) => {}
+            }
+        }
+        tokio::time::sleep_until(began + TRY).await;
+    }
+    last
+}
+
+async fn connect(address: SocketAddr) -> Ended {
+    match tokio::time::timeout(TRY, TcpStream::connect(address)).await {
+        Ok(Ok(_)) => Ended::Answered,
+        Ok(Err(error)) if is_refusal(error.kind()) => Ended::Answered,
+        Ok(Err(_)) => Ended::Unreachable,
+        Err(_) => Ended::Nothing,
+    }
 }
 
 fn is_refusal(kind: ErrorKind) -> bool {
@@ -43,8 +131,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_living_kernel_answers_and_one_that_drops_what_comes_does_not() {
-        assert!(
-            answers(IpAddr::from([127, 0, 0, 9])).await,
+        let somewhere = IpAddr::from([127, 0, 0, 9]);
+        assert_eq!(
+            ask(&[1], somewhere).await,
+            Ended::Answered,
             "a refusal is an answer"
         );
         // A queue that is full makes the kernel drop every further try without a word, as a node without power does.
@@ -57,8 +147,10 @@ mod tests {
         let address = socket.local_addr().expect("address").as_socket().expect("IPv4");
         let _queued = TcpStream::connect(address).await.expect("the one place");
         let since = Instant::now();
-        assert!(!answers_at(address).await);
+        assert_eq!(ask(&[address.port()], address.ip()).await, Ended::Nothing);
         let took = since.elapsed();
         assert!(took >= TRY * TRIES && took < 4 * TRY, "{took:?}");
+        // One port that drops does not hide another that refuses.
+        assert_eq!(ask(&[address.port(), 1], address.ip()).await, Ended::Answered);
     }
 }

@@ -1,19 +1,21 @@
 //! Lets time pass for the machine, and has silent nodes looked at from outside.
 //!
-//! Two missed heartbeats are the first strike: the node's kernel is asked ([`crate::reach`]). No answer is the second, and
-//! told at once. A kernel that answers leaves the matter to the machine's own patience: a busy node is not a dead one.
+//! Two missed heartbeats are the first strike: the node is looked at from outside ([`crate::reach`]). Two signs that agree
+//! are the second, and told at once. Anything less leaves the matter to the machine's own patience: a busy node is not a
+//! dead one.
 
 use crate::agents::LastSeen;
 use crate::clock;
 use crate::engine::EngineHandle;
-use crate::reach;
+use crate::places::Places;
+use crate::reach::Outside;
 use domain::event::Event;
 use model::ids::NodeName;
 use model::lab::Lab;
 use model::moment::Moment;
 use shell::tasks::Tasks;
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -42,7 +44,8 @@ pub fn heartbeat_ms(nodes: usize) -> u32 {
 /// Watches all nodes of a lab.
 #[derive(Debug)]
 pub struct Watch {
-    addresses: HashMap<NodeName, IpAddr>,
+    addresses: HashMap<NodeName, Ipv4Addr>,
+    outside: Outside,
     seen: LastSeen,
     engine: EngineHandle,
     heartbeat_ms: u64,
@@ -52,14 +55,15 @@ pub struct Watch {
 
 impl Watch {
     /// A watch over `lab`.
-    pub fn new(lab: &Lab, seen: LastSeen, engine: EngineHandle) -> Self {
+    pub fn new(lab: &Lab, places: &Places, seen: LastSeen, engine: EngineHandle) -> Self {
         let addresses: HashMap<_, _> = lab
             .nodes()
-            .map(|(_, node)| (node.name.clone(), IpAddr::V4(node.address)))
+            .map(|(_, node)| (node.name.clone(), node.address))
             .collect();
         Self {
             heartbeat_ms: heartbeat_ms(addresses.len()).into(),
             addresses,
+            outside: Outside::new(lab, places),
             seen,
             engine,
             open: Arc::default(),
@@ -101,14 +105,15 @@ impl Watch {
             if !open(&self.open).insert(node.clone()) {
                 continue;
             }
-            let (engine, seen, looked) = (
+            let (outside, engine, seen, looked) = (
+                self.outside.clone(),
                 self.engine.clone(),
                 Arc::clone(&self.seen),
                 Arc::clone(&self.open),
             );
             let stopping = tasks.token().clone();
             let judge = async move {
-                let answers = reach::answers(address).await;
+                let signs = outside.look(&node, address).await;
                 let last = seen
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -118,7 +123,7 @@ impl Watch {
                 if last == Some(heard) {
                     engine.submit(Event::Reachability {
                         node: node.clone(),
-                        answers,
+                        signs,
                         silent_ms: clock::now().millis_since(heard),
                     });
                 }

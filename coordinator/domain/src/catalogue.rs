@@ -2,6 +2,7 @@
 //! the JSON form are made from this table; tests/scenarios/error_codes.rs holds the sources and the pages to it.
 
 mod agent;
+mod diagnosis;
 mod host;
 mod launcher;
 mod operator;
@@ -33,6 +34,7 @@ pub fn all() -> impl Iterator<Item = &'static ErrorEntry> {
         host::ENTRIES,
         launcher::ENTRIES,
         agent::ENTRIES,
+        diagnosis::ENTRIES,
     ]
     .into_iter()
     .flatten()

@@ -2,7 +2,9 @@
 
 use crate::plan::Plan;
 use crate::record::Record;
+use crate::signs::Signs;
 use model::event::NodeEvent;
+use model::evidence::Evidence;
 use model::ids::{Attempt, BootId, Epoch, Incarnation, NodeName, RunId, Seq, StepId};
 use model::moment::Moment;
 use model::step::{ProbeResult, StepOutcome};
@@ -152,12 +154,21 @@ pub enum Event {
         /// One line.
         message: String,
     },
-    /// A silent node was asked from outside whether its kernel still answers; told after two tries.
+    /// What was seen around a host step that waits for longer than is usual.
+    HostEvidence {
+        /// Step.
+        step: StepId,
+        /// Attempt.
+        attempt: Attempt,
+        /// What was seen.
+        evidence: Vec<Evidence>,
+    },
+    /// A silent node was looked at from outside.
     Reachability {
         /// Node.
         node: NodeName,
-        /// Whether anything came back.
-        answers: bool,
+        /// What was seen.
+        signs: Signs,
         /// For how long its agent had been silent, in milliseconds.
         silent_ms: u64,
     },

@@ -2,6 +2,7 @@
 
 mod agents;
 mod deadlines;
+mod diagnosed;
 mod draft;
 mod gates;
 mod outcomes;
@@ -129,11 +130,16 @@ pub fn step(state: &State, event: Event, now: Moment) -> Decision {
             attempt,
             message,
         } => draft.host_progress(step, attempt, message),
+        Event::HostEvidence {
+            step,
+            attempt,
+            evidence,
+        } => draft.diagnosed(step, attempt, &evidence, None),
         Event::Reachability {
             node,
-            answers,
+            signs,
             silent_ms,
-        } => draft.reachability(node, answers, silent_ms),
+        } => draft.reachability(node, signs, silent_ms),
         Event::TokenSpent { node } => draft.token_spent(&node),
         Event::Logged(record) => draft.record(record),
         Event::Tick {

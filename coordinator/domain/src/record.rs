@@ -3,6 +3,7 @@
 mod class;
 mod describe;
 
+use crate::diagnosis::Cause;
 use crate::event::SessionId;
 use crate::plan::Target;
 use model::event::NodeEvent;
@@ -105,6 +106,17 @@ pub enum Record {
         /// One line.
         message: String,
         /// The agent's event.
+        source: Option<Source>,
+    },
+    /// Why it probably waits or fails; the causes are ranked.
+    StepDiagnosed {
+        /// Step.
+        step: StepId,
+        /// Attempt.
+        attempt: Attempt,
+        /// At least one, the most probable first.
+        causes: Vec<Cause>,
+        /// The agent's event; None when the host looked, or the step's own output said so.
         source: Option<Source>,
     },
     /// Done, and observed to be done.

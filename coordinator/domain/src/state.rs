@@ -6,6 +6,7 @@ mod apply_step;
 mod query;
 mod snapshot;
 
+use crate::diagnosis::Cause;
 use crate::event::SessionId;
 use crate::leases::Leases;
 use crate::plan::{Plan, Target};
@@ -168,6 +169,9 @@ pub struct StepState {
     pub last_error: Option<StepError>,
     /// Latest progress.
     pub progress: Option<String>,
+    /// Why the current attempt probably waits or failed, the most probable cause first.
+    #[serde(default)]
+    pub causes: Vec<Cause>,
 }
 
 /// How far a step is.

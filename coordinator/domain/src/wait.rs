@@ -1,6 +1,7 @@
 //! What each unfinished step waits for: subject, blocker, since when, how long it usually takes, which deadline fires first.
 
 use crate::capability::Capability;
+use crate::diagnosis::{Cause, with_likeliest};
 use crate::plan::{PlannedStep, Target};
 use crate::state::{State, StepPhase, StepState};
 use model::ids::{Attempt, ClusterName, NodeName, StepId};
@@ -25,6 +26,8 @@ pub struct Wait {
     pub blocker: Blocker,
     /// The blocker as one line for people.
     pub summary: String,
+    /// Why it probably waits, the most probable cause first; empty when nothing is known or nothing unusual.
+    pub causes: Vec<Cause>,
     /// Since when.
     pub since: Moment,
     /// How long the step usually takes, in milliseconds.
@@ -138,13 +141,15 @@ fn of_step(state: &State, step: &PlannedStep, began: Moment) -> Wait {
         None => (not_begun(state, step), began),
     };
     let runs = known.filter(|known| known.phase.in_flight());
+    let causes = known.map(|known| known.causes.clone()).unwrap_or_default();
     Wait {
         step: step.id,
         name: step.name.clone(),
         node: step.target.node().cloned(),
         cluster: step.cluster.clone(),
         attempt: known.map_or(Attempt(0), |known| known.attempt),
-        summary: blocker.to_string(),
+        summary: with_likeliest(blocker.to_string(), &causes),
+        causes,
         blocker,
         since,
         expected_ms: step.expected_ms,

@@ -20,6 +20,7 @@ pub mod multipass;
 pub mod names;
 pub mod network;
 pub mod nspawn;
+pub mod outside;
 pub mod process;
 mod provider;
 pub mod record;

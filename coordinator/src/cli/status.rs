@@ -195,8 +195,34 @@ fn waits(text: &mut String, status: &Value, wide: bool) {
             ));
         }
         text.push('\n');
+        causes(text, wait, wide);
     }
     text.push('\n');
+}
+
+/// How the likeliest cause is put right; with `wide` every cause with what speaks for it.
+fn causes(text: &mut String, wait: &Value, wide: bool) {
+    let all = list(&wait["causes"]);
+    if let (false, Some(first)) = (wide, all.first()) {
+        text.push_str(&format!("      remedy: {}\n", plain(&first["remedy"])));
+        return;
+    }
+    for cause in all {
+        let (code, title, sure) = (
+            plain(&cause["code"]),
+            plain(&cause["title"]),
+            &cause["confidence"],
+        );
+        text.push_str(&format!("      {code} {sure} %: {title}\n"));
+        for piece in list(&cause["evidence"]) {
+            let (source, subject) = (plain(&piece["source"]), plain(&piece["subject"]));
+            text.push_str(&format!(
+                "        {source} {subject}: {}\n",
+                plain(&piece["text"])
+            ));
+        }
+        text.push_str(&format!("        remedy: {}\n", plain(&cause["remedy"])));
+    }
 }
 
 fn ready(value: &Value) -> &'static str {

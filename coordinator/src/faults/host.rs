@@ -82,7 +82,7 @@ impl HostSide {
 }
 
 /// What the launcher must know of the lab.
-pub(super) fn handle(lab: &Lab, places: &Places) -> LabHandle {
+pub(crate) fn handle(lab: &Lab, places: &Places) -> LabHandle {
     LabHandle {
         lab: lab.name.to_string(),
         home: places.home.clone(),

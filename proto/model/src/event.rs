@@ -1,5 +1,6 @@
 //! What an agent tells of its node: numbered, durable before sent, delivered once.
 
+use crate::evidence::Evidence;
 use crate::fact::{Condition, NodeFacts};
 use crate::ids::{Attempt, BootId, Incarnation, Seq, StepId};
 use crate::lease::LeaseStatus;
@@ -57,6 +58,17 @@ pub enum NodeEventKind {
         attempt: Attempt,
         /// One line.
         message: String,
+    },
+    /// What was seen around a step that runs for longer than is usual.
+    StepEvidence {
+        /// Step.
+        step: StepId,
+        /// Attempt.
+        attempt: Attempt,
+        /// For how long it had run, milliseconds.
+        waited_ms: u64,
+        /// What was seen, at most [`crate::evidence::MOST`] pieces.
+        evidence: Vec<Evidence>,
     },
     /// The attempt ended.
     StepFinished {
@@ -131,7 +143,9 @@ impl NodeEventKind {
     pub fn may_drop(&self) -> bool {
         matches!(
             self,
-            NodeEventKind::Health { .. } | NodeEventKind::StepProgress { .. }
+            NodeEventKind::Health { .. }
+                | NodeEventKind::StepProgress { .. }
+                | NodeEventKind::StepEvidence { .. }
         )
     }
 

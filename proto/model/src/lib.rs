@@ -4,6 +4,7 @@
 //! holds one may rely on it.
 
 pub mod event;
+pub mod evidence;
 pub mod fact;
 pub mod fault;
 pub mod fault_parts;
@@ -14,6 +15,7 @@ pub mod lab_default;
 pub mod lab_rules;
 pub mod lease;
 pub mod moment;
+pub mod redact;
 pub mod step;
 
 pub use invalid::Invalid;

@@ -12,8 +12,11 @@ use model::moment::Moment;
 const MISSED: u64 = 3;
 
 /// Silence that alone is never suspect, however short the interval: a busy host delays heartbeats by seconds. A node
-/// whose kernel does not answer either is told of long before ([`crate::event::Event::Reachability`]).
+/// of which two signs say that it is gone is told of long before ([`crate::event::Event::Reachability`]).
 const PATIENCE_MS: u64 = 5_000;
+
+/// An agent that was heard this recently is not silent, whatever was seen of it from outside.
+const LISTEN_MS: u64 = 500;
 
 /// Silence until a node is lost.
 const LOST_MS: u64 = 30_000;
@@ -99,6 +102,8 @@ impl Draft {
                 self.heard_again(&node_name);
                 self.record(Record::AgentRecovered { node: node_name });
             }
+            // Silence that was looked at and came to nothing.
+            Link::Connected if heard.is_some() && silent < LISTEN_MS => self.heard_again(&node_name),
             _ => {}
         }
     }

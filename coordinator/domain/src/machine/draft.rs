@@ -2,6 +2,7 @@
 //! what is decided next already knows it.
 
 use super::{Decision, Refused};
+use crate::diagnosis::with_likeliest;
 use crate::effect::Effect;
 use crate::event::SessionId;
 use crate::plan::{Plan, PlannedStep};
@@ -127,6 +128,8 @@ impl Draft {
         let mut reason = reason.into();
         if let Some(error) = &known.first_error {
             reason = format!("{} ({}), then {reason}", error.message, error.code);
+        } else {
+            reason = with_likeliest(reason, &known.causes);
         }
         self.record(Record::StepNeedsDecision {
             step,

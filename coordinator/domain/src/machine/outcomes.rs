@@ -53,6 +53,12 @@ impl Draft {
                     source,
                 });
             }
+            NodeEventKind::StepEvidence {
+                step,
+                attempt,
+                evidence,
+                ..
+            } => self.diagnosed(*step, *attempt, evidence, source),
             NodeEventKind::StepFinished {
                 step,
                 attempt,
@@ -106,7 +112,7 @@ impl Draft {
         }
     }
 
-    fn in_phase(&self, step: StepId, attempt: Attempt, is: impl Fn(&StepPhase) -> bool) -> bool {
+    pub(super) fn in_phase(&self, step: StepId, attempt: Attempt, is: impl Fn(&StepPhase) -> bool) -> bool {
         self.known(step)
             .is_some_and(|known| known.attempt == attempt && is(&known.phase))
     }
@@ -148,13 +154,13 @@ impl Draft {
                 message,
                 output,
             } if in_flight || unsure => {
-                let (code, message, output) = (code.clone(), message.clone(), output.clone());
+                let message = self.explained(step, attempt, (code, message, output));
                 self.record(Record::StepFailed {
                     step,
                     attempt,
-                    code,
+                    code: code.clone(),
                     message,
-                    output,
+                    output: output.clone(),
                     source,
                 });
             }
@@ -200,6 +206,18 @@ impl Draft {
             return;
         }
         let source = None;
+        let outcome = match outcome {
+            StepOutcome::Failed {
+                code,
+                message,
+                output,
+            } => StepOutcome::Failed {
+                message: self.explained(step, attempt, (&code, &message, &output)),
+                code,
+                output,
+            },
+            other => other,
+        };
         self.record(match outcome {
             StepOutcome::Succeeded { run_ms, cpu_ms } => Record::StepSucceeded {
                 step,

@@ -1,8 +1,9 @@
-//! A node that is silent and whose kernel does not answer: its power is off, or its network is cut. Told at once, since
-//! nothing that is merely busy looks like this: a kernel answers however long its processes wait for a CPU.
+//! A silent node was looked at from outside. What two independent signs agree on is told at once, since nothing that is
+//! merely busy looks like it: a kernel answers however long its processes wait for a CPU.
 
 use super::draft::Draft;
 use crate::record::Record;
+use crate::signs::Signs;
 use crate::state::{Link, NodeState};
 use model::fact::{Condition, ConditionStatus};
 use model::ids::NodeName;
@@ -11,30 +12,35 @@ use model::ids::NodeName;
 const REACHABLE: &str = "NodeReachable";
 
 impl Draft {
-    pub(super) fn reachability(&mut self, node: NodeName, answers: bool, silent_ms: u64) {
+    pub(super) fn reachability(&mut self, node: NodeName, signs: Signs, silent_ms: u64) {
         let Some(known) = self.state.nodes.get(&node).cloned() else {
             return;
         };
-        if answers {
-            let message = "its kernel answers, its agent does not speak".to_owned();
-            if is_cut_off(&known) {
-                self.observe(node, ConditionStatus::True, "KernelAnswers", message);
+        let verdict = signs.verdict();
+        let told = known.conditions.get(REACHABLE);
+        let lost = verdict.status == ConditionStatus::False;
+        let same = told.is_some_and(|c| c.status == verdict.status && c.reason == verdict.reason);
+        // That a kernel answers is news only where it was doubted.
+        let no_news = verdict.status == ConditionStatus::True && !is_doubted(&known);
+        if !same && !no_news {
+            let message = if lost {
+                format!("silent for {silent_ms} ms: {}", verdict.message)
+            } else {
+                verdict.message.to_owned()
+            };
+            self.observe(node.clone(), verdict.status, verdict.reason, message.clone());
+            if lost && known.session.is_some() && known.link == Link::Connected {
+                self.record(Record::AgentSuspect {
+                    node,
+                    reason: message,
+                });
             }
-            return;
-        }
-        if is_cut_off(&known) {
-            return;
-        }
-        let reason = format!("silent for {silent_ms} ms, and nothing answers at its address");
-        self.observe(node.clone(), ConditionStatus::False, "NoAnswer", reason.clone());
-        if known.session.is_some() && known.link == Link::Connected {
-            self.record(Record::AgentSuspect { node, reason });
         }
     }
 
     /// The agent spoke.
     pub(super) fn heard_again(&mut self, node: &NodeName) {
-        if self.state.nodes.get(node).is_some_and(is_cut_off) {
+        if self.state.nodes.get(node).is_some_and(is_doubted) {
             self.observe(
                 node.clone(),
                 ConditionStatus::True,
@@ -56,9 +62,9 @@ impl Draft {
     }
 }
 
-fn is_cut_off(known: &NodeState) -> bool {
+fn is_doubted(known: &NodeState) -> bool {
     known
         .conditions
         .get(REACHABLE)
-        .is_some_and(|condition| condition.status == ConditionStatus::False)
+        .is_some_and(|condition| condition.status != ConditionStatus::True)
 }

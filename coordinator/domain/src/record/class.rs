@@ -105,6 +105,7 @@ fn class_of(kind: &NodeEventKind) -> Class {
         NodeEventKind::StepAccepted { .. }
         | NodeEventKind::StepStarted { .. }
         | NodeEventKind::StepProgress { .. }
+        | NodeEventKind::StepEvidence { .. }
         | NodeEventKind::StepFinished { .. }
         | NodeEventKind::StepRefused { .. } => Class::Step,
         NodeEventKind::ConditionChanged { .. }

@@ -1,6 +1,7 @@
 //! Views of a record that every reader needs: kind, severity, node, step, and one line for people.
 
 use super::{Record, RunOutcome, Source};
+use crate::diagnosis::Cause;
 use crate::phases;
 use model::event::NodeEventKind;
 use model::fact::{Condition, ConditionStatus};
@@ -43,6 +44,7 @@ impl Record {
                 ..
             } => Severity::Error,
             Record::StepFailed { .. }
+            | Record::StepDiagnosed { .. }
             | Record::StepUnknown { .. }
             | Record::AgentDisconnected { .. }
             | Record::AgentSuspect { .. }
@@ -59,7 +61,9 @@ impl Record {
                 Severity::Debug
             }
             Record::Node { event, .. } => match &event.kind {
-                NodeEventKind::Health { .. } | NodeEventKind::StepAccepted { .. } => Severity::Debug,
+                NodeEventKind::Health { .. }
+                | NodeEventKind::StepAccepted { .. }
+                | NodeEventKind::StepEvidence { .. } => Severity::Debug,
                 NodeEventKind::ConditionChanged { condition } => condition_severity(condition),
                 NodeEventKind::StoreLost { .. }
                 | NodeEventKind::Dropped { .. }
@@ -78,6 +82,7 @@ impl Record {
             | Record::StepDispatched { step, attempt, .. }
             | Record::StepRunning { step, attempt, .. }
             | Record::StepProgress { step, attempt, .. }
+            | Record::StepDiagnosed { step, attempt, .. }
             | Record::StepSucceeded { step, attempt, .. }
             | Record::StepFailed { step, attempt, .. }
             | Record::StepUnknown { step, attempt, .. }
@@ -89,6 +94,7 @@ impl Record {
                 NodeEventKind::StepAccepted { step, attempt }
                 | NodeEventKind::StepStarted { step, attempt, .. }
                 | NodeEventKind::StepProgress { step, attempt, .. }
+                | NodeEventKind::StepEvidence { step, attempt, .. }
                 | NodeEventKind::StepFinished { step, attempt, .. }
                 | NodeEventKind::StepRefused { step, attempt, .. } => Some((*step, *attempt)),
                 _ => None,
@@ -102,6 +108,7 @@ impl Record {
         match self {
             Record::StepRunning { source, .. }
             | Record::StepProgress { source, .. }
+            | Record::StepDiagnosed { source, .. }
             | Record::StepSucceeded { source, .. }
             | Record::StepFailed { source, .. }
             | Record::StepUnknown { source, .. }
@@ -167,6 +174,7 @@ impl Record {
             Record::StepDispatched { attempt, .. } => format!("handed out, attempt {attempt}"),
             Record::StepRunning { unit, .. } => format!("running as {unit}"),
             Record::StepProgress { message, .. } => message.clone(),
+            Record::StepDiagnosed { causes, .. } => likely(causes),
             Record::StepSucceeded { run_ms: 0, .. } => "found done".into(),
             Record::StepSucceeded { run_ms, .. } => format!("done in {run_ms} ms"),
             Record::StepFailed { code, message, .. } => format!("{message} ({code})"),
@@ -239,6 +247,12 @@ pub(crate) fn probe(result: &model::step::ProbeResult) -> String {
     }
 }
 
+fn likely(causes: &[Cause]) -> String {
+    causes.first().map_or_else(String::new, |cause| {
+        format!("likeliest cause: {cause}. {}", cause.remedy)
+    })
+}
+
 fn gate(phase: u8, missing: &[String]) -> String {
     let title = phases::title(phase);
     if missing.is_empty() {
@@ -270,6 +284,15 @@ fn node_event(kind: &NodeEventKind) -> String {
         NodeEventKind::StepAccepted { attempt, .. } => format!("order accepted, attempt {attempt}"),
         NodeEventKind::StepStarted { unit, .. } => format!("started as {unit}"),
         NodeEventKind::StepProgress { message, .. } => message.clone(),
+        NodeEventKind::StepEvidence {
+            waited_ms, evidence, ..
+        } => {
+            let pieces = evidence.len();
+            format!(
+                "{pieces} pieces of evidence after {} s, no known cause",
+                waited_ms / 1000
+            )
+        }
         NodeEventKind::StepFinished { attempt, .. } => format!("attempt {attempt} ended"),
         NodeEventKind::StepRefused { code, reason, .. } => format!("order refused: {reason} ({code})"),
         NodeEventKind::ConditionChanged { condition } => told(condition),

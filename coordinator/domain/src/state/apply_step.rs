@@ -47,11 +47,13 @@ impl State {
             }
             Record::StepRunning { unit, .. } => step.enter(StepPhase::Running { unit: unit.clone() }, at),
             Record::StepProgress { message, .. } => step.progress = Some(message.clone()),
+            Record::StepDiagnosed { causes, .. } => step.causes.clone_from(causes),
             Record::StepSucceeded {
                 run_ms, cpu_ms, boot, ..
             } => {
                 step.boot = *boot;
                 step.looks = 0;
+                step.causes.clear();
                 step.enter(
                     StepPhase::Succeeded {
                         run_ms: *run_ms,
@@ -140,6 +142,7 @@ impl State {
             step.attempt = *attempt;
             step.intended = at;
             step.looks = 0;
+            step.causes.clear();
             step.enter(StepPhase::Intended, at);
             return Ok(());
         }
@@ -162,6 +165,7 @@ impl State {
             first_error: None,
             last_error: None,
             progress: None,
+            causes: Vec::new(),
         };
         self.steps.insert(id, step);
         Ok(())

@@ -5,6 +5,7 @@
     reason = "helpers of tests, in a binary that holds nothing but tests"
 )]
 
+mod diagnosis;
 mod drill_runs;
 mod drill_scenarios;
 mod explore;

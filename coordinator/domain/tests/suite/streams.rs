@@ -4,6 +4,7 @@ use crate::fixtures::{incarnation, node, small_plan};
 use crate::sim::{Sim, numbered};
 use domain::effect::Effect;
 use domain::record::Record;
+use domain::signs::{Answer, Machine, Signs};
 use model::event::NodeEventKind;
 use model::ids::Seq;
 
@@ -132,10 +133,14 @@ fn an_agent_whose_tail_was_lost_must_skip_used_numbers() {
     assert!(sim.take().contains(&rewind), "its hello spoke of number 0");
 }
 
-fn reachability(sim: &mut Sim, answers: bool) -> Vec<Record> {
+fn reachability(sim: &mut Sim, kernel: Answer, neighbour: Answer) -> Vec<Record> {
     let event = domain::event::Event::Reachability {
         node: node("mgmt-cp"),
-        answers,
+        signs: Signs {
+            kernel,
+            neighbour,
+            machine: Machine::NotKnown,
+        },
         silent_ms: 1_300,
     };
     sim.event(event).records
@@ -144,14 +149,18 @@ fn reachability(sim: &mut Sim, answers: bool) -> Vec<Record> {
 #[test]
 fn a_silent_node_whose_kernel_is_silent_too_is_told_of_once_and_until_it_is_heard() {
     let mut sim = connected();
-    assert_eq!(reachability(&mut sim, true), vec![], "busy is not down");
-    let told = reachability(&mut sim, false);
+    assert_eq!(
+        reachability(&mut sim, Answer::Yes, Answer::Yes),
+        vec![],
+        "busy is not down"
+    );
+    let told = reachability(&mut sim, Answer::No, Answer::No);
     assert!(
         matches!(&told[..], [Record::ConditionObserved { condition, .. }, Record::AgentSuspect { .. }]
             if condition.kind == "NodeReachable" && !condition.is_good()),
         "{told:?}"
     );
-    assert_eq!(reachability(&mut sim, false), vec![], "once");
+    assert_eq!(reachability(&mut sim, Answer::No, Answer::No), vec![], "once");
     sim.silence(300);
     assert!(
         !sim.state.may_order(&node("mgmt-cp")),
@@ -161,5 +170,21 @@ fn a_silent_node_whose_kernel_is_silent_too_is_told_of_once_and_until_it_is_hear
     assert!(sim.state.may_order(&node("mgmt-cp")), "heard again");
     let condition = &sim.state.nodes[&node("mgmt-cp")].conditions["NodeReachable"];
     assert!(condition.is_good(), "{condition:?}");
+    sim.check();
+}
+
+#[test]
+fn a_firewall_that_drops_everything_is_no_power_cut() {
+    let mut sim = connected();
+    let told = reachability(&mut sim, Answer::No, Answer::Yes);
+    assert!(
+        matches!(&told[..], [Record::ConditionObserved { condition, .. }] if condition.reason == "Silent"),
+        "one sign makes nobody suspect: {told:?}"
+    );
+    assert_eq!(reachability(&mut sim, Answer::No, Answer::Yes), vec![], "once");
+    assert!(sim.state.may_order(&node("mgmt-cp")));
+    sim.pass(100);
+    let condition = &sim.state.nodes[&node("mgmt-cp")].conditions["NodeReachable"];
+    assert_eq!(condition.reason, "Heard", "an agent that speaks needs no verdict");
     sim.check();
 }

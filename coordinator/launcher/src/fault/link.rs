@@ -29,7 +29,7 @@ pub(super) fn set(handle: &LabHandle, node: &str, up: bool) -> Result<(), Launch
 }
 
 /// Whether the port is administratively down; None where there is none.
-pub(super) fn is_down(leader: i32) -> Option<bool> {
+pub(crate) fn is_down(leader: i32) -> Option<bool> {
     let flags = fs::read_to_string(format!("/sys/class/net/{}/flags", port(leader)?)).ok()?;
     let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).ok()?;
     Some(flags & 1 == 0)

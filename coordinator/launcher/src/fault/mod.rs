@@ -16,6 +16,8 @@ mod power;
 mod record;
 mod residue;
 
+pub(crate) use link::is_down as port_is_down;
+
 use std::path::Path;
 
 use model::fault::HostFault;
