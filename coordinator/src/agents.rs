@@ -4,6 +4,7 @@ use crate::authority::AuditEvent;
 use crate::clock;
 use crate::engine::EngineHandle;
 use crate::faults::News;
+use crate::metrics::Metrics;
 use crate::offsets::ClockOffsets;
 use crate::session_grpc::{AgentHub, HubEvent};
 use domain::event::Event;
@@ -27,6 +28,8 @@ pub struct Known {
     pub offsets: ClockOffsets,
     /// The heartbeat interval that they are told, milliseconds.
     pub heartbeat_ms: u32,
+    /// Where heartbeats are counted.
+    pub metrics: Metrics,
 }
 
 /// Feeds the engine from the hub until either ends.
@@ -43,10 +46,12 @@ pub async fn listen(
         seen,
         offsets,
         heartbeat_ms,
+        metrics,
     } = known;
     while let Some(event) = events.recv().await {
         match event {
             HubEvent::Heartbeat { node, at, offset, .. } => {
+                metrics.heartbeat();
                 note(&seen, &node, at);
                 if let Some(offset) = offset {
                     offsets.note(&node, offset);

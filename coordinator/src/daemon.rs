@@ -17,6 +17,7 @@ use crate::exit::{Failure, Outcome};
 use crate::faults::{Faults, News};
 use crate::host_steps::executor::Host;
 use crate::journal::{HomeLock, Journal, LockError, RedbJournal};
+use crate::metrics::{self, Metrics, Opened};
 use crate::net::{Clock, Listener, ListenerCertificate, Network};
 use crate::offsets::ClockOffsets;
 use crate::operator_auth::{grant_local_operator, local_operator};
@@ -26,6 +27,7 @@ use crate::session_grpc::{AgentHub, AgentService, agent_routes};
 use crate::silence::{self, Watch};
 use crate::standard_grpc::operator_routes;
 use crate::step_secrets::StepSecretStore;
+use crate::subscribers::Subscribers;
 use crate::user_data::{AGENT_TARGET, agent_binary};
 use crate::{host_facts, plan_store};
 use domain::event::Event;
@@ -35,7 +37,7 @@ use shell::signals::Termination;
 use shell::tasks::Tasks;
 use shell::telemetry::{self, Format};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -82,7 +84,8 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
     let tasks = Tasks::new(cancel.clone());
     let termination = Termination::register()?;
     let fresh = LogId(*uuid::Uuid::new_v4().as_bytes());
-    let journal = RedbJournal::open(&places.home.join("log.redb"), fresh)?;
+    let metrics = Metrics::default();
+    let journal = RedbJournal::open(&places.home.join("log.redb"), fresh)?.timed(metrics.log_times());
     let (epoch, log_id, reader) = (journal.epoch(), journal.log_id(), journal.reader());
     tracing::info!(revision = %reader.head(), chain = %journal.chain(), "the log is whole");
     let authority = Arc::new(Authority::open(&places.home, &lab.name, clock::now())?);
@@ -96,6 +99,8 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
         })?;
     let engine_end = start_engine(engine, cancel.clone())?;
     handle.submit(Event::Started { epoch });
+    let (counting, stop) = (metrics::follow(reader.clone(), metrics.clone()), cancel.clone());
+    tasks.spawn("metrics", async move { stop.run_until_cancelled(counting).await });
 
     let facts = host_facts::look();
     let (hub, hub_events) = AgentHub::new(HUB_CAPACITY);
@@ -134,6 +139,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
                 seen: Arc::clone(&seen),
                 offsets,
                 heartbeat_ms: silence::heartbeat_ms(lab.nodes().count()),
+                metrics: metrics.clone(),
             },
             news,
             epoch,
@@ -167,12 +173,23 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
     let tokens = enrolment.clone().keep(handle.clone(), cancel.clone());
     tasks.spawn("tokens", tokens);
 
+    let scraped = metrics::Sources {
+        metrics,
+        lab: Arc::clone(&lab),
+        places: Arc::clone(&places),
+        engine: handle.clone(),
+        log: reader.clone(),
+        hub: hub.clone(),
+        subscribers: Subscribers::default(),
+        listeners: Arc::default(),
+    };
     let api = OperatorApi {
         lab: Arc::clone(&lab),
         places: Arc::clone(&places),
         engine: handle.clone(),
         faults,
         log: reader,
+        subscribers: scraped.subscribers.clone(),
         seen,
         authority: Arc::clone(&authority),
         audit: audit.clone(),
@@ -190,7 +207,13 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
         hub,
         handle,
     };
-    parts.listen(operator_routes(api).await?)?;
+    let listeners = Arc::clone(&scraped.listeners);
+    let operator = operator_routes(api)
+        .await?
+        .into_axum_router()
+        .merge(metrics::routes(scraped));
+    let opened = parts.listen(Routes::from(operator))?;
+    *listeners.lock().unwrap_or_else(PoisonError::into_inner) = opened;
     DaemonRecord::write(&places)?;
     tracing::info!(%epoch, lab = %lab.name, "serving");
     tasks.spawn("signals", termination.cancel(cancel.clone()));
@@ -235,7 +258,7 @@ struct Parts<'a> {
 
 impl Parts<'_> {
     /// Opens the three listeners and grants the local operator its identity.
-    fn listen(&self, operator: Routes) -> Result<(), Stop> {
+    fn listen(&self, operator: Routes) -> Result<Vec<Opened>, Stop> {
         let clock: Clock = Arc::new(clock::now);
         let gateway = IpAddr::V4(self.lab.network.gateway);
         let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -269,13 +292,13 @@ impl Parts<'_> {
             certificate: Arc::clone(&certificate),
             tasks: self.tasks.clone(),
         };
-        network.listen(Listener::Enrol, SocketAddr::new(gateway, port), enrol)?;
-        network.listen(
+        let enrol = network.listen(Listener::Enrol, SocketAddr::new(gateway, port), enrol)?;
+        let agent = network.listen(
             Listener::Agent,
             SocketAddr::new(gateway, port.saturating_add(1)),
             agent,
         )?;
-        network.listen(Listener::Operator, operator_address, operator)?;
+        let operator = network.listen(Listener::Operator, operator_address, operator)?;
 
         let name = local_operator();
         grant_local_operator(&self.authority, &name, operator_address, clock::now())?;
@@ -286,6 +309,10 @@ impl Parts<'_> {
             }
         });
         self.tasks.spawn("certificates", renewal);
-        Ok(())
+        Ok(vec![
+            ("enrol", enrol.metrics),
+            ("agent", agent.metrics),
+            ("operator", operator.metrics),
+        ])
     }
 }

@@ -14,11 +14,12 @@ use crate::host_steps::values::HostFacts;
 use crate::journal::JournalReader;
 use crate::places::Places;
 use crate::subscribe_grpc::{Pace, Subscription};
+use crate::subscribers::Subscribers;
 use crate::{plan_store, user_data};
 use domain::event::Event;
 use domain::machine::Refused;
 use domain::plan::{Plan, plan};
-use model::ids::{NodeName, RunId};
+use model::ids::{NodeName, Revision, RunId};
 use model::lab::Lab;
 use proto::v1::operator_server::Operator;
 use proto::v1::{self, SubscribeResponse};
@@ -40,6 +41,8 @@ pub struct OperatorApi {
     pub faults: Faults,
     /// The log.
     pub log: JournalReader,
+    /// Who reads the log.
+    pub subscribers: Subscribers,
     /// When agents were last heard.
     pub seen: LastSeen,
     /// The certificate authority.
@@ -84,8 +87,11 @@ impl Operator for OperatorApi {
         request: Request<v1::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let (log, lab) = (self.log.clone(), Arc::clone(&self.lab));
-        let subscription = Subscription::new(log, lab, request.into_inner(), Pace::default())
-            .map_err(|invalid| Status::invalid_argument(invalid.to_string()))?;
+        let wanted = request.into_inner();
+        let position = self.subscribers.enter(Revision(wanted.after));
+        let subscription = Subscription::new(log, lab, wanted, Pace::default())
+            .map_err(|invalid| Status::invalid_argument(invalid.to_string()))?
+            .watched(position);
         let (sender, receiver) = Subscription::channel();
         let stop = self.stop.clone();
         tokio::spawn(async move {

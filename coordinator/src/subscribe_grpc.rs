@@ -6,6 +6,7 @@
 use crate::exit::chain;
 use crate::journal::{Entry, JournalError, JournalReader};
 use crate::projection::{View, view};
+use crate::subscribers::Position;
 use domain::filter::Filter;
 use domain::record::Severity;
 use model::Invalid;
@@ -63,6 +64,7 @@ pub(crate) struct Subscription {
     follow: bool,
     filter: Filter,
     pace: Pace,
+    position: Option<Position>,
 }
 
 /// How one delivery ended.
@@ -89,7 +91,15 @@ impl Subscription {
             follow: wanted.follow,
             filter: read_filter(wanted.filter.unwrap_or_default())?,
             pace,
+            position: None,
         })
+    }
+
+    /// Tells `position` how far the log was read for it.
+    #[must_use]
+    pub(crate) fn watched(mut self, position: Position) -> Self {
+        self.position = Some(position);
+        self
     }
 
     /// The channel of a subscriber. One place stays free for the last word, which is never waited for.
@@ -139,6 +149,9 @@ impl Subscription {
                     }
                 }
                 self.cursor = revision;
+            }
+            if let Some(position) = &self.position {
+                position.moved(self.cursor);
             }
             // At the end of what there was, and now and then: while idle, and on the way through what is left out.
             if Instant::now() >= next_bookmark || (caught_up && !is_live) {

@@ -23,11 +23,7 @@ pub struct Seen {
 
 /// Looks at everything; the servers are asked side by side, each for at most three seconds.
 pub async fn look(lab: &Lab, places: &Places) -> Seen {
-    let mut seen = Seen::default();
-    files::authority(places, &mut seen);
-    for cluster in &lab.clusters {
-        files::kubeconfig(cluster.name.as_str(), places, &mut seen);
-    }
+    let mut seen = files(lab, places);
     let asked = lab.clusters.iter().flat_map(servers).map(|server| async move {
         let shown = handshake::shown(server.address).await;
         (server, shown)
@@ -44,6 +40,16 @@ pub async fn look(lab: &Lab, places: &Places) -> Seen {
             ),
             Err(error) => seen.unseen.push(format!("{what} at {}: {error}", server.address)),
         }
+    }
+    seen
+}
+
+/// Looks at the files of the home only; connects to nobody.
+pub fn files(lab: &Lab, places: &Places) -> Seen {
+    let mut seen = Seen::default();
+    files::authority(places, &mut seen);
+    for cluster in &lab.clusters {
+        files::kubeconfig(cluster.name.as_str(), places, &mut seen);
     }
     seen
 }

@@ -6,6 +6,7 @@
 use super::chain::Chain;
 use super::reader::ReadLog;
 use super::{Entry, Journal, JournalError, JournalReader, check_sizes, record};
+use crate::metrics::LogTimes;
 use model::ids::{Epoch, LogId, Revision};
 use model::moment::Moment;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
@@ -15,6 +16,7 @@ use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 pub(super) const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
@@ -50,6 +52,7 @@ pub struct RedbJournal {
     epoch: Epoch,
     head: watch::Sender<Revision>,
     chain: Chain,
+    times: Option<LogTimes>,
     poisoned: bool,
 }
 
@@ -102,8 +105,16 @@ impl RedbJournal {
             epoch: meta.epoch,
             head: watch::Sender::new(meta.head),
             chain,
+            times: None,
             poisoned: false,
         })
+    }
+
+    /// Notes how long each write takes.
+    #[must_use]
+    pub fn timed(mut self, times: LogTimes) -> Self {
+        self.times = Some(times);
+        self
     }
 
     /// The end of the chain of hashes over all entries.
@@ -192,7 +203,13 @@ impl Store {
         Ok(write)
     }
 
-    fn append(&self, head: Revision, mut chain: Chain, batch: &[Entry]) -> Result<(Revision, Chain), Cause> {
+    /// The new head, the end of its chain, and how long the commit took.
+    fn append(
+        &self,
+        head: Revision,
+        mut chain: Chain,
+        batch: &[Entry],
+    ) -> Result<(Revision, Chain, Duration), Cause> {
         let write = self.durable()?;
         let mut revision = head;
         {
@@ -207,8 +224,9 @@ impl Store {
             meta.insert(HEAD, revision.0.to_le_bytes().as_slice())?;
             meta.insert(CHAIN, chain.0.as_slice())?;
         }
+        let begun = Instant::now();
         write.commit()?;
-        Ok((revision, chain))
+        Ok((revision, chain, begun.elapsed()))
     }
 
     /// Gives the bytes that went.
@@ -320,9 +338,13 @@ impl Journal for RedbJournal {
         let head = self.head();
         // A failed fsync may have dropped the dirty pages; trying again would report success for lost data.
         let chain = self.chain;
-        let (revision, chain) = guarded(&self.store.path, || self.store.append(head, chain, batch))
+        let begun = Instant::now();
+        let (revision, chain, commit) = guarded(&self.store.path, || self.store.append(head, chain, batch))
             .inspect_err(|_| self.poisoned = true)?;
         self.chain = chain;
+        if let Some(times) = &self.times {
+            times.note(begun.elapsed(), commit);
+        }
         let added = batch.iter().map(record::size).sum();
         self.store.size.fetch_add(added, Ordering::Relaxed);
         self.head.send_replace(revision);

@@ -43,6 +43,8 @@ pub const TABLE: &[(&str, &[Role])] = &[
     ("/drillyard.v1.Operator/StartDrill", &[Operator]),
     ("/drillyard.v1.Operator/FollowDrill", &[Operator]),
     ("/drillyard.v1.Operator/AbortDrill", &[Operator]),
+    // What Prometheus reads.
+    ("/metrics", &[Operator]),
     // What standard tools call; not of our schema.
     ("/grpc.health.v1.Health/Check", &[Operator]),
     ("/grpc.health.v1.Health/Watch", &[Operator]),
