@@ -4,6 +4,7 @@ mod figures;
 mod recovery;
 mod watch;
 
+pub(crate) use figures::FEWEST;
 pub use watch::{Watch, Window};
 
 use super::contracts;
@@ -44,6 +45,7 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
         down: figures::down(&watches, &window),
         rto: recovery::longest(&recoveries),
         rpo: None,
+        answers: figures::answers(&watches, &window),
     };
     let slo = slo::judge(objectives(plan), measured);
     let contracts = contracts::judge(plan, history, &watches, &window);
@@ -56,8 +58,17 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
             to: span.to.unwrap_or(end).into(),
         })
         .collect();
-    let own = [own_verdict(plan, history, &recoveries), rto_verdict(&slo)];
-    let verdict = if plan.coverage.iter().all(|c| c.missing.is_some()) {
+    let own = [
+        own_verdict(plan, history, &recoveries),
+        objective(&slo, "rto"),
+        objective(&slo, "answers"),
+    ];
+    let nothing_judged = plan
+        .coverage
+        .iter()
+        .all(|c| plan.not_covered(c.contract).is_some())
+        && own[1..].iter().all(|verdict| *verdict == Verdict::NotCovered);
+    let verdict = if nothing_judged {
         Verdict::NotCovered
     } else {
         Verdict::of_all(contracts.iter().map(|c| c.verdict).chain(own))
@@ -124,11 +135,12 @@ fn own_verdict(
     Verdict::NotCovered
 }
 
-/// The recovery objective decides with the contracts; availability is judged within C1, over the outage alone.
-fn rto_verdict(slo: &super::report::parts::Slo) -> Verdict {
+/// Objectives of the scenario that decide together with the contracts. They are judged in every drill, also in one whose
+/// faults are not what a contract speaks of.
+fn objective(slo: &super::report::parts::Slo, id: &str) -> Verdict {
     slo.objectives
         .iter()
-        .find(|o| o.id == "rto")
+        .find(|o| o.id == id)
         .map_or(Verdict::NotCovered, |o| o.verdict)
 }
 
@@ -167,13 +179,13 @@ fn fault_bands(plan: &DrillPlan, history: &History, end: Moment) -> Vec<FaultBan
 }
 
 fn coverage(plan: &DrillPlan) -> Vec<CoverageRow> {
-    let contracts = plan.coverage.iter().map(|c| CoverageRow {
-        subject: c.contract.to_string(),
-        covered: c.missing.is_none(),
-        reason: c
-            .missing
-            .clone()
-            .unwrap_or_else(|| c.contract.promise().to_owned()),
+    let contracts = plan.coverage.iter().map(|c| {
+        let missing = plan.not_covered(c.contract);
+        CoverageRow {
+            subject: c.contract.to_string(),
+            covered: missing.is_none(),
+            reason: missing.unwrap_or_else(|| c.contract.promise().to_owned()),
+        }
     });
     let probes = plan.probes.iter().map(|p| CoverageRow {
         subject: format!("probe {}", p.probe.name),

@@ -20,9 +20,33 @@ pub enum ContractId {
     C6,
 }
 
+/// The cluster that contracts speak of as the management cluster.
+pub const MANAGEMENT: &str = "mgmt";
+
+/// What must be broken before a contract says anything: without it a pass would prove nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Premise {
+    /// None: it holds always.
+    Always,
+    /// The management cluster is lost with all its nodes.
+    ManagementLost,
+    /// The management cluster, or something in it, is broken.
+    ManagementHit,
+}
+
 impl ContractId {
     /// All of them, in order.
     pub const ALL: [ContractId; 6] = [Self::C1, Self::C2, Self::C3, Self::C4, Self::C5, Self::C6];
+
+    /// What a drill must break before it can judge this contract.
+    pub fn premise(self) -> Premise {
+        match self {
+            Self::C1 => Premise::ManagementLost,
+            // Receiver and source of Secrets live on the management cluster; losing either is enough.
+            Self::C2 | Self::C3 => Premise::ManagementHit,
+            Self::C4 | Self::C5 | Self::C6 => Premise::Always,
+        }
+    }
 
     /// What must stay true, in one line.
     pub fn promise(self) -> &'static str {

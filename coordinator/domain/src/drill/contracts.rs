@@ -4,6 +4,7 @@ mod applications;
 mod mesh;
 mod metrics;
 mod policy;
+mod premise;
 mod secrets;
 
 pub use mesh::FULL;
@@ -20,7 +21,10 @@ use super::report::verdict::Verdict;
 pub(crate) struct Case<'a> {
     plan: &'a DrillPlan,
     window: &'a Window,
+    /// Probes that are evidence for the contract.
     watches: Vec<&'a Watch<'a>>,
+    /// All probes.
+    all: &'a [Watch<'a>],
 }
 
 /// All six, in order.
@@ -53,6 +57,7 @@ fn one(
                     .iter()
                     .filter(|w| w.probe.contract == Some(contract))
                     .collect(),
+                all: watches,
             };
             let mut found = match contract {
                 ContractId::C1 => applications::check(&case),
@@ -66,6 +71,7 @@ fn one(
                 )],
                 ContractId::C6 => mesh::check(&case),
             };
+            found.extend(premise::check(contract, &case));
             found.extend(skipped(contract, plan));
             if window.fault.is_none() {
                 found.push(evidence(

@@ -126,7 +126,7 @@ pub fn drill_plan(
     let faults = resolve::faults(scenario, lab, present)?;
     let probes = resolve::probes(scenario, lab, present)?;
     let blast_radius = resolve::blast_radius(&faults, lab)?;
-    let coverage = resolve::coverage(scenario, &faults, &probes);
+    let coverage = resolve::coverage(scenario, &faults, &probes, &blast_radius);
     let dependencies = cycle::find(lab, components, present, &blast_radius);
     let mut plan = DrillPlan {
         drill: scenario.name.clone(),
@@ -167,12 +167,13 @@ impl DrillPlan {
             .filter_map(|f| Some(format!("{}: {}", f.name, f.impossible.as_ref()?)))
     }
 
-    /// Whether `contract` can be judged; the reason when it cannot.
-    pub fn not_covered(&self, contract: ContractId) -> Option<&str> {
-        self.coverage
-            .iter()
-            .find(|c| c.contract == contract)
-            .and_then(|c| c.missing.as_deref())
+    /// Whether `contract` can be judged; the reason when it cannot. The premise is looked at anew, so that the history of
+    /// a run that was planned before it mattered is judged by it too.
+    pub fn not_covered(&self, contract: ContractId) -> Option<String> {
+        let planned = self.coverage.iter().find(|c| c.contract == contract);
+        planned
+            .and_then(|c| c.missing.clone())
+            .or_else(|| resolve::premise_absent(contract, &self.blast_radius))
     }
 
     /// The plan for people: stable, one fact per line.

@@ -8,6 +8,7 @@
 mod diagnosis;
 mod drill_runs;
 mod drill_scenarios;
+mod drill_verdicts;
 mod explore;
 mod fixtures;
 mod gates;

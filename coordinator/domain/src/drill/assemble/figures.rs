@@ -1,7 +1,6 @@
 //! Every figure of the report by a stable id.
 
 use super::watch::{Watch, Window};
-use crate::drill::contract::ContractId;
 use crate::drill::history::{History, Sample};
 use crate::drill::measure::horizon::{self, Dependency};
 use crate::drill::measure::interval::Edge;
@@ -9,7 +8,7 @@ use crate::drill::measure::quantity::Quantity;
 use crate::drill::measure::span::Span;
 use crate::drill::report::model::{Measurement, Worse};
 use crate::drill::report::parts::{Bounds, Horizon, Recovery};
-use crate::drill::scenario::Expectation;
+use crate::drill::scenario::{Expectation, Look};
 
 /// All figures, in a stable order.
 pub(super) fn all(
@@ -149,10 +148,34 @@ pub(super) fn down(watches: &[Watch<'_>], window: &Window) -> Option<Bounds> {
         )
     };
     window.fault?;
-    let users = watches
-        .iter()
-        .filter(|w| w.probe.contract == Some(ContractId::C1));
-    users.map(of_one).max_by_key(|b| (b.high, b.low))
+    users(watches).map(of_one).max_by_key(|b| (b.high, b.low))
+}
+
+/// Fewer requests than this decide nothing.
+pub(crate) const FEWEST: u64 = 20;
+
+/// The worst share of good answers of the probes that stand for users; between 0 and 1 when one asked too rarely to say.
+pub(super) fn answers(watches: &[Watch<'_>], window: &Window) -> Option<Bounds> {
+    window.fault?;
+    let of_one = |watch: &Watch<'_>| {
+        let enough = watch.that_matter(window).map(|_| 1_u64).sum::<u64>() >= FEWEST;
+        availability(watch, window).filter(|_| enough).unwrap_or(Bounds {
+            low: Quantity::ZERO,
+            high: Quantity::whole(1),
+        })
+    };
+    users(watches).map(of_one).reduce(|a, b| Bounds {
+        low: a.low.min(b.low),
+        high: a.high.min(b.high),
+    })
+}
+
+/// Probes that stand for users: requests that must be answered all the time.
+fn users<'a, 'b>(watches: &'b [Watch<'a>]) -> impl Iterator<Item = &'b Watch<'a>> {
+    watches.iter().filter(|w| {
+        w.probe.expect == Expectation::StaysGood
+            && matches!(w.probe.look, Look::Http { .. } | Look::ApiReady {})
+    })
 }
 
 fn lateness(watches: &[Watch<'_>]) -> Option<Quantity> {

@@ -1,12 +1,9 @@
 //! C1: what the applications answered while the management cluster was away and while it came back.
 
 use super::{Case, evidence};
-use crate::drill::assemble::Watch;
+use crate::drill::assemble::{FEWEST, Watch};
 use crate::drill::report::model::Evidence;
 use crate::drill::report::verdict::Verdict;
-
-/// Fewer requests than this decide nothing.
-const FEWEST: u64 = 20;
 
 pub(super) fn check(case: &Case<'_>) -> Vec<Evidence> {
     case.watches

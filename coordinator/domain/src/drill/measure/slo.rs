@@ -40,6 +40,8 @@ pub struct Measured {
     pub rto: Option<Bounds>,
     /// Seconds of data lost by a restore.
     pub rpo: Option<Bounds>,
+    /// Least share of good answers, from the fault to the end of probing, of any probe that was to stay good.
+    pub answers: Option<Bounds>,
 }
 
 /// Judges. An objective passes only when the worse bound keeps it and fails only when the better one breaks it.
@@ -91,6 +93,14 @@ pub fn judge(promised: Objectives, measured: Measured) -> Slo {
                 measured.rto,
             ),
             at_most("rpo", "time of which data is lost", promised.rpo, measured.rpo),
+            Objective {
+                id: "answers".to_owned(),
+                text: "share of good answers since the fault, worst probe that must stay good".to_owned(),
+                unit: "ratio".to_owned(),
+                target: promised.availability,
+                measured: measured.answers,
+                verdict: keeps(measured.answers, &|q| q >= promised.availability),
+            },
         ],
         budget_period: period.seconds(),
         budget: Span::from_micros(u64::try_from(budget).unwrap_or(u64::MAX)).seconds(),

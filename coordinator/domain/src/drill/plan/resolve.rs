@@ -2,7 +2,7 @@
 
 use super::{BlastRadius, Coverage, DrillPlanError, PlannedFault, PlannedProbe};
 use crate::component::Component;
-use crate::drill::contract::ContractId;
+use crate::drill::contract::{ContractId, MANAGEMENT, Premise};
 use crate::drill::scenario::{Fault, FaultKind, Look, Scenario, Target, Via};
 use model::ids::{ClusterName, NodeName};
 use model::lab::Lab;
@@ -211,6 +211,7 @@ pub(super) fn coverage(
     scenario: &Scenario,
     faults: &[PlannedFault],
     probes: &[PlannedProbe],
+    radius: &BlastRadius,
 ) -> Vec<Coverage> {
     let impossible = faults.iter().find_map(|f| f.impossible.clone());
     let one = |contract: ContractId| {
@@ -222,6 +223,8 @@ pub(super) fn coverage(
             Some(format!("{} does not judge it", scenario.name))
         } else if impossible.is_some() {
             impossible.clone()
+        } else if let Some(absent) = premise_absent(contract, radius) {
+            Some(absent)
         } else if of_contract.is_empty() {
             Some("no probe of the scenario is evidence for it".to_owned())
         } else if of_contract.iter().all(|p| p.skipped.is_some()) {
@@ -235,4 +238,18 @@ pub(super) fn coverage(
         Coverage { contract, missing }
     };
     ContractId::ALL.into_iter().map(one).collect()
+}
+
+/// Why a contract says nothing of this experiment: what it speaks of does not happen in it.
+pub(super) fn premise_absent(contract: ContractId, radius: &BlastRadius) -> Option<String> {
+    let has = |list: &[ClusterName]| list.iter().any(|c| c.as_str() == MANAGEMENT);
+    match contract.premise() {
+        Premise::ManagementLost if !has(&radius.clusters_lost) => Some(format!(
+            "its premise does not arise: no fault takes {MANAGEMENT} away"
+        )),
+        Premise::ManagementHit if has(&radius.clusters_spared) => Some(format!(
+            "its premise does not arise: no fault touches {MANAGEMENT}"
+        )),
+        _ => None,
+    }
 }

@@ -137,7 +137,7 @@ pub struct Slo {
 /// One objective and what was measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Objective {
-    /// `slo`, `rto`, `rpo`
+    /// `slo`, `rto`, `rpo`, `answers`
     pub id: String,
     /// In words.
     pub text: String,

@@ -185,6 +185,7 @@ pub(super) fn report() -> Report {
                 down: Some(ms(0, 0)),
                 rto: Some(ms(96_020, 96_072)),
                 rpo: None,
+                answers: None,
             },
         )),
         wal: vec![WalReport {
@@ -288,7 +289,7 @@ fn markdown_names_what_matters_and_stays_a_table() {
 fn junit_counts_each_verdict() {
     let xml = junit::render(&report());
     assert!(
-        xml.contains("tests=\"7\" failures=\"1\" errors=\"1\" skipped=\"2\" time=\"240\""),
+        xml.contains("tests=\"8\" failures=\"1\" errors=\"1\" skipped=\"3\" time=\"240\""),
         "{xml}"
     );
     assert!(xml.contains("<failure message=\"41 samples per shard are gone &lt;script&gt;"));

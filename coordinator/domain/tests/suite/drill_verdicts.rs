@@ -1,0 +1,177 @@
+//! What a recorded history comes to: contracts by their premise, objectives of the scenario, figures that nothing stands for.
+
+use crate::drill_scenarios::{planned, planned_text, scenario};
+use crate::fixtures::run_id;
+use domain::drill::assemble::{Facts, assemble};
+use domain::drill::contract::ContractId;
+use domain::drill::history::{Answer, History, Line, Sample, What};
+use domain::drill::plan::DrillPlan;
+use domain::drill::record::{Phase, Record};
+use domain::drill::report::model::Report;
+use domain::drill::report::verdict::Verdict;
+use domain::drill::scenario::Probe;
+use model::moment::Moment;
+use std::collections::BTreeMap;
+
+/// The fault took hold and was undone at these moments, microseconds.
+pub(crate) const FAULT: i64 = 20_000_000;
+pub(crate) const UNDONE: i64 = 60_000_000;
+const END: i64 = 120_000_000;
+
+/// A run in which every probe sees what `sees` says of it at each moment: good or not, with figures.
+pub(crate) fn run(plan: DrillPlan, sees: impl Fn(&Probe, i64) -> (bool, BTreeMap<String, f64>)) -> Report {
+    let fault = plan.faults[0].name.clone();
+    let probes: Vec<Probe> = plan.active_probes().cloned().collect();
+    let record = |at: i64, record: Record| Line {
+        time: Moment(at),
+        what: What::Record(record),
+    };
+    let phase = |at, phase| record(at, Record::PhaseEntered { phase });
+    let started = Record::Started {
+        run: run_id(1),
+        plan: Box::new(plan),
+    };
+    let mut lines = vec![
+        record(0, started),
+        phase(0, Phase::Steady),
+        phase(FAULT, Phase::Inject),
+    ];
+    let (from, to) = (Moment(FAULT), Moment(FAULT + 1000));
+    let injected = Record::FaultInjected {
+        fault: fault.clone(),
+        from,
+        to,
+    };
+    lines.extend([
+        record(FAULT + 1000, injected),
+        phase(FAULT + 1000, Phase::Observe),
+    ]);
+    let (from, to) = (Moment(UNDONE), Moment(UNDONE + 1000));
+    lines.push(record(UNDONE + 1000, Record::FaultUndone { fault, from, to }));
+    lines.extend([phase(UNDONE + 1000, Phase::Verify), phase(END, Phase::Verdict)]);
+    for probe in &probes {
+        let period = i64::try_from(probe.period_ms).expect("small") * 1000;
+        for number in 0..END / period {
+            let due = number * period;
+            let (good, values) = sees(probe, due);
+            lines.push(Line {
+                time: Moment(due + 1000),
+                what: What::Sample(Sample {
+                    probe: probe.name.clone(),
+                    number: u64::try_from(number).expect("positive"),
+                    due: Moment(due),
+                    sent: Some(Moment(due)),
+                    done: Moment(due + 1000),
+                    answer: if good { Answer::Good } else { Answer::Bad },
+                    detail: String::new(),
+                    values,
+                }),
+            });
+        }
+    }
+    let history = History {
+        lines,
+        damaged: vec![],
+    };
+    assemble(&history, &Facts::default(), Moment(END)).expect("planned")
+}
+
+/// In the outage, hit probes are bad.
+fn as_planned(probe: &Probe, at: i64) -> (bool, BTreeMap<String, f64>) {
+    let away = (FAULT..UNDONE + 5_000_000).contains(&at);
+    let good = !(away && probe.expect == domain::drill::scenario::Expectation::ComesBack);
+    (
+        good,
+        BTreeMap::from([("full".to_owned(), f64::from(u8::from(good)))]),
+    )
+}
+
+pub(crate) fn contract(report: &Report, id: ContractId) -> (Verdict, String) {
+    let found = report
+        .contracts
+        .iter()
+        .find(|c| c.id == id.to_string())
+        .expect("all six");
+    (
+        found.verdict,
+        found
+            .evidence
+            .iter()
+            .map(|e| e.text.clone())
+            .collect::<Vec<_>>()
+            .join("; "),
+    )
+}
+
+pub(crate) fn objective(report: &Report, id: &str) -> Verdict {
+    let slo = report.slo.as_ref().expect("judged");
+    slo.objectives
+        .iter()
+        .find(|o| o.id == id)
+        .expect("objective")
+        .verdict
+}
+
+#[test]
+fn without_a_lost_mgmt_the_first_contract_says_nothing_and_the_objective_decides() {
+    // As a file that asks for it all the same.
+    let text = scenario("worker-loss").to_yaml().replace("- C6", "- C1\n  - C6");
+    let text = text.replacen(
+        "name: app2-web-host\n  cluster: app2",
+        "name: app2-web-host\n  cluster: app2\n  contract: C1",
+        1,
+    );
+    let plan = || planned_text("worker-loss", &text);
+    let report = run(plan(), as_planned);
+    let (verdict, why) = contract(&report, ContractId::C1);
+    assert_eq!(verdict, Verdict::NotCovered);
+    assert!(why.contains("no fault takes mgmt away"), "{why}");
+    assert_eq!(
+        (objective(&report, "answers"), report.verdict),
+        (Verdict::Pass, Verdict::Pass)
+    );
+    // The same probes, bad: the scenario fails, and still nothing is said of the contract.
+    let report = run(plan(), |probe, at| {
+        let (good, values) = as_planned(probe, at);
+        (good && !(probe.name == "app2-web-host" && at > FAULT), values)
+    });
+    assert_eq!(contract(&report, ContractId::C1).0, Verdict::NotCovered);
+    assert_eq!(
+        (objective(&report, "answers"), report.verdict),
+        (Verdict::Fail, Verdict::Fail)
+    );
+}
+
+#[test]
+fn shipped_drills_judge_the_first_contract_only_where_mgmt_is_lost() {
+    for (name, judged) in [
+        ("mgmt-down", true),
+        ("mgmt-freeze", true),
+        ("worker-loss", false),
+        ("control-plane-loss", false),
+        ("mesh-partition", false),
+        ("vault-down", false),
+    ] {
+        let report = run(planned(name), as_planned);
+        let expected = if judged {
+            Verdict::Pass
+        } else {
+            Verdict::NotCovered
+        };
+        assert_eq!(contract(&report, ContractId::C1).0, expected, "{name}");
+    }
+}
+
+#[test]
+fn a_mgmt_that_answers_in_the_outage_was_not_lost() {
+    let report = run(planned("mgmt-down"), |probe, at| {
+        let (good, values) = as_planned(probe, at);
+        (
+            good || (probe.name == "mgmt-api-host" && at == FAULT + 10_000_000),
+            values,
+        )
+    });
+    let (verdict, why) = contract(&report, ContractId::C1);
+    assert_eq!(verdict, Verdict::Inconclusive, "{why}");
+    assert!(why.contains("mgmt answered 1 of"), "{why}");
+}
