@@ -30,6 +30,17 @@ pub async fn all(
     Ok(api.list(&params).await.map_err(|e| short(&e))?.items)
 }
 
+/// The leases of a namespace.
+pub async fn leases(cluster: &Cluster, namespace: &str) -> Result<Vec<DynamicObject>, String> {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("coordination.k8s.io", "v1", "Lease"));
+    let api: Api<DynamicObject> = Api::namespaced_with(cluster.client().clone(), namespace, &resource);
+    Ok(api
+        .list(&ListParams::default())
+        .await
+        .map_err(|e| short(&e))?
+        .items)
+}
+
 /// An object of a kind; None when there is none.
 pub async fn one(
     cluster: &Cluster,

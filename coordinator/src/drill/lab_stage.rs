@@ -101,6 +101,7 @@ impl LabStage {
         let question = Question::NodesReady {
             cluster: open.clone(),
             expected: cluster.nodes.len(),
+            rebooted: Vec::new(),
         };
         let timeline = Timeline::begin();
         let seen = tokio::time::timeout(GUARD_LIMIT, question.ask(timeline)).await;
@@ -153,10 +154,14 @@ impl Stage for LabStage {
     }
 
     async fn prepare(&self, probe: &Probe) -> Question {
+        let powerless = |f: &&PlannedFault| matches!(f.inject, FaultKind::NodePowerLoss { .. });
+        let faults = self.plan.faults.iter().filter(powerless);
+        let rebooted: Vec<_> = faults.flat_map(|f| f.nodes.iter().cloned()).collect();
         let grounds = Grounds {
             lab: &self.lab,
             clusters: &self.clusters,
             hit: &self.plan.blast_radius.nodes,
+            rebooted: &rebooted,
         };
         prepare(probe, &grounds).await
     }

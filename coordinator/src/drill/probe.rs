@@ -1,6 +1,7 @@
 //! Probes: requests at a fixed rate, open loop. What a request meets never moves the ones after it.
 
 mod cluster;
+mod nodes;
 mod prepare;
 mod question;
 mod secrets;

@@ -167,6 +167,9 @@ impl Runner {
         }
         for record in &decision.records {
             self.run.apply(record, time);
+            if let Record::FaultUndone { from, .. } = record {
+                self.live.undone(*from);
+            }
             self.stage.tell(&self.run, record);
             self.feed.record(&json!({
                 "kind": record.kind(), "time": time.to_string(), "message": record.message(),

@@ -16,7 +16,7 @@ use super::phases::is_conclusive;
 use super::plan::DrillPlan;
 use super::record::Record;
 use super::report::model::{FORMAT, Identity, PhaseSpan, Report, Scale, Version};
-use super::report::parts::{CoverageRow, FaultBand};
+use super::report::parts::{CoverageRow, FaultBand, Outcome};
 use super::report::verdict::Verdict;
 use model::moment::Moment;
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
     })?;
     let end = history.lines.last().map_or(now, |line| line.time.max(now));
     let window = Window::of(history, end);
-    let watches = Watch::all(plan, history);
+    let watches = Watch::all(plan, history, &window);
     let recoveries = recovery::all(&watches, &window);
     let measured = slo::Measured {
         down: figures::down(&watches, &window),
@@ -129,7 +129,7 @@ fn own_verdict(
     if !is_conclusive(history.abort()) || !undone || (!broke && !plan.faults.is_empty()) {
         return Verdict::Inconclusive;
     }
-    if recoveries.iter().any(|r| r.service_good.is_none()) {
+    if recoveries.iter().any(|r| r.outcome == Outcome::NotRecovered) {
         return Verdict::Fail;
     }
     Verdict::NotCovered

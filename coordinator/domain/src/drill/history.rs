@@ -7,7 +7,7 @@
 mod sample;
 mod span;
 
-pub use sample::{Answer, Sample};
+pub use sample::{AS_OF, Answer, Sample};
 pub use span::{FaultSpan, PhaseSpan};
 
 use super::plan::DrillPlan;

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub struct Live {
     /// By probe.
     pub probes: BTreeMap<String, ProbeLive>,
+    /// When the last fault was undone, at the earliest: good answers of before prove no recovery.
+    pub undone: Option<Moment>,
 }
 
 /// The latest of one probe.
@@ -29,13 +31,22 @@ pub struct ProbeLive {
 }
 
 impl Live {
+    /// A fault was undone, not before `after`: from here on only what speaks of the time since then counts as good in a row.
+    pub fn undone(&mut self, after: Moment) {
+        self.undone = self.undone.max(Some(after));
+        for live in self.probes.values_mut() {
+            live.good_in_row = 0;
+        }
+    }
+
     /// Takes in one sample, in the order in which they end.
     pub fn observe(&mut self, sample: &Sample) {
+        let proves = self.undone.is_none_or(|undone| sample.speaks_of(undone));
         let live = self.probes.entry(sample.probe.clone()).or_default();
         live.all += 1;
         if sample.answer == Answer::Good {
             live.good += 1;
-            live.good_in_row = live.good_in_row.saturating_add(1);
+            live.good_in_row = live.good_in_row.saturating_add(u32::from(proves));
             live.bad_since = None;
         } else {
             live.good_in_row = 0;
@@ -45,5 +56,38 @@ impl Live {
         for (name, value) in &sample.values {
             live.values.insert(name.clone(), *value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drill::history::AS_OF;
+
+    #[test]
+    fn what_was_stored_before_the_undo_proves_no_recovery() {
+        let sample = |sent: i64, as_of: Option<f64>| Sample {
+            probe: "nodes".into(),
+            number: 0,
+            due: Moment(sent),
+            sent: Some(Moment(sent)),
+            done: Moment(sent + 10),
+            answer: Answer::Good,
+            detail: String::new(),
+            values: as_of.map(|at| (AS_OF.to_owned(), at)).into_iter().collect(),
+        };
+        let mut live = Live::default();
+        let mut row = |sample: Option<Sample>, undone: Option<Moment>| {
+            undone.into_iter().for_each(|at| live.undone(at));
+            sample.iter().for_each(|s| live.observe(s));
+            live.probes["nodes"].good_in_row
+        };
+        assert_eq!(row(Some(sample(1_000_000, Some(1.0))), None), 1);
+        assert_eq!(row(None, Some(Moment(5_000_000))), 0);
+        // Sent before the undo, and read after it from what was stored before.
+        assert_eq!(row(Some(sample(4_000_000, None)), None), 0);
+        assert_eq!(row(Some(sample(6_000_000, Some(4.5))), None), 0);
+        assert_eq!(row(Some(sample(7_000_000, Some(5.0))), None), 1);
+        assert_eq!(row(Some(sample(8_000_000, None)), None), 2);
     }
 }

@@ -4,10 +4,11 @@ use crate::drill_scenarios::{planned, planned_text, scenario};
 use crate::fixtures::run_id;
 use domain::drill::assemble::{Facts, assemble};
 use domain::drill::contract::ContractId;
-use domain::drill::history::{Answer, History, Line, Sample, What};
+use domain::drill::history::{AS_OF, Answer, History, Line, Sample, What};
 use domain::drill::plan::DrillPlan;
 use domain::drill::record::{Phase, Record};
 use domain::drill::report::model::Report;
+use domain::drill::report::parts::{Outcome, Recovery};
 use domain::drill::report::verdict::Verdict;
 use domain::drill::scenario::Probe;
 use model::moment::Moment;
@@ -174,4 +175,53 @@ fn a_mgmt_that_answers_in_the_outage_was_not_lost() {
     let (verdict, why) = contract(&report, ContractId::C1);
     assert_eq!(verdict, Verdict::Inconclusive, "{why}");
     assert!(why.contains("mgmt answered 1 of"), "{why}");
+}
+
+fn nodes_since_undo(report: &Report) -> &Recovery {
+    let of = |r: &&Recovery| r.subject == "mgmt nodes" && r.counted_from == "revert";
+    report.recovery.iter().find(of).expect("measured")
+}
+
+#[test]
+fn nodes_are_back_when_a_kubelet_says_so_and_not_when_the_store_is_read_again() {
+    // The API is back 3 s after the undo and shows what was stored before the outage; a kubelet writes 9 s after it.
+    let (api, kubelet) = (UNDONE + 3_000_000, UNDONE + 9_000_000);
+    let report = run(planned("mgmt-down"), |probe, at| {
+        let (good, values) = as_planned(probe, at);
+        if probe.name != "mgmt-nodes" {
+            return (good, values);
+        }
+        let written = if at < kubelet { FAULT - 1_000_000 } else { kubelet };
+        let as_of = f64::from(i32::try_from(written / 1_000_000).expect("small"));
+        (
+            !(FAULT..api).contains(&at),
+            BTreeMap::from([(AS_OF.to_owned(), as_of)]),
+        )
+    });
+    let back = nodes_since_undo(&report);
+    let bounds = back.service_good.expect("back");
+    // What was read between the two says nothing: it widens the interval, and moves neither of its ends.
+    assert!(bounds.low.micros() <= api - UNDONE, "{bounds:?}");
+    assert!(bounds.high.micros() >= kubelet - UNDONE, "{bounds:?}");
+    assert_eq!(back.outcome, Outcome::Recovered);
+}
+
+#[test]
+fn what_was_never_seen_down_has_no_recovery_time() {
+    let report = run(planned("mgmt-down"), |probe, at| {
+        let (good, values) = as_planned(probe, at);
+        (good || probe.name == "mgmt-nodes", values)
+    });
+    let back = nodes_since_undo(&report);
+    assert_eq!((back.outcome, back.service_good), (Outcome::NeverSeenDown, None));
+    let ids: Vec<&str> = report.measurements.iter().map(|m| m.id.as_str()).collect();
+    assert!(ids.contains(&"rto.mgmt_api.service_good"), "{ids:?}");
+    assert!(!ids.contains(&"rto.mgmt_nodes.service_good"), "{ids:?}");
+    // Something that was seen down and never came back is another thing.
+    let report = run(planned("mgmt-down"), |probe, at| {
+        let (good, values) = as_planned(probe, at);
+        (good && !(probe.name == "mgmt-nodes" && at > FAULT), values)
+    });
+    assert_eq!(nodes_since_undo(&report).outcome, Outcome::NotRecovered);
+    assert_eq!(report.verdict, Verdict::Fail);
 }

@@ -10,32 +10,6 @@ use serde_json::Value;
 /// Namespace and label of Cilium's agents.
 const CILIUM: (&str, &str) = ("kube-system", "k8s-app=cilium");
 
-/// Every node is registered and Ready.
-pub(super) async fn nodes_ready(cluster: &Cluster, expected: usize) -> Seen {
-    let nodes = match cluster.nodes().await {
-        Ok(nodes) => nodes,
-        Err(error) => return Seen::bad(crate::exit::chain(&error)),
-    };
-    let is_ready = |data: &Value| {
-        let conditions = data["status"]["conditions"].as_array();
-        conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
-    };
-    let missing: Vec<String> = nodes
-        .iter()
-        .filter(|n| !is_ready(&n.data))
-        .filter_map(|n| n.metadata.name.clone())
-        .collect();
-    let seen = if !missing.is_empty() {
-        Seen::bad(format!("not ready: {}", missing.join(", ")))
-    } else if nodes.len() < expected {
-        Seen::bad(format!("{} of {expected} nodes are registered", nodes.len()))
-    } else {
-        Seen::good()
-    };
-    let ready = u32::try_from(nodes.len() - missing.len()).unwrap_or(u32::MAX);
-    seen.with("ready", f64::from(ready))
-}
-
 /// Every Cilium agent tunnels with VXLAN and is connected to the peers.
 pub(super) async fn mesh(cluster: &Cluster, peers: &[String]) -> Seen {
     let (namespace, label) = CILIUM;

@@ -19,6 +19,8 @@ pub struct Grounds<'a> {
     pub clusters: &'a BTreeMap<ClusterName, Cluster>,
     /// Nodes that the drill acts on: not asked where others answer for the same.
     pub hit: &'a [NodeName],
+    /// Nodes whose power the drill takes.
+    pub rebooted: &'a [NodeName],
 }
 
 /// The probe's question with every name resolved. What cannot be resolved becomes a question that says so.
@@ -57,6 +59,7 @@ async fn resolve(probe: &Probe, grounds: &Grounds<'_>) -> Result<Question, Strin
                 .lab
                 .cluster(probe.cluster.as_str())
                 .map_or(0, |c| c.nodes.len()),
+            rebooted: grounds.rebooted.to_vec(),
         },
         Look::Mesh { peers } => Question::Mesh {
             cluster,
@@ -228,6 +231,7 @@ mod tests {
                 lab: &lab,
                 clusters: &clusters,
                 hit: &hit,
+                rebooted: &[],
             };
             grounds.address(&app1).expect("an address").octets()[3]
         };

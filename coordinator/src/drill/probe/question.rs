@@ -1,10 +1,11 @@
 //! What a probe asks, with every name resolved.
 
-use super::cluster;
 use super::secrets::SecretWatch;
+use super::{cluster, nodes};
 use crate::drill::timeline::Timeline;
 use crate::drill::{http, kube};
 use crate::host_steps::kube::Cluster;
+use model::ids::NodeName;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -39,6 +40,8 @@ pub enum Question {
         cluster: Cluster,
         /// How many there must be.
         expected: usize,
+        /// Nodes that lose their power in the drill.
+        rebooted: Vec<NodeName>,
     },
     /// Cilium's agents tunnel with VXLAN and see these peers.
     Mesh {
@@ -145,7 +148,11 @@ impl Question {
                 Ok(body) => plain_answer(200, &body, contains),
                 Err(error) => Seen::bad(error),
             },
-            Self::NodesReady { cluster, expected } => cluster::nodes_ready(cluster, *expected).await,
+            Self::NodesReady {
+                cluster,
+                expected,
+                rebooted,
+            } => nodes::ready(cluster, *expected, rebooted, timeline.now()).await,
             Self::Mesh { cluster, peers } => cluster::mesh(cluster, peers).await,
             Self::Metrics {
                 cluster,

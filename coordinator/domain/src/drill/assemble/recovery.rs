@@ -3,7 +3,7 @@
 use super::watch::{Watch, Window};
 use crate::drill::measure::interval::{Recovered, recovered};
 use crate::drill::measure::quantity::Quantity;
-use crate::drill::report::parts::{Bounds, Recovery};
+use crate::drill::report::parts::{Bounds, Outcome, Recovery};
 use crate::drill::scenario::{Expectation, Look};
 use std::collections::BTreeMap;
 
@@ -34,6 +34,7 @@ pub(super) fn all(watches: &[Watch<'_>], window: &Window) -> Vec<Recovery> {
             all.push(Recovery {
                 subject: subject.clone(),
                 counted_from: counted_from.to_owned(),
+                outcome: came_back.outcome(),
                 service_good: came_back.since(since),
                 data_complete: None,
                 vantages: vantages.clone(),
@@ -44,9 +45,11 @@ pub(super) fn all(watches: &[Watch<'_>], window: &Window) -> Vec<Recovery> {
     all
 }
 
-/// The longest recovery from the fault, over all subjects; None when something never came back or nothing was to.
+/// The longest recovery from the fault, over all subjects that were seen down; None when one never came back or none was.
 pub(super) fn longest(recoveries: &[Recovery]) -> Option<Bounds> {
-    let from_fault = recoveries.iter().filter(|r| r.counted_from == "fault");
+    let from_fault = recoveries
+        .iter()
+        .filter(|r| r.counted_from == "fault" && r.outcome != Outcome::NeverSeenDown);
     from_fault.map(|r| r.service_good).reduce(|a, b| {
         let (a, b) = (a?, b?);
         Some(Bounds {

@@ -7,7 +7,7 @@ use crate::drill::measure::span::Span;
 use crate::drill::plan::DrillPlan;
 use crate::drill::record::Phase;
 use crate::drill::report::parts::{ProbeReport, Slice};
-use crate::drill::scenario::Probe;
+use crate::drill::scenario::{Expectation, Probe};
 use model::moment::Moment;
 
 /// Slices of the availability plot, at most.
@@ -82,10 +82,21 @@ pub struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     /// Every probe that was started.
-    pub fn all(plan: &'a DrillPlan, history: &'a History) -> Vec<Self> {
+    ///
+    /// What came back is proven only by evidence from after the undo: a good answer that was sent after it and rests on
+    /// older evidence is left out of the outages, being neither good nor bad.
+    pub fn all(plan: &'a DrillPlan, history: &'a History, window: &Window) -> Vec<Self> {
+        let undone = window.undone.map(|edge| edge.after);
+        let known = |sample: &&&Sample| {
+            let after = undone.filter(|undone| sample.sent.is_some_and(|sent| sent >= *undone));
+            after.is_none_or(|undone| sample.speaks_of(undone))
+        };
         let one = |probe: &'a Probe| {
             let samples = history.samples(&probe.name);
-            let seen: Vec<Seen> = samples.iter().map(|s| seen(s)).collect();
+            let seen: Vec<Seen> = match probe.expect {
+                Expectation::ComesBack => samples.iter().filter(known).map(|s| seen(s)).collect(),
+                Expectation::StaysGood | Expectation::Observes => samples.iter().map(|s| seen(s)).collect(),
+            };
             let enough = usize::try_from(plan.scenario.consecutive_good(probe)).unwrap_or(usize::MAX);
             Watch {
                 probe,

@@ -1,5 +1,6 @@
 //! One request of a probe.
 
+use crate::drill::measure::quantity::Quantity;
 use model::moment::Moment;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,6 +32,10 @@ pub struct Sample {
     pub values: BTreeMap<String, f64>,
 }
 
+/// Name of the figure that says from when the evidence of an answer is, seconds since 1970: for answers that are read from a
+/// store and may be older than the question, such as the state of a node in the API.
+pub const AS_OF: &str = "as_of";
+
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -47,6 +52,18 @@ impl Sample {
     /// How much later than due it was sent, microseconds; the prober's own fault.
     pub fn lateness_micros(&self) -> Option<i64> {
         self.sent.map(|sent| sent.0.saturating_sub(self.due.0).max(0))
+    }
+
+    /// Whether it says anything of the time after `undone`. A good answer from a store does not when what is stored was
+    /// written before: it is neither good nor bad, it is unknown.
+    pub fn speaks_of(&self, undone: Moment) -> bool {
+        if !self.is_good() {
+            return true;
+        }
+        match self.values.get(AS_OF) {
+            Some(seconds) => Quantity::from_float(*seconds).is_some_and(|at| at.micros() >= undone.0),
+            None => self.sent.is_some_and(|sent| sent >= undone),
+        }
     }
 
     /// Whether it is evidence that the service was good.

@@ -4,9 +4,8 @@
 //! sending. A recovery is later than the last bad probe was sent and not later than the first good one was answered; the
 //! interval is as wide as the probe's period and one request. Probes run open loop, so a stalled one widens nothing.
 
-use super::quantity::Quantity;
 use super::span::Span;
-use crate::drill::report::parts::{Between, Bounds, Outage};
+use crate::drill::report::parts::{Between, Bounds, Outage, Outcome};
 use model::moment::Moment;
 
 /// One answer, or none, to one probe.
@@ -183,15 +182,20 @@ impl Recovered {
         }
     }
 
-    /// Time from the fault; None when it did not recover.
+    /// Time from the fault; None when it did not recover, or had nothing to recover from.
     pub fn since(self, fault: Edge) -> Option<Bounds> {
         match self {
-            Self::NeverDown => Some(Bounds {
-                low: Quantity::ZERO,
-                high: Quantity::ZERO,
-            }),
             Self::At(edge) => Some(edge.since(fault)),
-            Self::NotYet => None,
+            Self::NeverDown | Self::NotYet => None,
+        }
+    }
+
+    /// For the report.
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self::NeverDown => Outcome::NeverSeenDown,
+            Self::At(_) => Outcome::Recovered,
+            Self::NotYet => Outcome::NotRecovered,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Table of shapes, and that the true moment always lies in the interval.
 
 use super::*;
+use crate::drill::measure::quantity::Quantity;
 
 fn probe(sent: i64, good: bool) -> Seen {
     Seen {

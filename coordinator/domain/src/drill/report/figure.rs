@@ -1,6 +1,6 @@
 //! Figures in words: what a person reads in tables and axes.
 
-use super::parts::Bounds;
+use super::parts::{Bounds, Outcome, Recovery};
 use crate::drill::measure::quantity::Quantity;
 
 /// With its unit, as short as it can be without hiding what matters.
@@ -27,6 +27,15 @@ pub fn interval(bounds: Bounds, unit: &str) -> String {
 /// An interval that may be unknown.
 pub fn maybe_interval(bounds: Option<Bounds>, unit: &str) -> String {
     bounds.map_or_else(|| "not measured".to_owned(), |b| interval(b, unit))
+}
+
+/// Until the service was good, or why there is no such figure.
+pub fn service_good(recovery: &Recovery) -> String {
+    match (recovery.service_good, recovery.outcome) {
+        (Some(bounds), _) => interval(bounds, "seconds"),
+        (None, Outcome::NeverSeenDown) => "never seen down".into(),
+        (None, _) => "never in this run".into(),
+    }
 }
 
 /// A duration: milliseconds below ten seconds, then minutes and hours.

@@ -1,6 +1,6 @@
 //! The report as Markdown: what goes into a ticket or a wiki.
 
-use super::figure::{figure, interval, maybe_interval, seconds};
+use super::figure::{figure, interval, maybe_interval, seconds, service_good};
 use super::model::Report;
 use super::parts::Direction;
 use std::fmt::Write as _;
@@ -24,8 +24,7 @@ pub fn render(report: &Report) -> String {
             vec![
                 r.subject.clone(),
                 r.counted_from.clone(),
-                r.service_good
-                    .map_or("never in this run".into(), |b| interval(b, "seconds")),
+                service_good(r),
                 maybe_interval(r.data_complete, "seconds"),
                 r.vantages.join(", "),
             ]

@@ -93,6 +93,19 @@ pub struct Outage {
     pub length: Bounds,
 }
 
+/// What became of a subject after the fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was seen bad, and good again.
+    #[default]
+    Recovered,
+    /// It was seen bad, and not good again while it was watched.
+    NotRecovered,
+    /// It was never seen bad: there is no recovery to measure.
+    NeverSeenDown,
+}
+
 /// Recovery time of one subject, counted from the fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovery {
@@ -100,7 +113,10 @@ pub struct Recovery {
     pub subject: String,
     /// When the clock starts, `fault` or `revert`.
     pub counted_from: String,
-    /// Until every vantage point was answered well again; None: never in this run.
+    /// What became of it.
+    #[serde(default)]
+    pub outcome: Outcome,
+    /// Until every vantage point was answered well again; None where `outcome` is not `recovered`.
     pub service_good: Option<Bounds>,
     /// Until the last sample of the backlog was stored; None: it was not measured.
     pub data_complete: Option<Bounds>,

@@ -5,7 +5,7 @@ use super::model::{
     Version, Worse,
 };
 use super::parts::{
-    Bounds, CoverageRow, FaultBand, Horizon, Point, ProbeReport, Recovery, SecretStaleness, Slice,
+    Bounds, CoverageRow, FaultBand, Horizon, Outcome, Point, ProbeReport, Recovery, SecretStaleness, Slice,
 };
 use super::verdict::Verdict;
 use super::wal::WalReport;
@@ -173,6 +173,7 @@ pub(super) fn report() -> Report {
         recovery: vec![Recovery {
             subject: "mgmt".into(),
             counted_from: "fault".into(),
+            outcome: Outcome::Recovered,
             service_good: Some(ms(96_020, 96_072)),
             data_complete: None,
             vantages: vec!["host".into(), "app1".into()],

@@ -3,7 +3,7 @@
 pub mod escape;
 mod plot;
 
-use super::figure::{figure, interval, maybe_interval, seconds};
+use super::figure::{figure, interval, maybe_interval, seconds, service_good};
 use super::model::Report;
 use super::parts::Direction;
 use super::verdict::Verdict;
@@ -93,9 +93,7 @@ fn recovery(out: &mut String, report: &Report) {
             "vantage points",
         ],
         report.recovery.iter().map(|r| {
-            let good = r
-                .service_good
-                .map_or("never in this run".to_owned(), |b| interval(b, "seconds"));
+            let good = service_good(r);
             let data = maybe_interval(r.data_complete, "seconds");
             vec![
                 escape(&r.subject),
