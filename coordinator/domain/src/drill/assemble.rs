@@ -7,6 +7,7 @@ mod watch;
 pub(crate) use figures::FEWEST;
 pub use watch::{Watch, Window};
 
+use super::contract::ContractId;
 use super::contracts;
 use super::history::History;
 use super::measure::quantity::Quantity;
@@ -86,7 +87,7 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
             lab: plan.lab.clone(),
             plan_digest: plan.digest.to_string(),
             seed: 0,
-            scale: Scale::default(),
+            scale: scale(plan),
             host_fingerprint: facts.host_fingerprint.clone(),
             versions: facts.versions.clone(),
         },
@@ -144,9 +145,23 @@ fn objective(slo: &super::report::parts::Slo, id: &str) -> Verdict {
         .map_or(Verdict::NotCovered, |o| o.verdict)
 }
 
+/// What is scaled is the metrics agents' truncation, so a run is scaled only when it judges their buffering. Recovery,
+/// availability and everything else are in real time always.
+fn scale(plan: &DrillPlan) -> Scale {
+    let real = Scale::default();
+    if plan.not_covered(ContractId::C2).is_some() {
+        return real;
+    }
+    let factor = Quantity::from_float(plan.scenario.scale.factor);
+    let millionths = factor.and_then(|factor| u64::try_from(factor.micros()).ok());
+    let tick = millionths.and_then(|by| (real.of_seconds * 1_000_000).checked_div(by));
+    tick.map_or(real, |tick_seconds| Scale { tick_seconds, ..real })
+}
+
+/// Beside every verdict of a scaled run; the same truth as the report's identity.
 fn scale_label(plan: &DrillPlan) -> Option<String> {
-    let scale = &plan.scenario.scale;
-    (scale.factor > 1.0).then(|| format!("scaled: 1 s stands for {} s; {}", scale.factor, scale.note))
+    let scale = scale(plan);
+    (!scale.is_real()).then(|| format!("C2 is {scale}; {}", plan.scenario.scale.note))
 }
 
 fn fault_bands(plan: &DrillPlan, history: &History, end: Moment) -> Vec<FaultBand> {

@@ -225,3 +225,26 @@ fn what_was_never_seen_down_has_no_recovery_time() {
     assert_eq!(nodes_since_undo(&report).outcome, Outcome::NotRecovered);
     assert_eq!(report.verdict, Verdict::Fail);
 }
+
+#[test]
+fn banner_and_identity_tell_one_scale_and_only_of_what_is_scaled() {
+    // No metrics agents are installed: nothing of this run is scaled.
+    let report = run(planned("mgmt-down"), as_planned);
+    assert_eq!(
+        (report.label.as_deref(), report.identity.scale.is_real()),
+        (None, true)
+    );
+    // With them the truncation is, by the scenario's factor of 40.
+    let mut plan = planned("mgmt-down");
+    for coverage in &mut plan.coverage {
+        coverage.missing = coverage
+            .missing
+            .take()
+            .filter(|_| coverage.contract != ContractId::C2);
+    }
+    let report = run(plan, as_planned);
+    let scale = report.identity.scale;
+    assert_eq!((scale.tick_seconds, scale.of_seconds), (180, 7200));
+    let label = report.label.expect("scaled");
+    assert!(label.starts_with(&format!("C2 is {scale}; ")), "{label}");
+}
