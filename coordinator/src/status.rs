@@ -34,6 +34,7 @@ pub async fn observe(lab: &Lab, places: &Places, seen: &LastSeen) -> Observed {
     Observed {
         last_seen,
         ready,
+        judged: crate::drill::runs::judged(places),
         conditions: BTreeMap::new(),
     }
 }

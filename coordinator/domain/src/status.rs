@@ -19,8 +19,23 @@ pub struct Observed {
     pub last_seen: BTreeMap<NodeName, Moment>,
     /// Kubernetes' own word on each node; absent when its API server was not asked or did not answer.
     pub ready: BTreeMap<NodeName, bool>,
+    /// What the latest drill that judged a contract says of it, by contract.
+    pub judged: BTreeMap<String, Judged>,
     /// Conditions of clusters, found by asking them.
     pub conditions: BTreeMap<ClusterName, Vec<Condition>>,
+}
+
+/// A contract as a drill judged it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// Name of the drill.
+    pub drill: String,
+    /// Its run, hexadecimal.
+    pub run: String,
+    /// End of the run.
+    pub at: Moment,
+    /// `pass | fail | inconclusive`
+    pub verdict: String,
 }
 
 /// The whole document.
@@ -136,10 +151,14 @@ pub struct ComponentStatus {
 pub struct ContractStatus {
     /// `C1` to `C6`.
     pub id: String,
-    /// `pass | fail | not_covered`
+    /// `pass | fail | inconclusive | not_covered`: of the latest drill that judged it, else of the components that serve it.
     pub state: String,
     /// RFC 3339; None when it was not checked.
     pub checked_at: Option<String>,
+    /// The drill that says so; None when it is the components' readiness that does.
+    pub drill: Option<String>,
+    /// Its run, hexadecimal: `coordinator report RUN` has the evidence.
+    pub run: Option<String>,
 }
 
 /// Makes the document.
@@ -160,7 +179,7 @@ pub fn status(
             .iter()
             .map(|c| cluster(state, c, components, observed, now))
             .collect(),
-        contracts: contracts(state, components),
+        contracts: contracts(state, components, observed),
         run: run(state),
         waits: wait::active(state, now),
     }
@@ -296,12 +315,20 @@ fn steps_of<'a>(
     })
 }
 
-/// A contract that components serve passes while all of these were observed ready; the others are not covered yet.
-fn contracts(state: &State, components: &[Component]) -> Vec<ContractStatus> {
-    ["C1", "C2", "C3", "C4", "C5", "C6"]
-        .iter()
-        .map(|id| contract(state, components, id))
-        .collect()
+/// What a drill saw decides. Without one, a contract that components serve passes while all of these were observed ready;
+/// the others are not covered yet.
+fn contracts(state: &State, components: &[Component], observed: &Observed) -> Vec<ContractStatus> {
+    let one = |id: &&str| match observed.judged.get(*id) {
+        Some(judged) => ContractStatus {
+            id: (*id).to_owned(),
+            state: judged.verdict.clone(),
+            checked_at: Some(judged.at.to_string()),
+            drill: Some(judged.drill.clone()),
+            run: Some(judged.run.clone()),
+        },
+        None => contract(state, components, id),
+    };
+    ["C1", "C2", "C3", "C4", "C5", "C6"].iter().map(one).collect()
 }
 
 fn contract(state: &State, components: &[Component], id: &str) -> ContractStatus {
@@ -334,6 +361,8 @@ fn contract(state: &State, components: &[Component], id: &str) -> ContractStatus
         id: id.to_owned(),
         state: word.to_owned(),
         checked_at: at.filter(|_| begun).map(|at| at.to_string()),
+        drill: None,
+        run: None,
     }
 }
 

@@ -115,8 +115,14 @@ pub(crate) fn render(status: &Value, wide: bool) -> String {
     }
     waits(&mut text, status, wide);
     for contract in list(&status["contracts"]) {
+        let by = match (contract["drill"].as_str(), contract["run"].as_str()) {
+            (Some(drill), Some(run)) => {
+                format!(", drill {drill} at {}, run {run}", plain(&contract["checked_at"]))
+            }
+            _ => String::new(),
+        };
         text.push_str(&format!(
-            "{}: {}\n",
+            "{}: {}{by}\n",
             plain(&contract["id"]),
             plain(&contract["state"])
         ));

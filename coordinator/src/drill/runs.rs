@@ -1,8 +1,14 @@
 //! Where runs are kept: `$DRILLYARD_HOME/drills/RUN/` with `history.jsonl` and, at its end, `report.json`.
 
 use crate::places::Places;
+use domain::drill::contract::ContractId;
 use domain::drill::history::History;
+use domain::drill::measure::stamp::Stamp;
+use domain::drill::report::verdict::Verdict;
+use domain::status::Judged;
 use model::ids::RunId;
+use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -48,4 +54,100 @@ pub fn list(places: &Places) -> io::Result<Vec<RunId>> {
 pub fn history(places: &Places, run: RunId) -> io::Result<History> {
     let bytes = std::fs::read(history_path(places, run))?;
     Ok(History::read(&String::from_utf8_lossy(&bytes)))
+}
+
+/// Runs that are looked through for the latest verdict on a contract.
+const LOOKED_THROUGH: usize = 50;
+
+/// What the latest run that judged a contract says of it, by contract. A run that did not look at one takes nothing away from
+/// an earlier one that did.
+pub fn judged(places: &Places) -> BTreeMap<String, Judged> {
+    let mut found = BTreeMap::new();
+    for run in list(places)
+        .unwrap_or_default()
+        .into_iter()
+        .rev()
+        .take(LOOKED_THROUGH)
+    {
+        let Ok(bytes) = std::fs::read(report_path(places, run)) else {
+            continue;
+        };
+        let Ok(report) = serde_json::from_slice::<Verdicts>(&bytes) else {
+            tracing::warn!(%run, "its report cannot be read; `coordinator drill recheck` makes it anew");
+            continue;
+        };
+        for contract in report.contracts {
+            if contract.verdict != Verdict::NotCovered {
+                found.entry(contract.id).or_insert_with(|| Judged {
+                    drill: report.drill.clone(),
+                    run: report.run.clone(),
+                    at: report.to.into(),
+                    verdict: contract.verdict.to_string(),
+                });
+            }
+        }
+        if found.len() == ContractId::ALL.len() {
+            break;
+        }
+    }
+    found
+}
+
+/// Of a report, what the status shows.
+#[derive(Deserialize)]
+struct Verdicts {
+    drill: String,
+    run: String,
+    to: Stamp,
+    contracts: Vec<OneVerdict>,
+}
+
+#[derive(Deserialize)]
+struct OneVerdict {
+    id: String,
+    verdict: Verdict,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_latest_run_that_judged_a_contract_is_shown() {
+        let home = tempfile::tempdir().expect("folder");
+        let places = Places {
+            home: home.path().into(),
+            cache: PathBuf::new(),
+            project: PathBuf::new(),
+            program: PathBuf::new(),
+        };
+        let write = |number: u8, to: &str, contracts: serde_json::Value| {
+            let run = RunId([number; 16]);
+            std::fs::create_dir_all(folder(&places, run)).expect("folder");
+            std::fs::write(history_path(&places, run), "").expect("history");
+            let report = json!({"drill": format!("drill-{number}"), "run": run.to_string(), "to": to,
+                "contracts": contracts, "more": 1});
+            std::fs::write(report_path(&places, run), report.to_string()).expect("report");
+        };
+        let one = |id: &str, verdict: &str| json!({"id": id, "verdict": verdict});
+        write(
+            9,
+            "2026-11-25T01:00:00.000000Z",
+            json!([one("C1", "pass"), one("C6", "fail")]),
+        );
+        write(
+            1,
+            "2026-11-25T02:00:00.000000Z",
+            json!([one("C1", "not_covered"), one("C6", "pass")]),
+        );
+        std::fs::create_dir_all(folder(&places, RunId([5; 16]))).expect("folder");
+        std::fs::write(history_path(&places, RunId([5; 16])), "").expect("a run that was never judged");
+        let judged = judged(&places);
+        let of = |id: &str| judged.get(id).map(|j| (j.drill.as_str(), j.verdict.as_str()));
+        assert_eq!(of("C1"), Some(("drill-9", "pass")));
+        assert_eq!(of("C6"), Some(("drill-1", "pass")));
+        assert_eq!(of("C2"), None);
+        assert_eq!(judged["C1"].at.to_string(), "2026-11-25T01:00:00.000000Z");
+    }
 }
