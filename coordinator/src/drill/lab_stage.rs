@@ -1,13 +1,13 @@
 //! The real lab as the world of a run.
 
 use super::probe::{Grounds, Question, prepare};
-use super::stage::Stage;
+use super::stage::{Between, Stage};
 use super::timeline::Timeline;
 use super::{kube, probe};
 use crate::clock;
 use crate::engine::EngineHandle;
 use crate::exit::chain;
-use crate::faults::Faults;
+use crate::faults::{Faults, Lease};
 use crate::host_steps::kube::Cluster;
 use crate::places::Places;
 use domain::drill::phases::Run;
@@ -67,6 +67,21 @@ impl LabStage {
             run,
             timeline,
         }
+    }
+
+    /// When the parts of a fault changed, by the run's clock: after the first could have, not after the last did. None when
+    /// one of them does not say.
+    fn between(&self, leases: &[Lease]) -> Option<Between> {
+        // Both clocks are of this host; the run's was carried on without the adjustments that the wall's has seen since.
+        let ahead = self.timeline.now().0.saturating_sub(clock::now().0);
+        let spans: Option<Vec<_>> = leases.iter().map(|l| Some(l.timing?.by_coordinator())).collect();
+        let spans = spans?;
+        let from = spans.iter().map(|s| s.from.0).min()?;
+        let to = spans.iter().map(|s| s.to.0).max()?;
+        Some((
+            Moment(from.saturating_add(ahead)),
+            Moment(to.saturating_add(ahead)),
+        ))
     }
 
     async fn guard(&self, guard: &Guard) -> Vec<String> {
@@ -166,20 +181,24 @@ impl Stage for LabStage {
         prepare(probe, &grounds).await
     }
 
-    async fn inject(&self, fault: &PlannedFault, deadline: Moment) -> Result<(), String> {
+    async fn inject(&self, fault: &PlannedFault, deadline: Moment) -> Result<Option<Between>, String> {
         match &fault.inject {
             FaultKind::PodDelete {
                 cluster,
                 namespace,
                 selector,
                 ..
-            } => self.delete_pods(cluster, namespace, selector).await,
+            } => self
+                .delete_pods(cluster, namespace, selector)
+                .await
+                .map(|()| None),
             _ => {
                 // A run's own clock starts with the run; leases are told how long they last.
                 let left = deadline.millis_since(self.timeline.now());
                 let deadline = clock::now().plus_millis(left);
                 let done = self.faults.inject_planned(self.run, fault, deadline).await;
-                done.map(drop).map_err(|error| chain(&error))
+                done.map(|leases| self.between(&leases))
+                    .map_err(|error| chain(&error))
             }
         }
     }
@@ -196,12 +215,13 @@ impl Stage for LabStage {
             }));
     }
 
-    async fn undo(&self, fault: &PlannedFault) -> Result<(), String> {
+    async fn undo(&self, fault: &PlannedFault) -> Result<Option<Between>, String> {
         match &fault.inject {
-            FaultKind::PodDelete { .. } => Ok(()),
+            FaultKind::PodDelete { .. } => Ok(None),
             _ => {
                 let done = self.faults.undo_planned(self.run, fault).await;
-                done.map(drop).map_err(|error| chain(&error))
+                done.map(|leases| self.between(&leases))
+                    .map_err(|error| chain(&error))
             }
         }
     }

@@ -2,10 +2,12 @@
 
 mod cluster;
 mod nodes;
+mod pace;
 mod prepare;
 mod question;
 mod secrets;
 
+pub use pace::Pace;
 pub use prepare::{Grounds, prepare};
 pub use question::{Question, Seen};
 
@@ -24,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Requests of one probe that may be under way beyond those that its timeout explains.
-const SPARE: u64 = 8;
+const SPARE: usize = 8;
 
 /// Asks until `stop`; every request becomes one sample, in the order in which they end.
 pub async fn run(
@@ -32,12 +34,11 @@ pub async fn run(
     question: Arc<Question>,
     timeline: Timeline,
     samples: mpsc::UnboundedSender<Sample>,
+    pace: Pace,
     stop: CancellationToken,
 ) {
-    let period = Duration::from_millis(probe.period_ms);
     let limit = Duration::from_millis(probe.timeout_ms);
-    let most = usize::try_from(probe.timeout_ms / probe.period_ms.max(1) + SPARE).unwrap_or(usize::MAX);
-    let name: Arc<str> = probe.name.into();
+    let name: Arc<str> = probe.name.as_str().into();
     let mut under_way = JoinSet::new();
     let mut due = Instant::now();
     for number in 0.. {
@@ -46,7 +47,14 @@ pub async fn run(
             () = stop.cancelled() => break,
             () = tokio::time::sleep_until(due) => {}
         }
-        while under_way.try_join_next().is_some() {}
+        while let Some(ended) = under_way.try_join_next() {
+            pace.saw(ended.unwrap_or_default());
+        }
+        let period = pace.period(&probe);
+        let in_flight = limit.as_millis() / period.as_millis().max(1);
+        let most = usize::try_from(in_flight)
+            .unwrap_or(usize::MAX)
+            .saturating_add(SPARE);
         if under_way.len() < most {
             under_way.spawn(one(
                 Arc::clone(&name),
@@ -86,7 +94,7 @@ async fn one(
     question: Arc<Question>,
     timeline: Timeline,
     samples: mpsc::UnboundedSender<Sample>,
-) {
+) -> bool {
     let sent = timeline.now();
     let seen = match tokio::time::timeout(limit, question.ask(timeline)).await {
         Ok(seen) => seen,
@@ -104,6 +112,7 @@ async fn one(
     };
     // Nobody listens any more only when the run is over.
     let _ = samples.send(sample);
+    seen.good
 }
 
 #[cfg(test)]
@@ -159,7 +168,14 @@ mod tests {
     async fn samples_of(probe: Probe, question: Arc<Question>, wanted: usize) -> Vec<Sample> {
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let stop = CancellationToken::new();
-        let task = tokio::spawn(run(probe, question, Timeline::begin(), sender, stop.clone()));
+        let task = tokio::spawn(run(
+            probe,
+            question,
+            Timeline::begin(),
+            sender,
+            Pace::default(),
+            stop.clone(),
+        ));
         let mut samples = Vec::new();
         while samples.len() < wanted {
             samples.push(receiver.recv().await.expect("a sample"));

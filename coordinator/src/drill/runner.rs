@@ -42,6 +42,7 @@ pub struct Runner {
     samples: mpsc::UnboundedReceiver<Sample>,
     sampler: mpsc::UnboundedSender<Sample>,
     probing: Option<CancellationToken>,
+    pace: probe::Pace,
 }
 
 impl std::fmt::Debug for Runner {
@@ -98,6 +99,7 @@ impl Runner {
             samples,
             sampler,
             probing: None,
+            pace: probe::Pace::default(),
         };
         Ok((runner, handle))
     }
@@ -167,8 +169,10 @@ impl Runner {
         }
         for record in &decision.records {
             self.run.apply(record, time);
-            if let Record::FaultUndone { from, .. } = record {
-                self.live.undone(*from);
+            match record {
+                Record::PhaseEntered { phase: Phase::Revert } => self.pace.hurry(),
+                Record::FaultUndone { from, .. } => self.live.undone(*from),
+                _ => {}
             }
             self.stage.tell(&self.run, record);
             self.feed.record(&json!({
@@ -204,6 +208,7 @@ impl Runner {
                 question,
                 self.timeline,
                 self.sampler.clone(),
+                self.pace.of_run(),
                 stop.clone(),
             ));
         }

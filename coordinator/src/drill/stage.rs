@@ -20,12 +20,12 @@ pub trait Stage: Send + Sync + 'static {
     async fn prepare(&self, probe: &Probe) -> Question;
 
     /// Injects under a lease that ends at `deadline` by itself, whatever becomes of this process. An error may leave part
-    /// of the fault in effect.
-    async fn inject(&self, fault: &PlannedFault, deadline: Moment) -> Result<(), String>;
+    /// of the fault in effect. Answers when it took hold, where that is known better than by the length of the call.
+    async fn inject(&self, fault: &PlannedFault, deadline: Moment) -> Result<Option<Between>, String>;
 
     /// A record is durable: for whoever else keeps a log.
     fn tell(&self, _run: &Run, _record: &Record) {}
 
-    /// Undoes; may be called again and for what was never injected.
-    async fn undo(&self, fault: &PlannedFault) -> Result<(), String>;
+    /// Undoes; may be called again and for what was never injected. Answers when, as [`Stage::inject`] does.
+    async fn undo(&self, fault: &PlannedFault) -> Result<Option<Between>, String>;
 }

@@ -1,7 +1,7 @@
 //! Two servers: an application, and a management service that the fault takes away.
 
 use coordinator::drill::probe::Question;
-use coordinator::drill::stage::Stage;
+use coordinator::drill::stage::{Between, Stage};
 use domain::drill::plan::{DrillPlan, PlannedFault, Present, drill_plan};
 use domain::drill::scenario::{Probe, Scenario};
 use model::lab::Lab;
@@ -101,7 +101,7 @@ impl Stage for Loopback {
         }
     }
 
-    async fn inject(&self, _: &PlannedFault, _: Moment) -> Result<(), String> {
+    async fn inject(&self, _: &PlannedFault, _: Moment) -> Result<Option<Between>, String> {
         if self.nature.refuses {
             return Err("this world cannot be broken".into());
         }
@@ -110,16 +110,16 @@ impl Stage for Loopback {
             task.abort();
             let _ = task.await;
         }
-        Ok(())
+        Ok(None)
     }
 
-    async fn undo(&self, _: &PlannedFault) -> Result<(), String> {
+    async fn undo(&self, _: &PlannedFault) -> Result<Option<Between>, String> {
         let mut task = self.mgmt_task.lock().await;
         if task.is_none() {
             let listener = TcpListener::bind(self.mgmt).await.map_err(|e| e.to_string())?;
             *task = Some(tokio::spawn(serve(listener, None)));
         }
         self.broken.store(false, Ordering::SeqCst);
-        Ok(())
+        Ok(None)
     }
 }

@@ -1,6 +1,6 @@
 //! Orders to the world: one after another for each fault, side by side for different ones, every answer an event.
 
-use crate::drill::stage::Stage;
+use crate::drill::stage::{Between, Stage};
 use crate::drill::timeline::Timeline;
 use domain::drill::phases::{Effect, Event, Run};
 use domain::drill::plan::PlannedFault;
@@ -57,7 +57,10 @@ impl Orders {
                     };
                     let to = timeline.now();
                     let _ = events.send(match done {
-                        Ok(()) => Event::Injected { fault, from, to },
+                        Ok(known) => {
+                            let (from, to) = narrowed((from, to), known);
+                            Event::Injected { fault, from, to }
+                        }
                         Err(reason) => Event::InjectFailed { fault, reason },
                     });
                 });
@@ -69,11 +72,14 @@ impl Orders {
                     let from = timeline.now();
                     let done = match &planned {
                         Some(planned) => stage.undo(planned).await,
-                        None => Ok(()),
+                        None => Ok(None),
                     };
                     let to = timeline.now();
                     let _ = events.send(match done {
-                        Ok(()) => Event::Undone { fault, from, to },
+                        Ok(known) => {
+                            let (from, to) = narrowed((from, to), known);
+                            Event::Undone { fault, from, to }
+                        }
                         Err(reason) => Event::UndoFailed { fault, reason },
                     });
                 });
@@ -101,5 +107,32 @@ impl Orders {
 
     fn turn(&mut self, fault: &str) -> Arc<Mutex<()>> {
         Arc::clone(self.turns.entry(fault.to_owned()).or_default())
+    }
+}
+
+/// The call bounds the change; what its place says of it may bound it closer. Where the two contradict each other, a clock
+/// was set meanwhile, and the call is what holds.
+fn narrowed(call: Between, known: Option<Between>) -> Between {
+    let Some(known) = known else { return call };
+    let (from, to) = (call.0.max(known.0), call.1.min(known.1));
+    if from <= to { (from, to) } else { call }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::moment::Moment;
+
+    #[test]
+    fn the_place_narrows_the_call_and_never_widens_or_contradicts_it() {
+        let span = |from, to| (Moment(from), Moment(to));
+        for (known, expected) in [
+            (None, span(10, 90)),
+            (Some(span(40, 50)), span(40, 50)),
+            (Some(span(0, 50)), span(10, 50)),
+            (Some(span(95, 99)), span(10, 90)),
+        ] {
+            assert_eq!(narrowed(span(10, 90), known), expected, "{known:?}");
+        }
     }
 }
