@@ -182,6 +182,10 @@ mod tests {
         }
         stop.cancel();
         task.await.expect("no panic");
+        // Those that were under way too: a slow one may end after later ones.
+        while let Ok(sample) = receiver.try_recv() {
+            samples.push(sample);
+        }
         samples.sort_by_key(|s| s.number);
         samples
     }
