@@ -3,6 +3,7 @@
 use super::markdown;
 use super::model::{Measurement, Report};
 use super::parts::{Change, Direction};
+use super::tables;
 use crate::drill::measure::quantity::Quantity;
 use crate::drill::measure::slo;
 use serde::{Deserialize, Serialize};
@@ -78,7 +79,7 @@ pub fn render(comparison: &Comparison, new: &Report) -> String {
     }
     let mut shown = new.clone();
     shown.comparison.clone_from(&comparison.changes);
-    markdown::changes(&mut out, &shown);
+    markdown::write(&mut out, &tables::changes(&shown));
     out
 }
 

@@ -9,6 +9,7 @@ pub mod markdown;
 pub mod matrix;
 pub mod model;
 pub mod parts;
+mod tables;
 pub mod verdict;
 pub mod wal;
 

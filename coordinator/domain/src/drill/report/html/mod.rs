@@ -3,9 +3,9 @@
 pub mod escape;
 mod plot;
 
-use super::figure::{figure, interval, maybe_interval, seconds, service_good};
 use super::model::Report;
 use super::parts::Direction;
+use super::tables::{self, Cell, Table};
 use super::verdict::Verdict;
 use escape::escape;
 use std::fmt::Write as _;
@@ -20,12 +20,31 @@ pub fn render(report: &Report) -> String {
     contracts(&mut out, report);
     out.push_str("<h2>What happened</h2>\n");
     out.push_str(&plot::timeline(report));
-    recovery(&mut out, report);
-    wal(&mut out, report);
-    losses(&mut out, report);
-    secrets(&mut out, report);
-    comparison(&mut out, report);
-    rest(&mut out, report);
+    table(&mut out, tables::recovery(report));
+    table(&mut out, tables::objectives(report));
+    if let Some(budget) = tables::budget(report) {
+        soft(&mut out, &budget);
+    }
+    table(&mut out, tables::horizon(report));
+    table(&mut out, tables::wal(report));
+    wal_plots(&mut out, report);
+    table(&mut out, tables::losses(report));
+    table(&mut out, tables::recovery_points(report));
+    table(&mut out, tables::secrets(report));
+    secret_plots(&mut out, report);
+    table(&mut out, tables::changes(report));
+    for rest in [
+        tables::faults(report),
+        tables::probes(report),
+        tables::coverage(report),
+        tables::measurements(report),
+        tables::versions(report),
+    ] {
+        table(&mut out, rest);
+    }
+    for note in &report.notes {
+        soft(&mut out, note);
+    }
     out.push_str("</main></body></html>\n");
     out
 }
@@ -81,101 +100,11 @@ fn contracts(out: &mut String, report: &Report) {
     out.push_str("</div>\n");
 }
 
-fn recovery(out: &mut String, report: &Report) {
-    table(
-        out,
-        "Recovery",
-        &[
-            "subject",
-            "counted from",
-            "service good",
-            "data complete",
-            "vantage points",
-        ],
-        report.recovery.iter().map(|r| {
-            let good = service_good(r);
-            let data = maybe_interval(r.data_complete, "seconds");
-            vec![
-                escape(&r.subject),
-                escape(&r.counted_from),
-                good,
-                data,
-                escape(&r.vantages.join(", ")),
-            ]
-        }),
-    );
-    let Some(slo) = &report.slo else { return };
-    table(
-        out,
-        "Objectives",
-        &["objective", "target", "measured", "verdict"],
-        slo.objectives.iter().map(|o| {
-            vec![
-                escape(&format!("{}: {}", o.id, o.text)),
-                escape(&figure(o.target, &o.unit)),
-                escape(&maybe_interval(o.measured, &o.unit)),
-                badge(o.verdict, ""),
-            ]
-        }),
-    );
-    let _ = writeln!(
-        out,
-        "<p class=\"soft\">Error budget: {} of {} spent, counted over {}.</p>",
-        interval(slo.spent, "seconds"),
-        seconds(slo.budget),
-        seconds(slo.budget_period)
-    );
+fn soft(out: &mut String, text: &str) {
+    let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(text));
 }
 
-fn wal(out: &mut String, report: &Report) {
-    table(
-        out,
-        "Survival horizon",
-        &["dependency", "first harm", "survives", "headroom", "source"],
-        report.horizon.iter().map(|h| {
-            vec![
-                escape(&h.dependency),
-                escape(&h.harm),
-                h.survives
-                    .map_or("none in sight".into(), |b| interval(b, "seconds")),
-                h.headroom.map_or(String::new(), seconds),
-                escape(&h.source),
-            ]
-        }),
-    );
-    let told = |loss: Option<bool>| {
-        loss.map_or("unknown", |l| if l { "lost" } else { "kept" })
-            .to_owned()
-    };
-    table(
-        out,
-        "Metrics buffering",
-        &[
-            "cluster",
-            "guaranteed",
-            "expected",
-            "best",
-            "disk",
-            "receiver",
-            "governed by",
-            "foretold",
-            "observed",
-        ],
-        report.wal.iter().map(|w| {
-            let bound = |q: Option<_>| q.map_or("no bound".to_owned(), seconds);
-            vec![
-                escape(&format!("{} ({})", w.cluster, w.version)),
-                seconds(w.guaranteed),
-                seconds(w.expected),
-                seconds(w.best),
-                bound(w.disk_window),
-                bound(w.receiver_window),
-                escape(&w.governed_by),
-                told(w.predicted_loss),
-                told(w.observed_loss),
-            ]
-        }),
-    );
+fn wal_plots(out: &mut String, report: &Report) {
     for w in &report.wal {
         let mark = w.deadline.map(|d| (d, "backlog dies"));
         out.push_str(&plot::plot(
@@ -205,58 +134,7 @@ fn wal(out: &mut String, report: &Report) {
     }
 }
 
-fn losses(out: &mut String, report: &Report) {
-    table(
-        out,
-        "Losses",
-        &["series", "lost", "from", "to", "cause"],
-        report.losses.iter().map(|l| {
-            vec![
-                escape(&l.series),
-                l.lost.to_string(),
-                l.from.to_string(),
-                l.to.to_string(),
-                l.cause.as_str().replace('_', " "),
-            ]
-        }),
-    );
-    table(
-        out,
-        "Recovery points",
-        &["subject", "time lost", "sentinel"],
-        report.recovery_points.iter().map(|r| {
-            vec![
-                escape(&r.subject),
-                interval(r.lost, "seconds"),
-                escape(&r.sentinel),
-            ]
-        }),
-    );
-}
-
-fn secrets(out: &mut String, report: &Report) {
-    table(
-        out,
-        "Secrets",
-        &[
-            "secret",
-            "refresh interval",
-            "highest age",
-            "served",
-            "convergence, predicted",
-            "measured",
-        ],
-        report.staleness.iter().map(|s| {
-            vec![
-                escape(&s.secret),
-                seconds(s.refresh_interval),
-                interval(s.highest_age, "seconds"),
-                badge(s.served, ""),
-                maybe_interval(s.predicted_convergence, "seconds"),
-                maybe_interval(s.measured_convergence, "seconds"),
-            ]
-        }),
-    );
+fn secret_plots(out: &mut String, report: &Report) {
     for s in &report.staleness {
         out.push_str(&plot::plot(
             report,
@@ -268,113 +146,31 @@ fn secrets(out: &mut String, report: &Report) {
     }
 }
 
-fn comparison(out: &mut String, report: &Report) {
-    table(
-        out,
-        "Compared with the earlier run",
-        &["figure", "then", "now", "change"],
-        report.comparison.iter().map(|c| {
-            let change = match c.change {
-                Direction::Better => "<span class=\"v pass\">better</span>",
-                Direction::Worse => "<span class=\"v fail\">worse</span>",
-                Direction::Same => "overlap: nothing can be said",
-                Direction::Neutral => "",
-            };
-            vec![
-                escape(&c.id),
-                escape(&interval(c.old, &c.unit)),
-                escape(&interval(c.new, &c.unit)),
-                change.to_owned(),
-            ]
-        }),
-    );
-}
-
-fn rest(out: &mut String, report: &Report) {
-    table(
-        out,
-        "Probes",
-        &[
-            "probe",
-            "target",
-            "from",
-            "due",
-            "good",
-            "sent late",
-            "availability",
-            "outages",
-        ],
-        report.probes.iter().map(|p| {
-            let outages: Vec<_> = p.outages.iter().map(|o| interval(o.length, "seconds")).collect();
-            vec![
-                escape(&p.id),
-                escape(&p.target),
-                escape(&p.vantage),
-                p.due.to_string(),
-                p.good.to_string(),
-                p.sent_late.to_string(),
-                p.availability.map_or(String::new(), |a| figure(a, "ratio")),
-                outages.join("; "),
-            ]
-        }),
-    );
-    table(
-        out,
-        "Coverage",
-        &["subject", "covered", "how, or why not"],
-        report.coverage.iter().map(|c| {
-            vec![
-                escape(&c.subject),
-                if c.covered { "yes" } else { "no" }.to_owned(),
-                escape(&c.reason),
-            ]
-        }),
-    );
-    table(
-        out,
-        "Measurements",
-        &["id", "value", "bounds", "method"],
-        report.measurements.iter().map(|m| {
-            let bounds = super::parts::Bounds {
-                low: m.low,
-                high: m.high,
-            };
-            vec![
-                escape(&m.id),
-                escape(&figure(m.value, &m.unit)),
-                escape(&interval(bounds, &m.unit)),
-                escape(&m.method),
-            ]
-        }),
-    );
-    table(
-        out,
-        "Versions",
-        &["name", "version", "set"],
-        report
-            .identity
-            .versions
-            .iter()
-            .map(|v| vec![escape(&v.name), escape(&v.version), escape(&v.set)]),
-    );
-    for note in &report.notes {
-        let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(note));
-    }
-}
-
-/// A heading and a table, nothing without rows. Cells are markup already: their makers escape.
-fn table(out: &mut String, title: &str, columns: &[&str], rows: impl Iterator<Item = Vec<String>>) {
-    let mut rows = rows.peekable();
-    if rows.peek().is_none() {
+/// A heading and a table, nothing without rows.
+fn table(out: &mut String, table: Table) {
+    if table.rows.is_empty() {
         return;
     }
     let _ = writeln!(
         out,
-        "<h2>{title}</h2><div class=\"wide\"><table><thead><tr><th>{}</th></tr></thead><tbody>",
-        columns.join("</th><th>")
+        "<h2>{}</h2><div class=\"wide\"><table><thead><tr><th>{}</th></tr></thead><tbody>",
+        table.title,
+        table.columns.join("</th><th>")
     );
-    for row in rows {
-        let _ = writeln!(out, "<tr><td>{}</td></tr>", row.join("</td><td>"));
+    for row in table.rows {
+        let cells: Vec<String> = row.iter().map(cell).collect();
+        let _ = writeln!(out, "<tr><td>{}</td></tr>", cells.join("</td><td>"));
     }
     out.push_str("</tbody></table></div>\n");
+}
+
+fn cell(cell: &Cell) -> String {
+    match cell {
+        Cell::Text(text) => escape(text),
+        Cell::Verdict(verdict) => badge(*verdict, ""),
+        Cell::Change(Direction::Better) => "<span class=\"v pass\">better</span>".into(),
+        Cell::Change(Direction::Worse) => "<span class=\"v fail\">worse</span>".into(),
+        Cell::Change(Direction::Same) => "overlap: nothing can be said".into(),
+        Cell::Change(Direction::Neutral) => String::new(),
+    }
 }
