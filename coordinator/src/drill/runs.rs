@@ -1,7 +1,6 @@
 //! Where runs are kept: `$DRILLYARD_HOME/drills/RUN/` with `history.jsonl` and, at its end, `report.json`.
 
 use crate::places::Places;
-use domain::drill::contract::ContractId;
 use domain::drill::history::History;
 use domain::drill::measure::stamp::Stamp;
 use domain::drill::report::verdict::Verdict;
@@ -77,17 +76,20 @@ pub fn judged(places: &Places) -> BTreeMap<String, Judged> {
             continue;
         };
         for contract in report.contracts {
-            if contract.verdict != Verdict::NotCovered {
-                found.entry(contract.id).or_insert_with(|| Judged {
-                    drill: report.drill.clone(),
-                    run: report.run.clone(),
-                    at: report.to.into(),
-                    verdict: contract.verdict.to_string(),
-                });
+            if contract.verdict == Verdict::NotCovered {
+                continue;
             }
-        }
-        if found.len() == ContractId::ALL.len() {
-            break;
+            let judged = Judged {
+                drill: report.drill.clone(),
+                run: report.run.clone(),
+                at: report.to.into(),
+                verdict: contract.verdict.to_string(),
+            };
+            let latest: &mut Judged = found.entry(contract.id).or_insert_with(|| judged.clone());
+            // Files of runs may be as old as each other, and a report says itself when its run ended.
+            if judged.at > latest.at {
+                *latest = judged;
+            }
         }
     }
     found
