@@ -1,6 +1,6 @@
 //! The daemon: everything is composed, started and stopped here, in this order.
 //!
-//! lock, log, authority, engine thread, listeners, agents, ticks; then the operator's identity and the daemon's note, which
+//! lock, log, authority, engine thread, agents, ticks, web view, listeners; then the operator's identity and the daemon's note, which
 //! say that it can be asked. A failure of the engine ends the process: nothing may happen that is not in the log.
 
 use crate::agents::{self, LastSeen};
@@ -29,13 +29,16 @@ use crate::standard_grpc::operator_routes;
 use crate::step_secrets::StepSecretStore;
 use crate::subscribers::Subscribers;
 use crate::user_data::{AGENT_TARGET, agent_binary};
+use crate::web;
 use crate::{host_facts, plan_store};
 use domain::event::Event;
+use futures_util::FutureExt;
 use model::ids::LogId;
 use model::lab::Lab;
 use shell::signals::Termination;
 use shell::tasks::Tasks;
 use shell::telemetry::{self, Format};
+use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -51,13 +54,18 @@ const HUB_CAPACITY: usize = 1024;
 /// Audit events that may wait for the engine.
 const AUDIT_CAPACITY: usize = 1024;
 
+/// The web view's port, counted from the lab's first one: enrolment, agents, operators, web.
+const WEB_PORT: u16 = 3;
+
 /// How long tasks may take to end.
 const GRACE: Duration = Duration::from_secs(4);
 
 type Stop = Box<dyn std::error::Error + Send + Sync>;
 
 /// Serves the lab until a signal, a request or a failure.
-pub fn serve(lab: Lab, places: Places, json: bool) -> Result<Outcome, Failure> {
+///
+/// `web_port` is the web view's on loopback, 0 for any free one; None for the one behind the lab's other ports.
+pub fn serve(lab: Lab, places: Places, json: bool, web_port: Option<u16>) -> Result<Outcome, Failure> {
     let format = if json { Format::Json } else { Format::Text };
     telemetry::init(format, "info", false).map_err(|e| internal(&e))?;
     let lock = HomeLock::acquire(&places.home).map_err(|e| match &e {
@@ -69,7 +77,7 @@ pub fn serve(lab: Lab, places: Places, json: bool) -> Result<Outcome, Failure> {
         .enable_all()
         .build()
         .map_err(|e| internal(&e))?;
-    let served = runtime.block_on(run(Arc::new(lab), Arc::new(places)));
+    let served = runtime.block_on(run(Arc::new(lab), Arc::new(places), web_port));
     runtime.shutdown_timeout(Duration::from_secs(2));
     drop(lock);
     served.map(|()| Outcome::Done).map_err(|e| internal(e.as_ref()))
@@ -79,7 +87,7 @@ fn internal(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::from_error(Outcome::Internal, "DY-0161", error, "coordinator doctor")
 }
 
-async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
+async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Result<(), Stop> {
     let cancel = CancellationToken::new();
     let tasks = Tasks::new(cancel.clone());
     let termination = Termination::register()?;
@@ -198,6 +206,8 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
         drills,
         stop: cancel.clone(),
     };
+    let web_port = web_port.unwrap_or(lab.network.coordinator_port.saturating_add(WEB_PORT));
+    let page = web::open(web_sources(&api), web_port, &tasks)?;
     let parts = Parts {
         lab: &lab,
         places: &places,
@@ -215,7 +225,11 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
     let opened = parts.listen(Routes::from(operator))?;
     *listeners.lock().unwrap_or_else(PoisonError::into_inner) = opened;
     DaemonRecord::write(&places)?;
-    tracing::info!(%epoch, lab = %lab.name, "serving");
+    // The page's secret is for a person and for no log.
+    tracing::info!(%epoch, lab = %lab.name, web = %page.address, "serving");
+    if std::io::stderr().is_terminal() {
+        eprintln!("web view: {}", page.note.url());
+    }
     tasks.spawn("signals", termination.cancel(cancel.clone()));
     cancel.cancelled().await;
     if !tasks.stop(GRACE).await {
@@ -227,6 +241,23 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>) -> Result<(), Stop> {
         Ok(Ok(Err(error))) => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// What the web view may read; it gets no more of the API than this.
+fn web_sources(api: &OperatorApi) -> web::Sources {
+    let status = {
+        let api = api.clone();
+        Arc::new(move || {
+            let api = api.clone();
+            async move { serde_json::to_value(api.status_document().await?).ok() }.boxed()
+        })
+    };
+    web::Sources::new(
+        Arc::clone(&api.lab),
+        Arc::clone(&api.places),
+        api.log.clone(),
+        status,
+    )
 }
 
 type EngineEnd = tokio::sync::oneshot::Receiver<Result<(), crate::engine::EngineError>>;

@@ -45,3 +45,4 @@ pub mod step_secrets;
 mod subscribe_grpc;
 pub mod subscribers;
 pub mod user_data;
+pub mod web;

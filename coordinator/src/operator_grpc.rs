@@ -68,16 +68,7 @@ impl Operator for OperatorApi {
         &self,
         _: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
-        let observed = crate::status::observe(&self.lab, &self.places, &self.seen).await;
-        let components: Vec<_> = components::load(&self.lab, &self.places, self.facts)
-            .map(|all| all.into_iter().map(|loaded| loaded.component).collect())
-            .unwrap_or_default();
-        let lab = Arc::clone(&self.lab);
-        let document = self
-            .engine
-            .ask(move |state| domain::status::status(state, &lab, &components, &observed, clock::now()))
-            .await
-            .ok_or_else(ended)?;
+        let document = self.status_document().await.ok_or_else(ended)?;
         let status_json = serde_json::to_vec(&document).map_err(|e| Status::internal(e.to_string()))?;
         Ok(Response::new(v1::GetStatusResponse { status_json }))
     }
@@ -304,6 +295,18 @@ impl Operator for OperatorApi {
 }
 
 impl OperatorApi {
+    /// What the lab is like now; None when the coordinator ends.
+    pub async fn status_document(&self) -> Option<domain::status::Status> {
+        let observed = crate::status::observe(&self.lab, &self.places, &self.seen).await;
+        let components: Vec<_> = components::load(&self.lab, &self.places, self.facts)
+            .map(|all| all.into_iter().map(|loaded| loaded.component).collect())
+            .unwrap_or_default();
+        let lab = Arc::clone(&self.lab);
+        self.engine
+            .ask(move |state| domain::status::status(state, &lab, &components, &observed, clock::now()))
+            .await
+    }
+
     /// The plan of today's lab document and component folders.
     fn plan(&self, through: u8) -> Result<Plan, Status> {
         let loaded = components::load(&self.lab, &self.places, self.facts)

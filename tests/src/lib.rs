@@ -1,5 +1,6 @@
 //! What scenarios share: the real program in a lab of their own, its processes and its log, and waiting on predicates.
 
+pub mod browser;
 pub mod dice;
 pub mod history;
 pub mod hunt;

@@ -25,6 +25,7 @@ const EXAMPLES: &str = "Examples:
   coordinator status                   clusters, nodes, agents, components
   coordinator drill mgmt-down          take the management cluster away and measure what happens
   coordinator events --follow          tail everything that happens
+  coordinator web                      print the address of the live page
   coordinator down                     remove all that carries the lab's label";
 
 const COMPLETIONS: &str = "Examples:
@@ -74,8 +75,11 @@ pub enum Command {
     Bundle(Bundle),
     /// Print or check the lab document
     Spec(Spec),
-    /// Run the daemon in the foreground
-    Serve,
+    /// Run the daemon in the foreground, with its web view
+    Serve(Serve),
+    /// Print the address of the daemon's web view: a live, read-only page
+    #[command(after_help = super::web::EXAMPLES)]
+    Web,
     /// Print a completion script that knows the live nodes
     #[command(after_help = COMPLETIONS)]
     Completions {
@@ -369,6 +373,20 @@ pub enum BundleAction {
     /// Compare every artefact with its digest
     Verify,
 }
+
+/// Options of `serve`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = SERVE_EXAMPLES)]
+pub struct Serve {
+    /// Port of the web view on loopback, 0 for any free one; without it the third behind the lab's first port.
+    #[arg(long, value_name = "PORT")]
+    pub web_port: Option<u16>,
+}
+
+const SERVE_EXAMPLES: &str = "Examples:
+  coordinator serve                  the daemon until Ctrl-C; the address of the web view is shown on a terminal
+  coordinator serve --web-port 0     the web view on any free port; `coordinator web` prints which
+  coordinator --json serve           logs as JSON";
 
 /// Options of `spec`.
 #[derive(Debug, clap::Args)]

@@ -25,6 +25,7 @@ mod spec;
 mod status;
 mod up;
 mod watch;
+mod web;
 
 pub use args::Args;
 
@@ -97,7 +98,8 @@ fn dispatch(args: Args, environment: &Environment) -> Result<Outcome, Failure> {
         Command::Enrol(options) => enrol::run(&context, &options),
         Command::Revoke(options) => enrol::revoke(&context, &options),
         Command::Fault(options) => fault::run(&context, &options),
-        Command::Serve => serve::run(&context),
+        Command::Serve(options) => serve::run(&context, &options),
+        Command::Web => web::run(&context),
         Command::Node(options) => node::run(&context, options),
         Command::Completions { .. }
         | Command::Man(_)
