@@ -15,3 +15,4 @@ mod layering;
 mod leftovers;
 mod modules;
 mod tokens;
+mod web;

@@ -119,10 +119,13 @@ function draw() {
   link.className = `link ${live ? "good" : "bad"}`;
   text(link, live ? "● live" : "✖ not connected");
   if (!model.status) return;
-  drawHead(model);
-  drawMap(model, (name) => show(name, () => nodeDetail(model, name)));
-  drawContracts(model);
-  drawWaits(model);
+  if (model.statusIsNew) {
+    model.statusIsNew = false;
+    drawHead(model);
+    drawMap(model, (name) => show(name, () => nodeDetail(model, name)));
+    drawContracts(model);
+    drawWaits(model);
+  }
   timeline.draw();
   events.draw();
   document.body.dataset.revision = String(model.revision);

@@ -21,7 +21,7 @@ export function text(node, value) {
 
 // Brings `parent`'s children in line with `items`: each has a key, is made once and updated in place.
 export function keyed(parent, items, key, make, update) {
-  const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  const old = new Map([...parent.children].filter((child) => child.dataset.key).map((child) => [child.dataset.key, child]));
   let at = parent.firstElementChild;
   for (const item of items) {
     const k = String(key(item));

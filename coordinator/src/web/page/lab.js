@@ -61,7 +61,7 @@ export function drawMap(model, show) {
         setState(tile.querySelector(".agent"), n.agent.state);
         setState(tile.querySelector(".ready"), n.ready ? "ready" : "not ready", n.ready ? "good" : "none");
         text(tile.querySelector(".doing"), n.wait ? short(n.wait.name) : n.agent.state === "connected" ? "idle" : n.agent.last_seen_ms === null ? "" : `last heard ${duration(n.agent.last_seen_ms)} ago`);
-        setState(tile.querySelector(".bads"), n.bad.length ? n.bad.map((b) => b.type).join(", ") : n.conditions.length ? `${n.conditions.length} conditions well` : "no conditions yet", n.bad.length ? (n.bad.some((b) => b.status !== "unknown") ? "bad" : "warn") : n.conditions.length ? "good" : "none");
+        setState(tile.querySelector(".bads"), n.bad.length ? few(n.bad.map((b) => b.type)) : n.conditions.length ? `${n.conditions.length} conditions well` : "no conditions yet", n.bad.length ? (n.bad.some((b) => b.status !== "unknown") ? "bad" : "warn") : n.conditions.length ? "good" : "none");
         tile.classList.toggle("trouble", ["lost", "suspect"].includes(n.agent.state) || n.bad.some((b) => b.status !== "unknown"));
       });
     const parts = c.components;
@@ -70,6 +70,7 @@ export function drawMap(model, show) {
   });
 }
 
+const few = (names) => (names.length > 3 ? `${names.slice(0, 2).join(", ")} and ${names.length - 2} more` : names.join(", "));
 const short = (name) => name.split(" ").slice(1).join(" ") || name;
 
 // A node's conditions as a table, for the dialog.

@@ -12,6 +12,7 @@ const ENDS = {
 export class Model {
   constructor() {
     this.status = null;
+    this.statusIsNew = false;
     this.skew = 0; // the coordinator's clock minus this browser's, milliseconds
     this.log = null;
     this.clear();
@@ -31,6 +32,7 @@ export class Model {
 
   takeStatus({ now, status }) {
     this.status = status;
+    this.statusIsNew = true;
     this.skew = Date.parse(now) - Date.now();
   }
 
@@ -73,7 +75,7 @@ export class Model {
 
   fold(e, at) {
     const run = this.run(e.run, at);
-    run.version++;
+    if (["run", "phase", "step", "drill"].includes(e.class)) run.version++;
     if (!run.end) run.last = Math.max(run.last, at);
     switch (e.kind) {
       case "run_started":
@@ -94,7 +96,29 @@ export class Model {
         run.marks.push({ at, text: e.message });
         return;
     }
+    if (e.kind === "drill_progress") this.drill(run, e.message, at);
     if (e.step && e.class === "step") this.step(run, e, at);
+  }
+
+  // A drill's phases follow one another, its faults hold from one word to the other: both are bars too.
+  drill(run, message, at) {
+    const [, name, what] = /^drill ([^:]+): (.*)$/s.exec(message) ?? [];
+    if (!name) return;
+    Object.assign(run, { drill: name, title: `drill ${name}`, whole: true, phases: new Map() });
+    const begin = (id, label) => run.steps.set(id, { id, name: label, node: null, cluster: null, phase: 0, start: at, attempts: new Map([[1, { n: 1, start: at, running: at, end: null, state: "running", wait: false, message: what }]]) });
+    const finish = (id, state) => {
+      const attempt = run.steps.has(id) ? last(run.steps.get(id)) : null;
+      if (attempt && !attempt.end) Object.assign(attempt, { end: at, state, message: what });
+    };
+    const phase = /^phase (.+)$/.exec(what)?.[1];
+    const taken = /^(.+) took hold$/.exec(what)?.[1];
+    const undone = /^(.+) is undone$/.exec(what)?.[1];
+    const verdict = /^verdict (.+)$/.exec(what)?.[1];
+    if (phase || verdict) for (const id of run.steps.keys()) if (id.startsWith("phase ")) finish(id, "done");
+    if (phase) begin(`phase ${phase}`, `phase ${phase}`);
+    if (taken) begin(`fault ${taken}`, `fault ${taken}`);
+    if (undone) finish(`fault ${undone}`, "fault");
+    if (verdict) Object.assign(run, { end: at, outcome: verdict, message: "" });
   }
 
   step(run, e, at) {

@@ -12,12 +12,16 @@ export class Timeline {
     this.show = show;
     this.shown = null;
     this.version = -1;
+    this.follows = true; // the newest steps stay in sight until somebody scrolls away
     this.box = $("gantt");
     this.axis = el("div", { class: "axis", "aria-hidden": "true" });
     this.rows = el("div", { class: "rows", role: "rowgroup" });
     this.box.replaceChildren(this.axis, this.rows);
     $("run").addEventListener("change", () => this.choose($("run").value));
     $("rows").addEventListener("change", () => this.choose(this.shown));
+    this.box.addEventListener("scroll", () => {
+      this.follows = this.box.scrollTop + this.box.clientHeight >= this.box.scrollHeight - 4;
+    });
     this.box.addEventListener("keydown", (event) => this.key(event));
     this.box.addEventListener("pointerover", (event) => this.hint(event.target));
     this.box.addEventListener("focusin", (event) => this.hint(event.target));
@@ -52,13 +56,15 @@ export class Timeline {
     if (run.version === this.version) return;
     this.version = run.version;
     this.steps(run);
+    if (!run.end && this.follows) this.box.scrollTop = this.box.scrollHeight;
   }
 
   line(run, end) {
     const state = run.outcome ?? "active";
     const part = run.whole ? "" : " · its begin is not in what this page read";
     const done = [...run.steps.values()].filter((s) => last(s).state === "done").length;
-    text($("run-line"), `${state.replaceAll("_", " ")} · ${duration(end - run.start)} · ${done} of ${run.steps.size} begun steps done${part}${run.message ? ` · ${run.message}` : ""}`);
+    const steps = run.drill ? "" : ` · ${done} of ${run.steps.size} begun steps done`;
+    text($("run-line"), `${run.drill ? "verdict " : ""}${state.replaceAll("_", " ")} · ${duration(end - run.start)}${steps}${part}${run.message ? ` · ${run.message}` : ""}`);
   }
 
   // Ticks at round distances, about one per 110 pixels.
@@ -89,14 +95,14 @@ export class Timeline {
     const took = (s) => (last(s).end ?? this.model.now()) - s.start;
     const show = $("rows").value;
     if (show === "long") steps = steps.sort((a, b) => took(b) - took(a)).slice(0, 20);
-    if (show === "bad") steps = steps.filter((s) => s.attempts.size > 1 || !["done", ...RUNNING].includes(last(s).state));
+    if (show === "bad") steps = steps.filter((s) => s.attempts.size > 1 || !["done", "fault", ...RUNNING].includes(last(s).state));
     steps.sort((a, b) => a.phase - b.phase || a.start - b.start);
     const items = [];
     let phase = 0;
     for (const step of steps.slice(0, MOST_ROWS)) {
       if (step.phase !== phase) {
         phase = step.phase;
-        items.push({ id: `phase ${phase}`, phase });
+        items.push({ id: `group ${phase}`, phase });
       }
       items.push(step);
     }
