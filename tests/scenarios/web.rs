@@ -2,11 +2,13 @@
 
 use coordinator::journal::{Entry, Journal, RedbJournal};
 use coordinator::operator_auth::connect_operator;
+use coordinator::places::Places;
+use coordinator::user_data::agent_binary;
 use domain::record::Record;
 use model::ids::LogId;
 use model::lab::Lab;
 use model::moment::Moment;
-use proto::v1::RevokeNodeRequest;
+use proto::v1::MintUserDataRequest;
 use proto::v1::operator_client::OperatorClient;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -69,15 +71,28 @@ impl Daemon {
         told["url"].as_str().expect("a URL").to_owned()
     }
 
-    /// Something happens: all certificates of a node become void.
-    fn revoke(&self, node: &str) {
+    /// Something happens: a token is made for a node.
+    fn mint(&self, node: &str) {
+        let home = self.home.path();
+        let places = Places {
+            home: home.join("home"),
+            cache: home.join("cache"),
+            project: home.to_owned(),
+            program: self.program.clone(),
+        };
+        // User-data names the agent's digest; which program that is does not matter here.
+        let agent = agent_binary(&places);
+        std::fs::create_dir_all(agent.parent().expect("a folder")).expect("made");
+        std::fs::write(&agent, "an agent").expect("written");
         let runtime = tokio::runtime::Runtime::new().expect("runtime");
-        let revoked = runtime.block_on(async {
-            let channel = connect_operator(&self.home.path().join("home")).await;
+        let minted = runtime.block_on(async {
+            let channel = connect_operator(&places.home).await;
             let mut client = OperatorClient::new(channel.expect("connected"));
-            client.revoke_node(RevokeNodeRequest { node: node.into() }).await
+            client
+                .mint_user_data(MintUserDataRequest { node: node.into() })
+                .await
         });
-        revoked.expect("revoked");
+        minted.expect("minted");
     }
 
     /// Power loss of the daemon alone.
@@ -168,9 +183,14 @@ fn the_page_is_live_safe_and_outlives_its_daemon() {
     stays_text(&mut page).expect("text");
     answers_keys_and_filters(&mut page).expect("keys and filters");
 
-    daemon.revoke("app2-worker");
-    let revoked = "[...document.querySelectorAll('.event')].some(e => e.innerText.includes('node_revoked'))";
-    page.until("what happens now", revoked).expect("live");
+    let seen = page
+        .eval("Number(document.body.dataset.revision)")
+        .expect("a revision");
+    daemon.mint("app2-worker");
+    let minted = format!(
+        "Number(document.body.dataset.revision) > {seen} && [...document.querySelectorAll('.event')].slice(0, 20).some(e => e.innerText.includes('token_minted'))"
+    );
+    page.until("what happens now", &minted).expect("live");
 
     daemon.kill();
     let lost = "!document.getElementById('lost').hidden && /Showing the state of \\d\\d:\\d\\d:\\d\\d/.test(document.getElementById('lost').textContent)";
@@ -371,7 +391,7 @@ fn five_hundred_events_a_second_leave_the_page_calm() {
 
 /// A status of a lab without clusters; the log is what this test is about.
 fn sources(home: &Path, log: coordinator::journal::JournalReader) -> coordinator::web::Sources {
-    let places = coordinator::places::Places {
+    let places = Places {
         home: home.to_owned(),
         cache: home.to_owned(),
         project: home.to_owned(),
