@@ -1,9 +1,11 @@
 //! The component folders of the checkout, read with everything that is installed from them.
 
-use crate::host_steps::component_secrets::{CaSecret, SecretError, certificate_authority};
+use crate::host_steps::component_secrets::{
+    CaSecret, SecretError, certificate_authority, server_certificate,
+};
 use crate::host_steps::values::{HostFacts, ValuesError, render};
 use crate::places::Places;
-use domain::component::{Component, ComponentError, SecretKind};
+use domain::component::{Component, ComponentError, ComponentSecret, SecretKind, SecretScope};
 use model::ids::{ComponentName, Digest};
 use model::lab::{Cluster, Lab};
 use sha2::{Digest as _, Sha256};
@@ -88,6 +90,7 @@ fn read_folder(folder: PathBuf) -> Result<Loaded, ComponentsError> {
 
 fn load_one(lab: &Lab, places: &Places, host: HostFacts, folder: PathBuf) -> Result<Loaded, ComponentsError> {
     let mut loaded = read_folder(folder)?;
+    loaded.component = loaded.component.placed(lab);
     for cluster in &lab.clusters {
         if !loaded.component.runs_in(&cluster.name) {
             continue;
@@ -154,11 +157,12 @@ fn rendered(
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let secrets = secrets(&loaded.component, places)?;
+    let secrets = secrets(&loaded.component, cluster, places)?;
     files
         .iter()
         .map(|name| {
             Ok(render(
+                loaded.component.name.as_str(),
                 name,
                 &read(&loaded.folder.join(name))?,
                 lab,
@@ -170,16 +174,33 @@ fn rendered(
         .collect()
 }
 
-fn secrets(component: &Component, places: &Places) -> Result<BTreeMap<String, CaSecret>, ComponentsError> {
-    let make = |secret: &domain::component::ComponentSecret| match secret.kind {
-        SecretKind::Ca => Ok((
-            secret.name.clone(),
-            certificate_authority(&places.secrets(), &secret.name)?,
-        )),
-        SecretKind::Password => Err(ComponentsError::UnknownSecret {
-            component: component.name.to_string(),
-            secret: secret.name.clone(),
-        }),
+fn secrets(
+    component: &Component,
+    cluster: &Cluster,
+    places: &Places,
+) -> Result<BTreeMap<String, CaSecret>, ComponentsError> {
+    let folder = places.secrets();
+    let make = |secret: &ComponentSecret| {
+        let name = match secret.scope {
+            SecretScope::Lab => secret.name.clone(),
+            SecretScope::Cluster => format!("{}.{}", secret.name, cluster.name),
+        };
+        let made = match secret.kind {
+            SecretKind::Ca => certificate_authority(&folder, &name)?,
+            SecretKind::Certificate => {
+                let addresses = cluster.nodes.iter().map(|node| node.address.to_string());
+                let subjects: Vec<String> = secret.names.iter().cloned().chain(addresses).collect();
+                let authority = secret.authority.as_deref().unwrap_or_default();
+                server_certificate(&folder, &name, authority, subjects)?
+            }
+            SecretKind::Password => {
+                return Err(ComponentsError::UnknownSecret {
+                    component: component.name.to_string(),
+                    secret: secret.name.clone(),
+                });
+            }
+        };
+        Ok((secret.name.clone(), made))
     };
     component.secrets.iter().map(make).collect()
 }
@@ -208,5 +229,43 @@ fn read_error(path: &Path, source: std::io::Error) -> ComponentsError {
     ComponentsError::Read {
         path: path.display().to_string(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without a bundle and without a lab: every template of every folder, for every cluster that it is for.
+    #[test]
+    fn every_folder_renders_to_objects_for_every_cluster() {
+        let home = tempfile::tempdir().expect("temp");
+        let places = Places {
+            home: home.path().to_owned(),
+            cache: home.path().join("cache"),
+            project: Path::new(env!("CARGO_MANIFEST_DIR")).join(".."),
+            program: PathBuf::new(),
+        };
+        let (lab, host) = (Lab::default(), HostFacts { sys_resource: false });
+        let loaded = load(&lab, &places, host).expect("all folders load");
+        let mut objects = 0;
+        for one in &loaded {
+            for cluster in lab.clusters.iter().filter(|c| one.component.runs_in(&c.name)) {
+                assert!(one.component.inputs.contains_key(&cluster.name));
+                for text in manifests(one, &lab, cluster, &places, host).expect("rendered") {
+                    for object in text.split("\n---\n") {
+                        for key in ["apiVersion:", "kind:", "metadata:"] {
+                            assert!(
+                                object.lines().any(|line| line.starts_with(key)),
+                                "{} has no {key} in {object}",
+                                one.component.name
+                            );
+                        }
+                        objects += 1;
+                    }
+                }
+            }
+        }
+        assert!(objects > 30, "{objects}");
     }
 }

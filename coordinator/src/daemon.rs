@@ -29,8 +29,7 @@ use crate::standard_grpc::operator_routes;
 use crate::step_secrets::StepSecretStore;
 use crate::subscribers::Subscribers;
 use crate::user_data::{AGENT_TARGET, agent_binary};
-use crate::web;
-use crate::{host_facts, plan_store};
+use crate::{host_facts, plan_store, vault, web};
 use domain::event::Event;
 use futures_util::FutureExt;
 use model::ids::LogId;
@@ -159,6 +158,14 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
         Watch::new(&lab, &places, Arc::clone(&seen), handle.clone()).run(tasks.clone()),
     );
     tasks.spawn("audit", agents::audit(audit_events, handle.clone()));
+    match crate::components::load(&lab, &places, facts) {
+        Ok(components) => {
+            let keepers = vault::keep(Arc::clone(&lab), Arc::clone(&places), components, cancel.clone());
+            tasks.spawn("keepers", keepers);
+        }
+        // A run says what is wrong with them; agents and operators are served meanwhile.
+        Err(error) => tracing::warn!("nothing is kept: {}", crate::exit::chain(&error)),
+    }
 
     let drills = DrillService::new(
         Arc::clone(&lab),

@@ -45,4 +45,5 @@ pub mod step_secrets;
 mod subscribe_grpc;
 pub mod subscribers;
 pub mod user_data;
+mod vault;
 pub mod web;

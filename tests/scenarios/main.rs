@@ -14,5 +14,6 @@ mod kills;
 mod layering;
 mod leftovers;
 mod modules;
+mod platform;
 mod tokens;
 mod web;

@@ -40,6 +40,36 @@ pub struct Builder {
 }
 
 impl Builder {
+    /// The builder of what `up` needs through `phase`. Where the cache holds a larger profile that is whole, it is that
+    /// one: what was built for later phases is not thrown away by a look at earlier ones.
+    ///
+    /// # Errors
+    /// When the description is not usable or has no profile for that phase.
+    pub fn for_phase(
+        project: PathBuf,
+        cache: PathBuf,
+        phase: u8,
+        source: Source,
+    ) -> Result<Self, BuildError> {
+        let spec = Spec::load(&project)?;
+        let wanted = spec.profile_for(phase)?.name.clone();
+        let held = Manifest::load(&cache).map(|m| m.profile).unwrap_or_default();
+        let of = |profile: &str| Builder {
+            project: project.clone(),
+            cache: cache.clone(),
+            profile: profile.to_owned(),
+            source,
+        };
+        if held != wanted && spec.profile(&held).is_ok() && spec.includes(&held, &wanted) {
+            let larger = of(&held);
+            // The project's own programs change with every edit and take part in every profile alike.
+            if larger.plan()?.steps.iter().all(|step| step.kind == Kind::Crate) {
+                return Ok(larger);
+            }
+        }
+        Ok(of(&wanted))
+    }
+
     /// What a build would do, and what it asks of the host. Changes nothing.
     ///
     /// # Errors
@@ -57,7 +87,11 @@ impl Builder {
     pub fn build(&self, progress: &mut dyn FnMut(Progress)) -> Result<Manifest, BuildError> {
         let spec = Spec::load(&self.project)?;
         let _lock = lock::take(&self.cache)?;
-        let Work { steps, recipes, why } = self.work(&spec)?;
+        let Work {
+            steps,
+            recipes,
+            mut why,
+        } = self.work(&spec)?;
         for (step, _) in steps
             .iter()
             .zip(&why)
@@ -66,6 +100,9 @@ impl Builder {
             state::refresh(&self.cache, &step.id, &self.cache.join(&step.output))?;
         }
         room(&plan(&spec, &steps, &why, &self.cache), &self.cache)?;
+        if disk::refuse_in_use(&paths::rootfs_tree(&self.cache)).is_err() {
+            put_store_off(&steps, &mut why);
+        }
         not_in_use(&steps, &why, &self.cache)?;
         if why.iter().any(Option::is_some) {
             prune::sweep(&self.cache, &steps)?;
@@ -242,6 +279,28 @@ fn room(plan: &Plan, cache: &Path) -> Result<(), BuildError> {
             need_mib: plan.need_mib,
             have_mib,
         }),
+    }
+}
+
+/// Nodes stand on the store: where it only lacks images that are new, it may stay as it is until they are gone. They
+/// import what it lacks from the archives.
+fn put_store_off(steps: &[Step<'_>], why: &mut [Option<Why>]) {
+    let due = |kind: Kind| {
+        steps
+            .iter()
+            .zip(why.iter())
+            .filter(move |(step, _)| step.kept && step.id.kind == kind)
+            .filter_map(|(_, why)| *why)
+    };
+    let stands = due(Kind::Store).all(|why| why == Why::Changed);
+    let only_new = due(Kind::Image).all(|why| why == Why::Missing) && due(Kind::Image).next().is_some();
+    if !stands || !only_new || due(Kind::Tree).next().is_some() {
+        return;
+    }
+    for (step, why) in steps.iter().zip(why) {
+        if step.id.kind == Kind::Store {
+            *why = None;
+        }
     }
 }
 

@@ -1,9 +1,13 @@
 //! A component folder's `component.yaml`: what is installed, what it needs, what it provides, how readiness is observed.
 
+mod keeper;
 mod rules;
+
+pub use keeper::{Keeper, Reader, VaultKeeper};
 
 use model::Invalid;
 use model::ids::{ClusterName, ComponentName, Digest};
+use model::lab::Lab;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -39,7 +43,8 @@ pub struct Component {
     /// Template files of the folder, later ones override earlier ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
-    /// Capabilities that must hold before it is installed: `x` (own cluster), `CLUSTER/x`, `*/x` (every cluster).
+    /// Capabilities that must hold before it is installed: `x` (own cluster), `CLUSTER/x`, `management/x`, `*/x` (every
+    /// cluster).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<String>,
     /// Capabilities that must hold before its readiness is observed, beyond `needs`.
@@ -58,6 +63,9 @@ pub struct Component {
     /// Secrets made by the coordinator and handed to the templates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<ComponentSecret>,
+    /// What the coordinator does for it for as long as it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeper: Option<Keeper>,
     /// Contracts that it serves, `C1` to `C6`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contracts: Vec<String>,
@@ -66,12 +74,19 @@ pub struct Component {
     pub inputs: BTreeMap<ClusterName, Digest>,
 }
 
-/// Where a component is installed: the word `all`, or a list of clusters.
+/// The word for the lab's first cluster.
+const MANAGEMENT: &str = "management";
+
+/// Where a component is installed: the word `all`, `management` or `applications`, or a list of clusters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "ClustersText", into = "ClustersText")]
 pub enum Clusters {
     /// Every cluster of the lab.
     All,
+    /// The first cluster of the lab.
+    Management,
+    /// Every cluster of the lab but the first.
+    Applications,
     /// These.
     Listed(Vec<ClusterName>),
 }
@@ -88,10 +103,12 @@ impl TryFrom<ClustersText> for Clusters {
     fn try_from(text: ClustersText) -> Result<Self, Invalid> {
         match text {
             ClustersText::Word(word) if word == "all" => Ok(Clusters::All),
+            ClustersText::Word(word) if word == MANAGEMENT => Ok(Clusters::Management),
+            ClustersText::Word(word) if word == "applications" => Ok(Clusters::Applications),
             ClustersText::Word(word) => Err(Invalid::new(
                 "clusters",
                 word,
-                "must be the word all, or a list of clusters",
+                "must be the word all, management or applications, or a list of clusters",
             )),
             ClustersText::List(list) => list
                 .into_iter()
@@ -106,6 +123,8 @@ impl From<Clusters> for ClustersText {
     fn from(clusters: Clusters) -> Self {
         match clusters {
             Clusters::All => ClustersText::Word("all".into()),
+            Clusters::Management => ClustersText::Word(MANAGEMENT.into()),
+            Clusters::Applications => ClustersText::Word("applications".into()),
             Clusters::Listed(list) => ClustersText::List(list.into_iter().map(String::from).collect()),
         }
     }
@@ -143,6 +162,20 @@ pub enum Readiness {
         api_version: String,
         /// For example `Gateway`.
         kind: String,
+    },
+    /// A condition in an object's status is `True`, of the object as it is now where it says so.
+    Condition {
+        /// For example `external-secrets.io/v1`.
+        api_version: String,
+        /// For example `ClusterSecretStore`.
+        kind: String,
+        /// Namespace; of an object of the cluster when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        namespace: Option<String>,
+        /// Name of the object.
+        name: String,
+        /// Type of the condition, for example `Ready`.
+        condition: String,
     },
     /// A command in a container of the first pod of a workload prints what is expected.
     Exec {
@@ -186,6 +219,12 @@ pub struct ComponentSecret {
     pub kind: SecretKind,
     /// Who shares it.
     pub scope: SecretScope,
+    /// Of a certificate: the authority among the component's secrets that signs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
+    /// Of a certificate: names that it is good for, beside the addresses of the cluster's nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
 }
 
 /// What kind of secret.
@@ -194,6 +233,8 @@ pub struct ComponentSecret {
 pub enum SecretKind {
     /// A certificate authority: certificate and key, PEM.
     Ca,
+    /// A server's certificate and key, PEM.
+    Certificate,
     /// Random text.
     Password,
 }
@@ -255,11 +296,34 @@ impl Component {
         self
     }
 
-    /// Whether it is installed in `cluster`.
+    /// The same component with the clusters of `lab` in place of the words that stand for them.
+    #[must_use]
+    pub fn placed(mut self, lab: &Lab) -> Self {
+        let names = || lab.clusters.iter().map(|cluster| cluster.name.clone());
+        self.clusters = match self.clusters {
+            Clusters::Management => Clusters::Listed(names().take(1).collect()),
+            Clusters::Applications => Clusters::Listed(names().skip(1).collect()),
+            named => named,
+        };
+        if let Some(first) = names().next() {
+            for need in self.needs.iter_mut().chain(&mut self.ready_needs) {
+                if let Some(what) = need
+                    .strip_prefix(MANAGEMENT)
+                    .and_then(|rest| rest.strip_prefix('/'))
+                {
+                    *need = format!("{first}/{what}");
+                }
+            }
+        }
+        self
+    }
+
+    /// Whether it is installed in `cluster`; of a [`Component::placed`] one.
     pub fn runs_in(&self, cluster: &ClusterName) -> bool {
         match &self.clusters {
             Clusters::All => true,
             Clusters::Listed(list) => list.contains(cluster),
+            Clusters::Management | Clusters::Applications => false,
         }
     }
 

@@ -367,6 +367,9 @@ pub enum BundleAction {
         /// Where artefacts come from: `auto` pulls where a registry answers, else builds.
         #[arg(long, value_name = "SOURCE", default_value = "auto")]
         source: String,
+        /// A profile of `values/bundle/bundle.yaml`, such as `core`; without it what a whole `up` needs.
+        #[arg(long, value_name = "PROFILE")]
+        profile: Option<String>,
     },
     /// List the artefacts with size and digest
     List,

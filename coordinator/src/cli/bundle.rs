@@ -7,9 +7,12 @@ use super::progress::Display;
 use crate::exit::{Failure, Outcome};
 use bundle::{BuildError, Builder, Manifest, Phase, Progress, Source};
 
+/// The last phase of `up`; `bundle build` and `doctor` speak of a whole one.
+pub(crate) const LAST_PHASE: u8 = 8;
+
 pub(crate) fn run(context: &Context, options: &Bundle) -> Result<Outcome, Failure> {
     match &options.action {
-        BundleAction::Build { source } => {
+        BundleAction::Build { source, profile } => {
             let source = match source.as_str() {
                 "auto" => Source::Auto,
                 "build" => Source::Build,
@@ -25,7 +28,11 @@ pub(crate) fn run(context: &Context, options: &Bundle) -> Result<Outcome, Failur
                 }
             };
             let mut display = Display::new(context.json);
-            let manifest = build(context, source, &mut display)?;
+            let builder = match profile {
+                Some(profile) => builder(context, profile, source),
+                None => for_phase(context, LAST_PHASE, source)?,
+            };
+            let manifest = build(&builder, &mut display)?;
             display.finish();
             eprintln!("bundle complete: {} artefacts", manifest.artefacts.len());
             Ok(Outcome::Done)
@@ -35,14 +42,14 @@ pub(crate) fn run(context: &Context, options: &Bundle) -> Result<Outcome, Failur
     }
 }
 
-/// Makes what `up` needs; silent and quick when all is there.
-pub(crate) fn ensure(context: &Context, display: &mut Display) -> Result<(), Failure> {
-    build(context, Source::Auto, display).map(|_| ())
+/// Makes what `up` needs through `phase`; silent and quick when all is there.
+pub(crate) fn ensure(context: &Context, phase: u8, display: &mut Display) -> Result<(), Failure> {
+    build(&for_phase(context, phase, Source::Auto)?, display).map(|_| ())
 }
 
-fn build(context: &Context, source: Source, display: &mut Display) -> Result<Manifest, Failure> {
+fn build(builder: &Builder, display: &mut Display) -> Result<Manifest, Failure> {
     let mut shown = (String::new(), 0);
-    builder(context, source)
+    builder
         .build(&mut |progress: Progress| {
             // Reports come every second; a line every ten is enough, and one at each change of program.
             let tick = (progress.name.clone(), progress.elapsed.as_secs() / 10);
@@ -54,11 +61,17 @@ fn build(context: &Context, source: Source, display: &mut Display) -> Result<Man
         .map_err(|e| failed(&e))
 }
 
-pub(crate) fn builder(context: &Context, source: Source) -> Builder {
+/// The builder of what `up` needs through `phase`.
+pub(crate) fn for_phase(context: &Context, phase: u8, source: Source) -> Result<Builder, Failure> {
+    let (project, cache) = (context.places.project.clone(), context.places.cache.clone());
+    Builder::for_phase(project, cache, phase, source).map_err(|e| failed(&e))
+}
+
+fn builder(context: &Context, profile: &str, source: Source) -> Builder {
     Builder {
         project: context.places.project.clone(),
         cache: context.places.cache.clone(),
-        profile: "core".into(),
+        profile: profile.to_owned(),
         source,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::args::Doctor;
+use super::bundle::LAST_PHASE;
 use super::output::outln;
 use super::progress::Display;
 use crate::exit::{Failure, Outcome};
@@ -20,13 +21,13 @@ const MEASURED_HOME_GIB: u64 = 8;
 const FULL_BUNDLE_MIB: u64 = 20 * 1024;
 
 pub(crate) fn run(context: &Context, options: &Doctor) -> Result<Outcome, Failure> {
-    let mut checks = look(context);
+    let mut checks = look(context, LAST_PHASE);
     if options.fix {
         for check in checks.iter().filter(|c| c.level != Level::Ok && c.fix.is_some()) {
             eprintln!("mending {}", check.id);
             fix(check)?;
         }
-        checks = look(context);
+        checks = look(context, LAST_PHASE);
     }
     if context.json {
         outln!("{}", serde_json::to_string(&checks).unwrap_or_default());
@@ -44,8 +45,13 @@ pub(crate) fn run(context: &Context, options: &Doctor) -> Result<Outcome, Failur
 }
 
 /// Refuses to go on with a host that cannot carry the lab; mends on consent.
-pub(crate) fn preflight(context: &Context, consent: bool, display: &mut Display) -> Result<(), Failure> {
-    let checks = look(context);
+pub(crate) fn preflight(
+    context: &Context,
+    phase: u8,
+    consent: bool,
+    display: &mut Display,
+) -> Result<(), Failure> {
+    let checks = look(context, phase);
     for check in checks
         .iter()
         .filter(|c| c.level != Level::Ok && c.fix.is_some() && consent)
@@ -53,7 +59,7 @@ pub(crate) fn preflight(context: &Context, consent: bool, display: &mut Display)
         display.note("host", &format!("mending {}: {}", check.id, check.remedy));
         fix(check)?;
     }
-    let failed: Vec<HostCheck> = look(context)
+    let failed: Vec<HostCheck> = look(context, phase)
         .into_iter()
         .filter(|c| c.level == Level::Fail)
         .collect();
@@ -96,9 +102,11 @@ fn line(check: &HostCheck) -> String {
     )
 }
 
-fn look(context: &Context) -> Vec<HostCheck> {
+fn look(context: &Context, phase: u8) -> Vec<HostCheck> {
     // What the bundle still needs decides about disk and compilers; one that cannot be asked needs everything.
-    let plan = super::bundle::builder(context, Source::Build).plan().ok();
+    let plan = super::bundle::for_phase(context, phase, Source::Build)
+        .ok()
+        .and_then(|builder| builder.plan().ok());
     let cache_mib = plan.as_ref().map_or(FULL_BUNDLE_MIB, |p| p.need_mib);
     let lab = &context.lab;
     let needs = HostNeeds {

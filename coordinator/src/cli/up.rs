@@ -20,8 +20,8 @@ pub(crate) fn run(context: &Context, options: &Up) -> Result<Outcome, Failure> {
     let mut display = Display::new(context.json);
     if !options.dry_run {
         resume(context);
-        doctor::preflight(context, options.yes, &mut display)?;
-        bundle::ensure(context, &mut display)?;
+        doctor::preflight(context, options.through, options.yes, &mut display)?;
+        bundle::ensure(context, options.through, &mut display)?;
         display.finish();
     }
     block_on(async {

@@ -3,7 +3,10 @@
 use crate::files::write_private;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use std::path::Path;
 use time::{Duration, OffsetDateTime};
 
@@ -30,7 +33,7 @@ pub enum SecretError {
     },
 }
 
-/// A certificate authority as charts want it: base64 of PEM.
+/// A certificate with its key, of an authority or a server, as charts and Secrets want it: base64 of PEM.
 #[derive(serde::Serialize)]
 pub struct CaSecret {
     /// Certificate.
@@ -49,20 +52,88 @@ impl std::fmt::Debug for CaSecret {
 pub fn certificate_authority(dir: &Path, name: &str) -> Result<CaSecret, SecretError> {
     let (cert_path, key_path) = (dir.join(format!("{name}.crt")), dir.join(format!("{name}.key")));
     if !(cert_path.exists() && key_path.exists()) {
-        let (cert, key) = make(name).map_err(|source| SecretError::Make {
-            name: name.to_owned(),
-            source,
-        })?;
-        // The key first: a certificate without its key would be taken for a whole authority.
-        for (path, content) in [(&key_path, key), (&cert_path, cert)] {
-            write_private(path, content.as_bytes()).map_err(|source| file_error(path, source))?;
-        }
+        write(dir, name, make(name))?;
     }
-    let read = |path: &Path| std::fs::read(path).map_err(|source| file_error(path, source));
+    load(dir, name)
+}
+
+/// The certificate of the authority `name` below `dir`, PEM; the authority is made where there is none.
+pub fn authority_pem(dir: &Path, name: &str) -> Result<String, SecretError> {
+    certificate_authority(dir, name)?;
+    let path = dir.join(format!("{name}.crt"));
+    std::fs::read_to_string(&path).map_err(|source| file_error(&path, source))
+}
+
+/// Reads the server certificate `name` below `dir`, or makes it: P-256, as long as its authority is good for, for
+/// `subjects`, names and addresses. It is made again when its authority or its subjects changed.
+pub fn server_certificate(
+    dir: &Path,
+    name: &str,
+    authority: &str,
+    subjects: Vec<String>,
+) -> Result<CaSecret, SecretError> {
+    let authority_cert = authority_pem(dir, authority)?;
+    let key_path = dir.join(format!("{authority}.key"));
+    let authority_key = std::fs::read_to_string(&key_path).map_err(|source| file_error(&key_path, source))?;
+    // What it was made from stands beside it, so that a change is seen.
+    let made_from = dir.join(format!("{name}.for"));
+    let wanted = format!("{authority_cert}{}\n", subjects.join("\n"));
+    if std::fs::read_to_string(&made_from).ok().as_deref() != Some(wanted.as_str()) {
+        write(dir, name, sign(name, &authority_cert, &authority_key, subjects))?;
+        write_private(&made_from, wanted.as_bytes()).map_err(|source| file_error(&made_from, source))?;
+    }
+    load(dir, name)
+}
+
+fn write(dir: &Path, name: &str, made: Result<(String, String), rcgen::Error>) -> Result<(), SecretError> {
+    let (cert, key) = made.map_err(|source| SecretError::Make {
+        name: name.to_owned(),
+        source,
+    })?;
+    // The key first: a certificate without its key would be taken for a whole secret.
+    for (path, content) in [
+        (dir.join(format!("{name}.key")), key),
+        (dir.join(format!("{name}.crt")), cert),
+    ] {
+        write_private(&path, content.as_bytes()).map_err(|source| file_error(&path, source))?;
+    }
+    Ok(())
+}
+
+fn load(dir: &Path, name: &str) -> Result<CaSecret, SecretError> {
+    let read = |extension: &str| {
+        let path = dir.join(format!("{name}.{extension}"));
+        std::fs::read(&path).map_err(|source| file_error(&path, source))
+    };
     Ok(CaSecret {
-        cert: STANDARD.encode(read(&cert_path)?),
-        key: STANDARD.encode(read(&key_path)?),
+        cert: STANDARD.encode(read("crt")?),
+        key: STANDARD.encode(read("key")?),
     })
+}
+
+fn sign(
+    name: &str,
+    authority_cert: &str,
+    authority_key: &str,
+    subjects: Vec<String>,
+) -> Result<(String, String), rcgen::Error> {
+    let issuer = Issuer::from_ca_cert_pem(authority_cert, KeyPair::from_pem(authority_key)?)?;
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::new(subjects)?;
+    params
+        .distinguished_name
+        .push(DnType::CommonName, format!("drillyard {name}"));
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    set_validity(&mut params);
+    Ok((params.signed_by(&key, &issuer)?.pem(), key.serialize_pem()))
+}
+
+fn set_validity(params: &mut CertificateParams) {
+    let now = OffsetDateTime::now_utc();
+    params.not_before = now - Duration::minutes(10);
+    params.not_after = now + Duration::days(3650);
 }
 
 fn make(name: &str) -> Result<(String, String), rcgen::Error> {
@@ -77,9 +148,7 @@ fn make(name: &str) -> Result<(String, String), rcgen::Error> {
         KeyUsagePurpose::CrlSign,
         KeyUsagePurpose::DigitalSignature,
     ];
-    let now = OffsetDateTime::now_utc();
-    params.not_before = now - Duration::minutes(10);
-    params.not_after = now + Duration::days(3650);
+    set_validity(&mut params);
     Ok((params.self_signed(&key)?.pem(), key.serialize_pem()))
 }
 
@@ -87,5 +156,58 @@ fn file_error(path: &Path, source: std::io::Error) -> SecretError {
     SecretError::File {
         path: path.display().to_string(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_certificate_lasts_until_what_it_was_made_from_changes() {
+        let dir = tempfile::tempdir().expect("temp");
+        let made = |names: &[&str]| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            server_certificate(dir.path(), "tls", "ca", names)
+                .expect("made")
+                .cert
+        };
+        let first = made(&["a.example", "192.0.2.1"]);
+        assert_eq!(made(&["a.example", "192.0.2.1"]), first);
+        let second = made(&["b.example"]);
+        assert_ne!(second, first);
+        std::fs::remove_file(dir.path().join("ca.crt")).expect("removed");
+        assert_ne!(made(&["b.example"]), second, "another authority");
+    }
+
+    #[test]
+    fn a_client_that_trusts_the_authority_accepts_the_server() {
+        let dir = tempfile::tempdir().expect("temp");
+        let server = server_certificate(dir.path(), "tls", "ca", vec!["192.0.2.1".into()]).expect("made");
+        let pem = |text: &str| pem_of(&STANDARD.decode(text).expect("base64"));
+        let authority = certificate_authority(dir.path(), "ca").expect("there");
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(pem(&authority.cert)).expect("an authority");
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(roots.into(), provider)
+            .build()
+            .expect("a verifier");
+        let verify = |name: &'static str| {
+            rustls::client::danger::ServerCertVerifier::verify_server_cert(
+                &*verifier,
+                &pem(&server.cert),
+                &[],
+                &name.try_into().expect("a name"),
+                &[],
+                rustls_pki_types::UnixTime::now(),
+            )
+        };
+        verify("192.0.2.1").expect("accepted");
+        verify("192.0.2.2").expect_err("another address");
+    }
+
+    fn pem_of(bytes: &[u8]) -> rustls_pki_types::CertificateDer<'static> {
+        use rustls_pki_types::pem::PemObject;
+        rustls_pki_types::CertificateDer::from_pem_slice(bytes).expect("PEM")
     }
 }

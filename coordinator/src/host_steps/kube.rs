@@ -108,6 +108,34 @@ impl Cluster {
         api.get_opt(name).await.map_err(|e| self.refused(e))
     }
 
+    /// Any object, None when it does not exist or its kind is not served. `namespace` is None for an object of the cluster.
+    pub async fn object(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<Option<DynamicObject>, KubeError> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        let api: Api<DynamicObject> = match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        };
+        api.get_opt(name).await.map_err(|e| self.refused(e))
+    }
+
+    /// The JSON at a path of the API server.
+    pub async fn json(&self, path: &str) -> Result<serde_json::Value, KubeError> {
+        let request = http::Request::get(path)
+            .body(Vec::new())
+            .map_err(|e| KubeError::Exec {
+                pod: self.name.clone(),
+                reason: e.to_string(),
+            })?;
+        self.client.request(request).await.map_err(|e| self.refused(e))
+    }
+
     /// Whether the API serves that kind.
     pub async fn serves(&self, api_version: &str, kind: &str) -> Result<bool, KubeError> {
         let path = if api_version.contains('/') {

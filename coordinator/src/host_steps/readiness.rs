@@ -77,6 +77,21 @@ async fn one(
                 Seen::Waiting(format!("{api_version} {kind} is not served"))
             })
         }
+        Readiness::Condition {
+            api_version,
+            kind,
+            namespace,
+            name,
+            condition,
+        } => {
+            let object = cluster
+                .object(api_version, kind, namespace.as_deref(), name)
+                .await?;
+            Ok(object.map_or_else(
+                || Seen::Waiting(format!("{kind} {name} does not exist")),
+                |o| holds(&o, kind, name, condition),
+            ))
+        }
         Readiness::Exec {
             namespace,
             workload,
@@ -147,6 +162,27 @@ fn nodes_ready(nodes: &[DynamicObject], expected: usize) -> Seen {
     }
 }
 
+/// Whether the condition is True; its own words where it is not.
+fn holds(object: &DynamicObject, kind: &str, name: &str, wanted: &str) -> Seen {
+    let conditions = object.data["status"]["conditions"].as_array();
+    let Some(found) = conditions.and_then(|all| all.iter().find(|c| c["type"] == wanted)) else {
+        return Seen::Waiting(format!("{kind} {name} does not say whether it is {wanted}"));
+    };
+    let of_now = found["observedGeneration"]
+        .as_i64()
+        .is_none_or(|seen| seen >= object.metadata.generation.unwrap_or(0));
+    if found["status"] == "True" && of_now {
+        Seen::Ready
+    } else {
+        let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
+        Seen::Waiting(format!(
+            "{kind} {name} is not {wanted}: {} {}",
+            text("reason"),
+            text("message")
+        ))
+    }
+}
+
 fn kind_name(kind: WorkloadKind) -> &'static str {
     match kind {
         WorkloadKind::Deployment => "Deployment",
@@ -201,6 +237,30 @@ mod tests {
         for (desired, there, observed) in [(0, 0, 2), (2, 1, 2), (2, 2, 1)] {
             assert!(matches!(seen(desired, there, observed), Seen::Waiting(_)));
         }
+    }
+
+    #[test]
+    fn a_condition_holds_when_it_is_true_of_the_object_as_it_is_now() {
+        let seen = |condition: Value| {
+            let object = object(serde_json::json!({
+                "metadata": {"name": "vault", "generation": 2}, "status": {"conditions": [condition]}
+            }));
+            holds(&object, "Store", "vault", "Ready")
+        };
+        assert_eq!(
+            seen(serde_json::json!({"type": "Ready", "status": "True"})),
+            Seen::Ready
+        );
+        let old = serde_json::json!({"type": "Ready", "status": "True", "observedGeneration": 1});
+        let bad = serde_json::json!({"type": "Ready", "status": "False", "reason": "Sealed", "message": "try later"});
+        let other = serde_json::json!({"type": "Valid", "status": "True"});
+        for condition in [old, bad.clone(), other] {
+            assert!(matches!(seen(condition), Seen::Waiting(_)));
+        }
+        assert_eq!(
+            seen(bad),
+            Seen::Waiting("Store vault is not Ready: Sealed try later".into())
+        );
     }
 
     #[test]

@@ -39,9 +39,10 @@ struct Peer<'a> {
     mesh_port: u16,
 }
 
-/// Renders `template` for `cluster`. In scope: `lab`, `cluster`, `control_plane`, `peers`, `host`, `secrets`; a name that
-/// does not exist is an error, not an empty string.
+/// Renders `template` of `component` for `cluster`. In scope: `lab`, `cluster`, `control_plane`, `peers`, `host`, `secrets`,
+/// and `settings`, the lab's own for this component; a name that does not exist is an error, not an empty string.
 pub fn render(
+    component: &str,
     name: &str,
     template: &str,
     lab: &Lab,
@@ -51,10 +52,13 @@ pub fn render(
 ) -> Result<String, ValuesError> {
     let peers = peers(lab, cluster);
     let control_plane = cluster.nodes.iter().find(|n| n.role == Role::ControlPlane);
+    let own = lab.settings.iter().find(|(name, _)| name.as_str() == component);
+    let settings = own.map(|(_, settings)| settings.clone()).unwrap_or_default();
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     let scope = json!({
         "lab": lab, "cluster": cluster, "control_plane": control_plane, "peers": peers, "host": host, "secrets": secrets,
+        "settings": settings,
     });
     environment
         .render_str(template, Serde(&scope))
@@ -115,6 +119,7 @@ mod tests {
     fn rendered(text: &str) -> Result<String, ValuesError> {
         let lab = Lab::default();
         render(
+            "c",
             "t",
             text,
             &lab,
@@ -147,6 +152,7 @@ mod tests {
         let secrets = BTreeMap::from([("mesh_ca".to_owned(), ca)]);
         for (cluster, sys_resource) in lab.clusters.iter().zip([true, false, true]) {
             let text = render(
+                "cilium",
                 "values",
                 template,
                 &lab,

@@ -1,11 +1,12 @@
 //! The lab document, `lab.yaml`: the only place with addresses, CIDRs, sizes and versions.
 
 use crate::Invalid;
-use crate::ids::{ClusterName, LabName, NodeName};
+use crate::ids::{ClusterName, ComponentName, LabName, NodeName};
 use crate::step::{ClusterParams, ImageTag, KubernetesVersion, Role};
 use ipnet::Ipv4Net;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// The API version that documents must carry.
@@ -31,6 +32,10 @@ pub struct Lab {
     pub budget: Budget,
     /// One to eight clusters; the first is the management cluster.
     pub clusters: Vec<Cluster>,
+    /// What components leave to the lab, by component and name, such as `metrics-agent: {truncate_frequency: 3m}`; each
+    /// has a default. `values/components/README.md` lists them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<ComponentName, BTreeMap<String, String>>,
 }
 
 /// Where nodes come from.

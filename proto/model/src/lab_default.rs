@@ -79,6 +79,7 @@ impl Lab {
                 disk_gb: 240,
             },
             clusters: ROWS.iter().map(|row| cluster(row, host)).collect(),
+            settings: std::collections::BTreeMap::new(),
         }
     }
 }

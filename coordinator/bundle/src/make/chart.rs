@@ -16,7 +16,11 @@ pub(super) fn build(site: &Site<'_>, chart: &Chart, output: &Path) -> Result<(),
     let source = go::sources(site, &chart.module, &chart.of)?.join(&chart.source);
     let new = durable::beside(output);
     durable::remove_dir(&new)?;
-    copy(&source, &new)?;
+    if chart.files.is_empty() {
+        copy(&source, &new)?;
+    } else {
+        pick(&chart.files, &source, &new)?;
+    }
     if let Some(said) = chart.version.clone() {
         let found = version(&new.join("Chart.yaml"))?;
         if found != said {
@@ -30,6 +34,18 @@ pub(super) fn build(site: &Site<'_>, chart: &Chart, output: &Path) -> Result<(),
         }
     }
     durable::publish_dir(&new, output)
+}
+
+/// Only the named files: the folder has more than is wanted.
+fn pick(files: &[String], source: &Path, new: &Path) -> Result<(), BuildError> {
+    fs::create_dir_all(new).at("create", new)?;
+    for file in files {
+        // Read and written, not copied: the module cache's files are read-only.
+        let (from, to) = (source.join(file), new.join(file));
+        let text = fs::read(&from).at("read", &from)?;
+        fs::write(&to, text).at("write", &to)?;
+    }
+    Ok(())
 }
 
 fn version(path: &Path) -> Result<String, BuildError> {

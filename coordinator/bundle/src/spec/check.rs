@@ -99,6 +99,9 @@ pub(super) fn check(spec: &Spec) -> Result<(), SpecError> {
     for chart in &spec.charts {
         modules.need(|| format!("charts.{}.module", chart.name), &chart.module)?;
         inside(&|| format!("charts.{}.source", chart.name), &chart.source)?;
+        for file in &chart.files {
+            inside(&|| format!("charts.{}.files", chart.name), file)?;
+        }
     }
     for profile in &spec.profiles {
         let lists = [

@@ -2,6 +2,7 @@
 
 mod check;
 mod expand;
+mod inherit;
 mod parts;
 
 use std::collections::BTreeMap;
@@ -155,6 +156,7 @@ impl Spec {
         }
         spec.folder = path.parent().unwrap_or(Path::new("")).to_owned();
         expand::expand(&mut spec)?;
+        inherit::inherit(&mut spec)?;
         check::check(&spec)?;
         Ok(spec)
     }
@@ -172,5 +174,41 @@ impl Spec {
                 kind: "profile",
                 name: name.to_owned(),
             })
+    }
+
+    /// The first profile that serves `phase` of `up`.
+    ///
+    /// # Errors
+    /// When none does.
+    pub fn profile_for(&self, phase: u8) -> Result<&Profile, SpecError> {
+        self.profiles
+            .iter()
+            .find(|p| p.through >= phase)
+            .ok_or_else(|| SpecError::Dangling {
+                field: "profiles.through".to_owned(),
+                kind: "profile",
+                name: format!("phase {phase}"),
+            })
+    }
+
+    /// Whether `profile` has all that the profile `base` has, because it extends it or is the same.
+    #[must_use]
+    pub fn includes(&self, profile: &str, base: &str) -> bool {
+        let mut name = profile;
+        // A profile extends one that stands before it, so the chain ends.
+        loop {
+            if name == base {
+                return true;
+            }
+            match self
+                .profiles
+                .iter()
+                .find(|p| p.name == name)
+                .and_then(|p| p.extends.as_deref())
+            {
+                Some(next) => name = next,
+                None => return false,
+            }
+        }
     }
 }

@@ -226,6 +226,9 @@ pub struct Chart {
     /// The chart's version, checked against its Chart.yaml. Absent for a folder of plain manifests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Of a folder of plain manifests: only these files of it, where not all are wanted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
 }
 
 /// A program of the project's own workspace.
@@ -264,11 +267,20 @@ pub struct Store {
 pub struct Profile {
     /// Its name.
     pub name: String,
+    /// The last phase of `up` that it serves.
+    #[serde(default = "last_phase")]
+    pub through: u8,
+    /// The profile whose parts it has too.
+    #[serde(default)]
+    pub extends: Option<String>,
     /// Programs for `bundle/bin`.
+    #[serde(default)]
     pub binaries: Vec<String>,
     /// Images.
+    #[serde(default)]
     pub images: Vec<String>,
     /// Charts.
+    #[serde(default)]
     pub charts: Vec<String>,
     /// Workspace programs.
     #[serde(default)]
@@ -279,4 +291,8 @@ pub struct Profile {
     /// Whether to make a ready content store of the images; needs `rootfs`.
     #[serde(default)]
     pub store: bool,
+}
+
+fn last_phase() -> u8 {
+    8
 }

@@ -1,6 +1,6 @@
 //! Rules over a component file that types alone do not express.
 
-use super::{Clusters, Component, Readiness};
+use super::{Clusters, Component, Keeper, Readiness, SecretKind};
 use model::Invalid;
 use model::ids::dns_label;
 use std::collections::BTreeSet;
@@ -93,6 +93,7 @@ fn content(component: &Component, out: &mut Vec<Invalid>) {
             ));
         }
     }
+    authorities(component, out);
     let mut names = BTreeSet::new();
     for (i, secret) in component.secrets.iter().enumerate() {
         if !names.insert(&secret.name) {
@@ -102,6 +103,44 @@ fn content(component: &Component, out: &mut Vec<Invalid>) {
                 "is given twice",
             ));
         }
+    }
+}
+
+/// Whoever names an authority must have it among the component's secrets.
+fn authorities(component: &Component, out: &mut Vec<Invalid>) {
+    let is_authority = |name: &str| {
+        component
+            .secrets
+            .iter()
+            .any(|s| s.name == name && s.kind == SecretKind::Ca)
+    };
+    for (i, secret) in component.secrets.iter().enumerate() {
+        let named = secret.authority.as_deref();
+        let field = format!("secrets[{i}].authority");
+        match secret.kind {
+            SecretKind::Certificate if !named.is_some_and(is_authority) => out.push(Invalid::new(
+                field,
+                named.unwrap_or_default(),
+                "must be a secret of kind ca of the same component",
+            )),
+            SecretKind::Ca | SecretKind::Password if named.is_some() || !secret.names.is_empty() => {
+                out.push(Invalid::new(
+                    field,
+                    named.unwrap_or_default(),
+                    "and names are for secrets of kind certificate",
+                ));
+            }
+            _ => {}
+        }
+    }
+    if let Some(Keeper::Vault(keeper)) = &component.keeper
+        && !is_authority(&keeper.authority)
+    {
+        out.push(Invalid::new(
+            "keeper.authority",
+            &keeper.authority,
+            "must be a secret of kind ca of the same component",
+        ));
     }
 }
 

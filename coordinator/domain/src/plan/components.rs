@@ -93,8 +93,8 @@ fn check_names(lab: &Lab, components: &[Component]) -> Result<(), PlanError> {
             return Err(PlanError::SameName(component.name.clone()));
         }
         let listed: &[ClusterName] = match &component.clusters {
-            Clusters::All => &[],
             Clusters::Listed(list) => list,
+            Clusters::All | Clusters::Management | Clusters::Applications => &[],
         };
         let needed = component.needs.iter().chain(&component.ready_needs);
         let scopes = needed

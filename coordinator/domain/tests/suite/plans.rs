@@ -238,10 +238,21 @@ fn every_component_folder_is_valid() {
         let name = entry.file_name().into_string().expect("UTF-8");
         if let Ok(text) = std::fs::read_to_string(&file) {
             let component = Component::from_yaml(&file.to_string_lossy(), &name, &text);
-            components.push(rendered(component.unwrap_or_else(|error| panic!("{error}"))));
+            components.push(component.unwrap_or_else(|error| panic!("{error}")));
         }
     }
     assert!(!components.is_empty());
+    let on = |lab: &Lab| -> Vec<Component> {
+        let placed = components.iter().cloned().map(|component| component.placed(lab));
+        placed.map(rendered).collect()
+    };
+    // A lab without application clusters has a plan too.
+    let alone = Lab {
+        clusters: Lab::default().clusters[..1].to_vec(),
+        ..Lab::default()
+    };
+    plan(&alone, &on(&alone), 8).expect("all folders make a plan for one cluster");
+    let components = on(&Lab::default());
     let made = plan(&Lab::default(), &components, 8).expect("all folders make one plan");
     assert!(
         made.steps

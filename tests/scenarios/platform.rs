@@ -1,0 +1,179 @@
+//! The components of phases 4 and 6 on the real lab: metrics arrive, a secret is synced, a restarted Vault is unsealed.
+//!
+//! It needs the bundle's `drill` profile, which takes about twenty minutes on two cores from an empty cache, and five minutes
+//! with it: `cargo test -p tests -- --ignored --nocapture platform`.
+
+use super::health;
+use serde_json::Value;
+use std::time::Duration;
+use tests::lab::TestLab;
+use tests::patience::until;
+
+const APPLICATIONS: [&str; 2] = ["app1", "app2"];
+
+/// How long anything here may take once the run has ended.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+#[test]
+#[ignore = "builds the drill profile first; see the top of this file"]
+fn the_platform_delivers_metrics_and_secrets() {
+    if !tests::lab::fit() {
+        return;
+    }
+    let lab = TestLab::new("platform").expect("a lab");
+    let up = lab.run(&["up", "--yes", "--through", "6"]).expect("up runs");
+    assert!(up.status.success(), "{:?}", up.status);
+    health::check(&lab);
+    metrics_arrive(&lab);
+    the_canary_counts_without_a_gap(&lab);
+    secrets_are_synced(&lab);
+    a_restarted_vault_is_unsealed(&lab);
+    keys_are_nowhere_but_in_their_file(&lab);
+    let again = lab
+        .run(&["up", "--yes", "--through", "6"])
+        .expect("up runs again");
+    assert!(again.status.success(), "{:?}", again.status);
+}
+
+/// What the receiver answers to a query.
+fn query(lab: &TestLab, text: &str) -> Result<Vec<Value>, String> {
+    let escaped: String = text
+        .bytes()
+        .map(|b| {
+            if b.is_ascii_alphanumeric() {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect();
+    let service = "/api/v1/namespaces/monitoring/services/prometheus-receiver:9090/proxy";
+    let path = format!("{service}/api/v1/query?query={escaped}");
+    let answer = lab.kubectl("mgmt", &["get", "--raw", &path])?;
+    let answer: Value = serde_json::from_str(&answer).map_err(|e| e.to_string())?;
+    answer["data"]["result"]
+        .as_array()
+        .cloned()
+        .ok_or_else(|| answer.to_string())
+}
+
+fn metrics_arrive(lab: &TestLab) {
+    for cluster in APPLICATIONS {
+        until("metrics of an app cluster at mgmt", PATIENCE, || {
+            let found = query(lab, &format!("up{{cluster=\"{cluster}\"}} == 1"))?;
+            if found.len() == 2 {
+                Ok(())
+            } else {
+                Err(format!("{found:?}"))
+            }
+        })
+        .expect("agent and canary are up");
+    }
+}
+
+/// In the receiver's memory: as many samples of the last half minute as the numbers advanced.
+fn the_canary_counts_without_a_gap(lab: &TestLab) {
+    for cluster in APPLICATIONS {
+        let series = format!("drillyard_canary_sequence{{cluster=\"{cluster}\",shard=\"0\"}}[30s]");
+        until("thirty seconds of canary", PATIENCE, || {
+            let number = |text: String| -> Result<f64, String> {
+                let found = query(lab, &text)?;
+                let value = found.first().and_then(|f| f["value"][1].as_str()?.parse().ok());
+                value.ok_or_else(|| format!("{found:?}"))
+            };
+            let samples = number(format!("count_over_time({series})"))?;
+            let advanced = number(format!("max_over_time({series}) - min_over_time({series})"))?;
+            // Between n samples there are n - 1 steps of one.
+            if samples >= 25.0 && (samples - 1.0 - advanced).abs() < f64::EPSILON {
+                Ok(())
+            } else {
+                Err(format!("{samples} samples, numbers advanced by {advanced}"))
+            }
+        })
+        .expect("a canary without a gap");
+    }
+}
+
+fn secrets_are_synced(lab: &TestLab) {
+    for cluster in health::CLUSTERS {
+        until("the demo secret", PATIENCE, || {
+            let words = [
+                "-n",
+                "demo",
+                "get",
+                "secret",
+                "demo",
+                "-o",
+                "jsonpath={.data.greeting}",
+            ];
+            let text = lab.kubectl(cluster, &words)?;
+            // base64 of "hello from Vault"
+            if text == "aGVsbG8gZnJvbSBWYXVsdA==" {
+                Ok(())
+            } else {
+                Err(text)
+            }
+        })
+        .expect("what Vault holds");
+    }
+}
+
+fn a_restarted_vault_is_unsealed(lab: &TestLab) {
+    let pod = || {
+        lab.kubectl(
+            "mgmt",
+            &[
+                "-n",
+                "vault",
+                "get",
+                "pod",
+                "vault-0",
+                "-o",
+                "jsonpath={.metadata.uid}",
+            ],
+        )
+    };
+    let before = pod().expect("a pod");
+    lab.kubectl(
+        "mgmt",
+        &["-n", "vault", "delete", "pod", "vault-0", "--wait=true"],
+    )
+    .expect("deleted");
+    until("another Vault that is unsealed", PATIENCE, || {
+        let words = [
+            "-n",
+            "vault",
+            "get",
+            "statefulset",
+            "vault",
+            "-o",
+            "jsonpath={.status.readyReplicas}",
+        ];
+        let (now, ready) = (pod()?, lab.kubectl("mgmt", &words)?);
+        if now != before && ready == "1" {
+            Ok(())
+        } else {
+            Err(format!("{now}: {ready:?} ready"))
+        }
+    })
+    .expect("unsealed again");
+}
+
+/// The unseal key opens the file's lock only; neither log nor events nor any cluster has it.
+fn keys_are_nowhere_but_in_their_file(lab: &TestLab) {
+    let sealed = std::fs::read(lab.home().join("secrets/vault-mgmt.sealed")).expect("the keys");
+    assert!(
+        serde_json::from_slice::<Value>(&sealed).is_err(),
+        "the keys are in plain text"
+    );
+    let events = lab.run(&["--json", "events"]).expect("events run").stdout;
+    let events = String::from_utf8_lossy(&events);
+    // Vault's tokens all begin so.
+    assert!(!events.contains("hvs."), "a token of Vault is in the events");
+    for cluster in health::CLUSTERS {
+        let secrets = lab
+            .kubectl(cluster, &["get", "secrets", "-A", "-o", "json"])
+            .expect("secrets");
+        assert!(!secrets.contains("aHZzL"), "{cluster} has a token of Vault");
+    }
+}
