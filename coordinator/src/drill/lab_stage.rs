@@ -3,20 +3,21 @@
 use super::probe::{Grounds, Question, prepare};
 use super::stage::{Between, Stage};
 use super::timeline::Timeline;
-use super::{kube, probe};
+use super::{kube, last_looks, probe};
 use crate::clock;
 use crate::engine::EngineHandle;
 use crate::exit::chain;
 use crate::faults::{Faults, Lease};
 use crate::host_steps::kube::Cluster;
 use crate::places::Places;
+use domain::drill::history::Sample;
 use domain::drill::phases::Run;
 use domain::drill::plan::{DrillPlan, PlannedFault};
 use domain::drill::record::Record;
 use domain::drill::scenario::{FaultKind, Guard, Probe};
 use domain::event::Event;
 use futures_util::future::join_all;
-use model::ids::{ClusterName, RunId};
+use model::ids::{ClusterName, NodeName, RunId};
 use model::lab::Lab;
 use model::moment::Moment;
 use std::collections::BTreeMap;
@@ -82,6 +83,22 @@ impl LabStage {
             Moment(from.saturating_add(ahead)),
             Moment(to.saturating_add(ahead)),
         ))
+    }
+
+    /// Nodes that lose power in this drill.
+    fn rebooted(&self) -> Vec<NodeName> {
+        let powerless = |f: &&PlannedFault| matches!(f.inject, FaultKind::NodePowerLoss { .. });
+        let faults = self.plan.faults.iter().filter(powerless);
+        faults.flat_map(|f| f.nodes.iter().cloned()).collect()
+    }
+
+    fn grounds<'a>(&'a self, rebooted: &'a [NodeName]) -> Grounds<'a> {
+        Grounds {
+            lab: &self.lab,
+            clusters: &self.clusters,
+            hit: &self.plan.blast_radius.nodes,
+            rebooted,
+        }
     }
 
     async fn guard(&self, guard: &Guard) -> Vec<String> {
@@ -169,16 +186,7 @@ impl Stage for LabStage {
     }
 
     async fn prepare(&self, probe: &Probe) -> Question {
-        let powerless = |f: &&PlannedFault| matches!(f.inject, FaultKind::NodePowerLoss { .. });
-        let faults = self.plan.faults.iter().filter(powerless);
-        let rebooted: Vec<_> = faults.flat_map(|f| f.nodes.iter().cloned()).collect();
-        let grounds = Grounds {
-            lab: &self.lab,
-            clusters: &self.clusters,
-            hit: &self.plan.blast_radius.nodes,
-            rebooted: &rebooted,
-        };
-        prepare(probe, &grounds).await
+        prepare(probe, &self.grounds(&self.rebooted())).await
     }
 
     async fn inject(&self, fault: &PlannedFault, deadline: Moment) -> Result<Option<Between>, String> {
@@ -201,6 +209,11 @@ impl Stage for LabStage {
                     .map_err(|error| chain(&error))
             }
         }
+    }
+
+    async fn last_looks(&self) -> Vec<Sample> {
+        let rebooted = self.rebooted();
+        last_looks::all(&self.plan, &self.grounds(&rebooted), self.timeline).await
     }
 
     /// Every record of a drill is an event of the lab too.

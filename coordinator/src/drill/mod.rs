@@ -10,6 +10,7 @@ pub mod history;
 pub mod http;
 pub mod kube;
 pub mod lab_stage;
+mod last_looks;
 pub mod library;
 pub mod operator;
 pub mod probe;

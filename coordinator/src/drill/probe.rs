@@ -1,5 +1,6 @@
 //! Probes: requests at a fixed rate, open loop. What a request meets never moves the ones after it.
 
+mod canary;
 mod cluster;
 mod nodes;
 mod pace;
@@ -8,6 +9,7 @@ mod question;
 mod secrets;
 
 pub use pace::Pace;
+pub(super) use prepare::stored;
 pub use prepare::{Grounds, prepare};
 pub use question::{Question, Seen};
 

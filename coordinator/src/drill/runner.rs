@@ -224,6 +224,9 @@ impl Runner {
         while let Ok(sample) = self.samples.try_recv() {
             self.sampled(sample);
         }
+        for sample in self.stage.last_looks().await {
+            self.sampled(sample);
+        }
         self.writer.append_durably(&[]).await?;
         let bytes = tokio::fs::read(self.folder.join("history.jsonl")).await?;
         let (facts, now) = (self.facts.clone(), self.timeline.now());

@@ -37,6 +37,17 @@ impl Timeline {
         )
     }
 
+    /// The present moment in seconds since 1970, good to a microsecond.
+    pub fn unix_seconds(&self) -> f64 {
+        let now = u64::try_from(self.now().0).unwrap_or(0);
+        Duration::from_micros(now).as_secs_f64()
+    }
+
+    /// How long it runs.
+    pub fn elapsed(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
     /// How long ago `moment` was; zero when it is ahead.
     pub fn since(&self, moment: Moment) -> Duration {
         Duration::from_micros(u64::try_from(self.now().0.saturating_sub(moment.0)).unwrap_or(0))

@@ -1,9 +1,14 @@
 //! From a history to the report: pure, so that a run can be judged again with other checks.
 
+mod canary;
+mod delivery;
 mod figures;
 mod recovery;
+mod secrets;
 mod watch;
 
+pub use canary::{Books, STORED_UNTIL, last_look};
+pub(crate) use delivery::BEGAN;
 pub(crate) use figures::FEWEST;
 pub use watch::{Watch, Window};
 
@@ -41,7 +46,10 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
     let end = history.lines.last().map_or(now, |line| line.time.max(now));
     let window = Window::of(history, end);
     let watches = Watch::all(plan, history, &window);
-    let recoveries = recovery::all(&watches, &window);
+    let staleness = secrets::all(&watches, &window);
+    let books = canary::close(history, &watches, &window);
+    let mut recoveries = recovery::all(&watches, &window);
+    delivery::complete(&mut recoveries, &books, &window);
     let measured = slo::Measured {
         down: figures::down(&watches, &window),
         rto: recovery::longest(&recoveries),
@@ -49,7 +57,7 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
         answers: figures::answers(&watches, &window),
     };
     let slo = slo::judge(objectives(plan), measured);
-    let contracts = contracts::judge(plan, history, &watches, &window);
+    let contracts = contracts::judge(plan, history, &watches, &books, &window);
     let phases: Vec<PhaseSpan> = history
         .phases()
         .into_iter()
@@ -92,16 +100,20 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
             versions: facts.versions.clone(),
         },
         phases,
-        measurements: figures::all(&watches, &window, &recoveries, history),
+        measurements: figures::all(&watches, &window, &recoveries, history)
+            .into_iter()
+            .chain(delivery::figures(&books, &window))
+            .chain(secrets::figures(&staleness))
+            .collect(),
         contracts,
-        losses: Vec::new(),
+        losses: delivery::losses(&books, &watches, &window),
         faults: fault_bands(plan, history, end),
         probes: watches.iter().map(|w| w.report(&window)).collect(),
         recovery: recoveries,
         recovery_points: Vec::new(),
         slo: Some(slo),
         wal: Vec::new(),
-        staleness: Vec::new(),
+        staleness,
         horizon: figures::horizon(&watches, &window),
         coverage: coverage(plan),
         comparison: Vec::new(),

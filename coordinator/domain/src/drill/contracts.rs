@@ -9,7 +9,7 @@ mod secrets;
 
 pub use mesh::FULL;
 
-use super::assemble::{Watch, Window};
+use super::assemble::{Books, Watch, Window};
 use super::contract::ContractId;
 use super::history::History;
 use super::phases::is_conclusive;
@@ -25,6 +25,7 @@ pub(crate) struct Case<'a> {
     watches: Vec<&'a Watch<'a>>,
     /// All probes.
     all: &'a [Watch<'a>],
+    books: &'a [Books],
 }
 
 /// All six, in order.
@@ -32,11 +33,12 @@ pub(crate) fn judge(
     plan: &DrillPlan,
     history: &History,
     watches: &[Watch<'_>],
+    books: &[Books],
     window: &Window,
 ) -> Vec<ContractVerdict> {
     ContractId::ALL
         .into_iter()
-        .map(|contract| one(contract, plan, history, watches, window))
+        .map(|contract| one(contract, plan, history, (watches, books), window))
         .collect()
 }
 
@@ -44,7 +46,7 @@ fn one(
     contract: ContractId,
     plan: &DrillPlan,
     history: &History,
-    watches: &[Watch<'_>],
+    (watches, books): (&[Watch<'_>], &[Books]),
     window: &Window,
 ) -> ContractVerdict {
     let evidence = match plan.not_covered(contract) {
@@ -58,6 +60,7 @@ fn one(
                     .filter(|w| w.probe.contract == Some(contract))
                     .collect(),
                 all: watches,
+                books,
             };
             let mut found = match contract {
                 ContractId::C1 => applications::check(&case),

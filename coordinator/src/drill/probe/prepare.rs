@@ -1,5 +1,6 @@
 //! Names become addresses: done once, on the intact lab, so that no probe depends on what the drill breaks.
 
+use super::canary::{ServedWatch, StoredWatch};
 use super::{Question, secrets::SecretWatch};
 use crate::drill::kube;
 use crate::host_steps::kube::Cluster;
@@ -9,6 +10,8 @@ use model::lab::Lab;
 use model::step::Role;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 /// What questions are prepared from.
 #[derive(Debug)]
@@ -94,11 +97,49 @@ async fn resolve(probe: &Probe, grounds: &Grounds<'_>) -> Result<Question, Strin
                 percent(query)
             ),
         },
+        Look::CanaryStored { .. } => Question::CanaryStored(stored(probe, grounds).await?),
+        Look::CanaryServed {
+            namespace,
+            selector,
+            container,
+        } => Question::CanaryServed(ServedWatch::new(
+            cluster,
+            (namespace.clone(), selector.clone()),
+            container.clone(),
+        )),
         Look::NoPods { selector } => Question::NoPods {
             cluster,
             selector: selector.clone(),
         },
         Look::SecretAge {} => Question::Secrets(SecretWatch::new(cluster)),
+    })
+}
+
+/// How the receiver is asked about the canary of a `canary_stored` probe; refused for another kind of probe.
+pub(in crate::drill) async fn stored(probe: &Probe, grounds: &Grounds<'_>) -> Result<StoredWatch, String> {
+    let Look::CanaryStored {
+        receiver,
+        namespace,
+        service,
+        series,
+        fresh_ms,
+    } = &probe.look
+    else {
+        return Err(format!("{} looks at no canary", probe.name));
+    };
+    let at = grounds.cluster(receiver)?.clone();
+    let ports = ports(&at, namespace, service).await?;
+    let proxy = format!(
+        "/api/v1/namespaces/{namespace}/services/{service}:{}/proxy",
+        ports.port
+    );
+    Ok(StoredWatch {
+        address: SocketAddr::from((grounds.address(receiver)?, ports.node_port(namespace, service)?)),
+        host: service.clone(),
+        proxy: (at, proxy),
+        selector: format!("{series}{{cluster=\"{}\"}}", probe.cluster),
+        fresh: Duration::from_millis(*fresh_ms),
+        shards: AtomicUsize::new(0),
     })
 }
 
@@ -205,7 +246,7 @@ impl Grounds<'_> {
 }
 
 /// Percent-encodes everything but letters, digits and `-._~/`.
-fn percent(text: &str) -> String {
+pub(super) fn percent(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {

@@ -1,5 +1,6 @@
 //! What a probe asks, with every name resolved.
 
+use super::canary::{ServedWatch, StoredWatch};
 use super::secrets::SecretWatch;
 use super::{cluster, nodes};
 use crate::drill::timeline::Timeline;
@@ -70,6 +71,10 @@ pub enum Question {
         /// Path below the API server's root, query included.
         path: String,
     },
+    /// What the receiver has of a canary.
+    CanaryStored(StoredWatch),
+    /// What a canary served.
+    CanaryServed(ServedWatch),
     /// No pod has these labels.
     NoPods {
         /// Cluster.
@@ -162,6 +167,8 @@ impl Question {
                 keep,
             } => cluster::metrics(cluster, namespace, selector, *port, keep).await,
             Self::Query { cluster, path } => cluster::query(cluster, path).await,
+            Self::CanaryStored(watch) => watch.look(timeline).await,
+            Self::CanaryServed(watch) => watch.look().await,
             Self::NoPods { cluster, selector } => cluster::no_pods(cluster, selector).await,
             Self::Secrets(watch) => watch.look(timeline).await,
             Self::Impossible(why) => Seen::bad(why.clone()),

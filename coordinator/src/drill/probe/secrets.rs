@@ -30,7 +30,7 @@ impl SecretWatch {
     }
 
     /// Looks once. Good when every Secret is there with data; figures per ExternalSecret: `NS/NAME.age_seconds`,
-    /// `.ready`, `.present`, `.changed`.
+    /// `.interval_seconds`, `.ready`, `.present`, `.changed`.
     pub(super) async fn look(&self, timeline: Timeline) -> Seen {
         let (wanted, secrets) = tokio::join!(
             kube::all(&self.cluster, "external-secrets.io", "v1", "ExternalSecret", ""),
@@ -74,6 +74,9 @@ impl SecretWatch {
             if let Some(age) = age {
                 seen.values.insert(format!("{id}.age_seconds"), age);
             }
+            if let Some(interval) = interval(&external.data) {
+                seen.values.insert(format!("{id}.interval_seconds"), interval);
+            }
             let hash = secret.and_then(|s| annotation(s, HASH)).unwrap_or_default();
             let changed = self.changed(&id, hash);
             for (what, is) in [
@@ -102,6 +105,31 @@ impl SecretWatch {
     }
 }
 
+/// `spec.refreshInterval` in seconds, as Go writes durations; an hour where nothing is said.
+fn interval(data: &Value) -> Option<f64> {
+    let Some(text) = data["spec"]["refreshInterval"].as_str() else {
+        return Some(3600.0);
+    };
+    let (mut seconds, mut digits) = (0.0, String::new());
+    let mut units = text.chars().peekable();
+    while let Some(c) = units.next() {
+        let factor = match c {
+            '0'..='9' | '.' => {
+                digits.push(c);
+                continue;
+            }
+            'h' => 3600.0,
+            'm' if units.next_if_eq(&'s').is_some() => 0.001,
+            'm' => 60.0,
+            's' => 1.0,
+            _ => return None,
+        };
+        seconds += std::mem::take(&mut digits).parse::<f64>().ok()? * factor;
+    }
+    // A bare zero is allowed without a unit.
+    (digits.is_empty() || digits == "0").then_some(seconds)
+}
+
 fn is_ready(data: &Value) -> bool {
     let conditions = data["status"]["conditions"].as_array();
     conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
@@ -115,4 +143,31 @@ fn annotation<'a>(object: &'a DynamicObject, name: &str) -> Option<&'a str> {
         .as_ref()?
         .get(name)
         .map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn intervals_are_read_as_go_writes_them() {
+        for (text, seconds) in [
+            ("15s", Some(15.0)),
+            ("1h0m0s", Some(3600.0)),
+            ("1m30.5s", Some(90.5)),
+            ("250ms", Some(0.25)),
+            ("0", Some(0.0)),
+            ("5", None),
+            ("5d", None),
+            ("s", None),
+        ] {
+            assert_eq!(
+                interval(&json!({"spec": {"refreshInterval": text}})),
+                seconds,
+                "{text}"
+            );
+        }
+        assert_eq!(interval(&json!({"spec": {}})), Some(3600.0));
+    }
 }

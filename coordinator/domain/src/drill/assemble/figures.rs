@@ -97,7 +97,7 @@ pub(super) fn all(
     all
 }
 
-fn figure(id: String, unit: &str, bounds: Bounds, worse: Worse, method: &str) -> Measurement {
+pub(super) fn figure(id: String, unit: &str, bounds: Bounds, worse: Worse, method: &str) -> Measurement {
     Measurement {
         id,
         unit: unit.to_owned(),

@@ -5,6 +5,7 @@ use crate::drill::measure::interval::{Recovered, recovered};
 use crate::drill::measure::quantity::Quantity;
 use crate::drill::report::parts::{Bounds, Outcome, Recovery};
 use crate::drill::scenario::{Expectation, Look};
+use model::ids::ClusterName;
 use std::collections::BTreeMap;
 
 /// One entry per subject, counted from the fault and from its end.
@@ -67,6 +68,12 @@ fn subject(watch: &Watch<'_>) -> String {
         Look::NodesReady {} => format!("{cluster} nodes"),
         Look::Mesh { .. } => format!("{cluster} mesh"),
         Look::Http { .. } => format!("{cluster} service"),
+        Look::CanaryStored { .. } => metrics_subject(cluster),
         _ => format!("{cluster} {}", watch.probe.name),
     }
+}
+
+/// What the report calls the metrics of a cluster.
+pub(super) fn metrics_subject(cluster: &ClusterName) -> String {
+    format!("{cluster} metrics")
 }

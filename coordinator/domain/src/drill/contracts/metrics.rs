@@ -1,55 +1,121 @@
-//! C2: whether what the metrics agents held back was delivered.
+//! C2: whether what the metrics agents held back was delivered, to the sample.
 
 use super::{Case, evidence};
+use crate::drill::assemble::{BEGAN, Books, Watch};
 use crate::drill::history::Sample;
+use crate::drill::measure::ledger::Ledger;
 use crate::drill::report::model::Evidence;
 use crate::drill::report::verdict::Verdict;
-
-/// Begin of the agent's process: another one means a restart, which forgets the backlog.
-const BEGAN: &str = "process_start_time_seconds";
-/// Newest sample that was sent.
-const SENT: &str = "prometheus_remote_storage_queue_highest_sent_timestamp_seconds";
+use crate::drill::scenario::Look;
 
 pub(super) fn check(case: &Case<'_>) -> Vec<Evidence> {
-    let mut found = Vec::new();
-    for watch in &case.watches {
-        let name = &watch.probe.name;
-        let value = |s: &Sample, what: &str| s.values.get(what).copied();
-        let during: Vec<&Sample> = watch
-            .that_matter(case.window)
-            .filter(|s| !s.values.is_empty())
-            .collect();
-        let first = during.first().and_then(|s| value(s, BEGAN));
-        let restarted = during
-            .iter()
-            .find(|s| value(s, BEGAN).is_some_and(|b| Some(b) != first));
-        if let Some(sample) = restarted {
+    let of_kind = |fits: fn(&Look) -> bool| case.watches.iter().copied().filter(move |w| fits(&w.probe.look));
+    let senders = of_kind(|look| matches!(look, Look::Metrics { .. }));
+    let mut found: Vec<Evidence> = senders.map(|watch| restart(case, watch)).collect();
+    for watch in of_kind(|look| matches!(look, Look::CanaryStored { .. })) {
+        let books = case.books.iter().find(|b| b.cluster == watch.probe.cluster);
+        match books {
+            Some(books) => found.extend([delivered(case, books), ledger(books)]),
+            None => {
+                let text = format!("{}: nobody wrote down what the canary served", watch.probe.name);
+                found.push(evidence("ledger", Verdict::Inconclusive, text));
+            }
+        }
+    }
+    if !case
+        .watches
+        .iter()
+        .any(|w| matches!(w.probe.look, Look::CanaryStored { .. }))
+    {
+        let text = "no canary was counted at the receiver";
+        found.push(evidence("ledger", Verdict::Inconclusive, text));
+    }
+    found
+}
+
+/// A restart forgets the backlog, whatever the counters of the new process say.
+fn restart(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
+    let name = &watch.probe.name;
+    let began = |s: &&Sample| s.values.get(BEGAN).copied();
+    let known: Vec<&Sample> = watch
+        .that_matter(case.window)
+        .filter(|s| s.values.contains_key(BEGAN))
+        .collect();
+    let Some(first) = known.first().and_then(began) else {
+        let text = format!("{name}: the agent never answered");
+        return evidence("no_restart", Verdict::Inconclusive, text);
+    };
+    match known.iter().find(|s| began(s) != Some(first)) {
+        Some(sample) => {
             let text = format!(
                 "{name}: the agent restarted before {}, and a restart forgets the backlog",
                 sample.due
             );
-            found.push(evidence("no_restart", Verdict::Fail, text));
+            evidence("no_restart", Verdict::Fail, text)
         }
-        let (Some(before), Some(after)) = (during.first(), during.last()) else {
-            found.push(evidence(
-                "delivered",
-                Verdict::Inconclusive,
-                format!("{name}: the agent never answered"),
-            ));
-            continue;
-        };
-        let delivered = value(after, SENT) > value(before, SENT);
-        let (verdict, what) = if delivered {
-            (Verdict::Pass, "sends again after the outage")
-        } else {
-            (Verdict::Fail, "has not sent anything since the outage")
-        };
-        found.push(evidence("delivering", verdict, format!("{name}: {what}")));
-        found.push(evidence(
-            "ledger",
-            Verdict::Inconclusive,
-            format!("{name}: no canary was counted at the receiver"),
-        ));
+        None => {
+            let text = format!("{name}: one process in {} looks", known.len());
+            evidence("no_restart", Verdict::Pass, text)
+        }
     }
-    found
+}
+
+/// Whether the backlog arrived at all.
+fn delivered(case: &Case<'_>, books: &Books) -> Evidence {
+    let cluster = &books.cluster;
+    let (verdict, text) = match (books.back, books.complete, case.window.undone) {
+        (None, ..) => (
+            Verdict::Inconclusive,
+            "the receiver did not go away and come back, so nothing had to wait".to_owned(),
+        ),
+        (Some(_), None, _) => (
+            Verdict::Fail,
+            "what was served before the receiver answered again had not arrived at the end".to_owned(),
+        ),
+        (Some(back), Some(complete), _) => {
+            let after = complete.since(back);
+            (
+                Verdict::Pass,
+                format!(
+                    "the backlog had arrived {} to {} s after the receiver answered again",
+                    after.low, after.high
+                ),
+            )
+        }
+    };
+    evidence("delivered", verdict, format!("{cluster}: {text}"))
+}
+
+/// Whether anything is missing for good.
+fn ledger(books: &Books) -> Evidence {
+    let cluster = &books.cluster;
+    let strangers: usize = books.shards.values().map(|ledger| ledger.strangers.len()).sum();
+    let (verdict, text) = if books.shards.is_empty() || books.served() == 0 {
+        (
+            Verdict::Inconclusive,
+            "the numbers could not be read at both ends".to_owned(),
+        )
+    } else if strangers > 0 {
+        (
+            Verdict::Inconclusive,
+            format!("{strangers} numbers arrived that the canary's log does not have"),
+        )
+    } else {
+        let holes: usize = books.shards.values().map(|ledger| ledger.holes.len()).sum();
+        let arrived: u64 = books.shards.values().map(|ledger: &Ledger| ledger.arrived).sum();
+        let text = format!(
+            "{arrived} of {} numbers in {} shards arrived, {} are lost in {holes} holes, {} newer ones are under way",
+            books.served(),
+            books.shards.len(),
+            books.lost(),
+            books.under_way,
+        );
+        let verdict = if books.lost() == 0 {
+            Verdict::Pass
+        } else {
+            Verdict::Fail
+        };
+        (verdict, text)
+    };
+    evidence("ledger", verdict, format!("{cluster}: {text}"))
 }

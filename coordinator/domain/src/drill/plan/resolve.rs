@@ -154,6 +154,9 @@ pub(super) fn probes(
         {
             known(lab, &format!("probes[{i}].look.via.cluster"), cluster)?;
         }
+        if let Look::CanaryStored { receiver, .. } = &probe.look {
+            known(lab, &format!("probes[{i}].look.receiver"), receiver)?;
+        }
         let need = probe.needs.as_deref();
         let skipped = need.and_then(|need| absent(need, probe.cluster.as_str(), present));
         out.push(PlannedProbe {

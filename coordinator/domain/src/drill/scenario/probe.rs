@@ -96,6 +96,31 @@ pub enum Look {
         /// PromQL.
         query: String,
     },
+    /// What the metrics receiver has of the sequence canary of the probe's cluster, asked from the host; good when the newest
+    /// number of every shard is young enough. At the end of the run every number that it has is read for the loss ledger.
+    CanaryStored {
+        /// The receiver's cluster.
+        receiver: ClusterName,
+        /// Namespace of the receiver's service.
+        namespace: String,
+        /// The receiver's service, with a NodePort.
+        service: String,
+        /// Name of the canary's series.
+        series: String,
+        /// How old the newest number may be, milliseconds: the scrape interval and the sender's longest wait for a full
+        /// batch, and some time to be sent.
+        #[serde(rename = "freshMs")]
+        fresh_ms: u64,
+    },
+    /// What the sequence canary of the probe's cluster served, out of its own log.
+    CanaryServed {
+        /// Namespace of its pods.
+        namespace: String,
+        /// Label selector of its pods.
+        selector: String,
+        /// Its container.
+        container: String,
+    },
     /// No pod of the cluster carries these labels.
     NoPods {
         /// Label selector.
@@ -135,6 +160,8 @@ impl Look {
             Self::Mesh { .. } => "mesh",
             Self::Metrics { .. } => "metrics",
             Self::Query { .. } => "query",
+            Self::CanaryStored { .. } => "canary_stored",
+            Self::CanaryServed { .. } => "canary_served",
             Self::NoPods { .. } => "no_pods",
             Self::SecretAge {} => "secret_age",
         }
@@ -148,7 +175,8 @@ impl Probe {
             Look::Http {
                 via: Via::Host {}, ..
             }
-            | Look::ApiReady {} => "host".into(),
+            | Look::ApiReady {}
+            | Look::CanaryStored { .. } => "host".into(),
             Look::Http {
                 via: Via::Pod { cluster, .. },
                 ..

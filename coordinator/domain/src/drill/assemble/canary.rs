@@ -1,0 +1,169 @@
+//! The books of each sequence canary: what it served, what the receiver has, when the backlog was there, what is missing.
+//!
+//! A canary's shards are series of their own, so that the sender's parallel queues each carry one. What is newer than the
+//! newest number that arrived is still under way and in no hole; whether that is allowed is for the contract to say.
+
+use super::watch::{Watch, Window};
+use crate::drill::history::{History, Sample};
+use crate::drill::measure::interval::Edge;
+use crate::drill::measure::ledger::{Emitted, Ledger};
+use crate::drill::measure::loss_cause::Evidence;
+use crate::drill::report::model::Loss;
+use crate::drill::scenario::Look;
+use model::ids::ClusterName;
+use model::moment::Moment;
+use std::collections::BTreeMap;
+
+/// Figure of a `canary_stored` sample: seconds since 1970 up to which every shard has arrived. Absent when the receiver did
+/// not answer.
+pub const STORED_UNTIL: &str = "stored_until";
+
+/// Name under which the last look of a `canary_stored` probe is kept: every number that the receiver has, `SHARD/NUMBER`.
+pub fn last_look(probe: &str) -> String {
+    format!("{probe}.numbers")
+}
+
+/// The books of one cluster's canary.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Books {
+    /// Whose canary.
+    pub cluster: ClusterName,
+    /// One ledger per shard; empty when the receiver could not be asked at the end.
+    pub shards: BTreeMap<String, Ledger>,
+    /// Numbers that were served after the newest one of the shard that is furthest behind: not lost, not there either.
+    pub under_way: u64,
+    /// Since when the receiver answers again; None when it never stopped answering, or never came back.
+    pub back: Option<Edge>,
+    /// When everything that was served before it answered again had arrived.
+    pub complete: Option<Edge>,
+}
+
+impl Books {
+    /// Numbers that are missing, over all shards.
+    pub fn lost(&self) -> u64 {
+        self.shards.values().map(Ledger::lost).sum()
+    }
+
+    /// Numbers that were served, over all shards.
+    pub fn served(&self) -> u64 {
+        self.shards.values().map(|ledger| ledger.emitted).sum()
+    }
+
+    /// Every hole with its cause.
+    pub fn losses(&self, evidence: &Evidence) -> Vec<Loss> {
+        let of_shard = |(shard, ledger): (&String, &Ledger)| {
+            ledger.losses(&format!("{}/canary{{shard=\"{shard}\"}}", self.cluster), evidence)
+        };
+        self.shards.iter().flat_map(of_shard).collect()
+    }
+}
+
+/// The books of every canary that was watched at both ends.
+pub(super) fn close(history: &History, watches: &[Watch<'_>], window: &Window) -> Vec<Books> {
+    let stored = watches
+        .iter()
+        .filter(|w| matches!(w.probe.look, Look::CanaryStored { .. }));
+    let of_cluster = |stored: &Watch<'_>| {
+        let served = watches.iter().find(|w| {
+            w.probe.cluster == stored.probe.cluster && matches!(w.probe.look, Look::CanaryServed { .. })
+        })?;
+        let emitted = served_numbers(&served.samples);
+        let arrived = stored_numbers(&history.samples(&last_look(&stored.probe.name)));
+        let (back, complete) = arrival(stored, window);
+        let mut shards = BTreeMap::new();
+        let mut under_way = 0;
+        for (shard, numbers) in arrived {
+            let (ledger, later) = one_shard(&emitted, &numbers);
+            under_way = under_way.max(later);
+            shards.insert(shard, ledger);
+        }
+        Some(Books {
+            cluster: stored.probe.cluster.clone(),
+            shards,
+            under_way,
+            back,
+            complete,
+        })
+    };
+    stored.filter_map(of_cluster).collect()
+}
+
+/// A shard's ledger over what was served up to the newest number that arrived, and how many were served later.
+fn one_shard(emitted: &[Emitted], arrived: &[u64]) -> (Ledger, u64) {
+    let first = emitted.iter().map(|e| e.number).min().unwrap_or(u64::MAX);
+    let newest = arrived.iter().copied().max().unwrap_or(0);
+    let (due, later): (Vec<Emitted>, Vec<Emitted>) = emitted.iter().partition(|e| e.number <= newest);
+    // Older ones were served before anybody wrote down what was.
+    let of_run = arrived.iter().copied().filter(|number| *number >= first);
+    let later = u64::try_from(later.len()).unwrap_or(u64::MAX);
+    (Ledger::close(&due, of_run), later)
+}
+
+/// Numbers in a canary's log; looks overlap, so each may be there more than once.
+fn served_numbers(samples: &[&Sample]) -> Vec<Emitted> {
+    let all: BTreeMap<u64, Moment> = samples
+        .iter()
+        .flat_map(|sample| &sample.values)
+        .filter_map(|(number, micros)| {
+            // Whole microseconds since 1970 are far below the 2^53 that a float holds exactly.
+            let at = Moment(format!("{micros:.0}").parse().ok()?);
+            Some((number.parse().ok()?, at))
+        })
+        .collect();
+    let one = |(number, at)| Emitted { number, at };
+    all.into_iter().map(one).collect()
+}
+
+fn stored_numbers(samples: &[&Sample]) -> BTreeMap<String, Vec<u64>> {
+    let mut shards: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for key in samples.iter().flat_map(|sample| sample.values.keys()) {
+        let Some((shard, number)) = key.split_once('/') else {
+            continue;
+        };
+        if let Ok(number) = number.parse() {
+            shards.entry(shard.to_owned()).or_default().push(number);
+        }
+    }
+    shards
+}
+
+/// When the receiver answered again, and when what had been served until then had arrived in every shard.
+fn arrival(stored: &Watch<'_>, window: &Window) -> (Option<Edge>, Option<Edge>) {
+    let samples: Vec<&Sample> = stored.that_matter(window).collect();
+    let until = |sample: &Sample| sample.values.get(STORED_UNTIL).copied();
+    let Some(last_silent) = samples.iter().rposition(|s| until(s).is_none()) else {
+        return (None, None);
+    };
+    let after = |index: Option<&&Sample>| index.map(|s| s.sent.unwrap_or(s.due));
+    let Some(first) = samples.get(last_silent + 1) else {
+        return (None, None);
+    };
+    let back = Edge {
+        after: after(samples.get(last_silent)).unwrap_or(first.due),
+        by: first.done,
+    };
+    let whole = |sample: &Sample| until(sample).is_some_and(|until| moment(until) >= back.by);
+    let complete = samples
+        .iter()
+        .enumerate()
+        .skip(last_silent + 1)
+        .find(|(_, sample)| whole(sample))
+        .map(|(index, sample)| Edge {
+            after: after(index.checked_sub(1).and_then(|i| samples.get(i))).unwrap_or(sample.due),
+            by: sample.done,
+        });
+    (Some(back), complete)
+}
+
+/// Seconds since 1970, rounded down to the microsecond; what is no time is before all times.
+fn moment(seconds: f64) -> Moment {
+    Moment(
+        format!("{:.0}", (seconds * 1e6).floor())
+            .parse()
+            .unwrap_or(i64::MIN),
+    )
+}
+
+#[cfg(test)]
+#[path = "canary_tests.rs"]
+mod tests;

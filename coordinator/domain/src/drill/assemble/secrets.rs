@@ -1,0 +1,228 @@
+//! How old every synced Secret became, and when it was fresh again after its source came back.
+
+use super::watch::{Watch, Window};
+use crate::drill::history::Sample;
+use crate::drill::measure::quantity::Quantity;
+use crate::drill::measure::span::Span;
+use crate::drill::measure::staleness;
+use crate::drill::report::model::{Measurement, Worse};
+use crate::drill::report::parts::{Bounds, Point, SecretStaleness};
+use crate::drill::report::verdict::Verdict;
+use crate::drill::scenario::Look;
+use model::moment::Moment;
+use std::collections::BTreeSet;
+
+/// Figures of a `secret_age` sample, each behind `NAMESPACE/NAME.`
+pub(super) const AGE: &str = "age_seconds";
+/// Whether the operator says that the last refresh succeeded.
+pub(super) const READY: &str = "ready";
+/// Whether the Secret is there.
+pub(super) const PRESENT: &str = "present";
+/// Whether its value is another one than at the begin.
+pub(super) const CHANGED: &str = "changed";
+/// Seconds between refreshes; 0 means once.
+pub(super) const INTERVAL: &str = "interval_seconds";
+
+/// One entry per Secret that was seen.
+pub(super) fn all(watches: &[Watch<'_>], window: &Window) -> Vec<SecretStaleness> {
+    let looking = watches
+        .iter()
+        .filter(|w| matches!(w.probe.look, Look::SecretAge {}));
+    looking.flat_map(|watch| of_cluster(watch, window)).collect()
+}
+
+fn of_cluster(watch: &Watch<'_>, window: &Window) -> Vec<SecretStaleness> {
+    let keys = watch.samples.iter().flat_map(|s| s.values.keys());
+    let secrets: BTreeSet<&str> = keys
+        .filter_map(|key| key.strip_suffix(PRESENT)?.strip_suffix('.'))
+        .collect();
+    secrets
+        .into_iter()
+        .map(|secret| one(watch, window, secret))
+        .collect()
+}
+
+fn one(watch: &Watch<'_>, window: &Window, secret: &str) -> SecretStaleness {
+    let value = |s: &Sample, what: &str| s.values.get(&format!("{secret}.{what}")).copied();
+    // The age is told at the moment of the look's end; `refreshTime` is that much earlier.
+    let looks: Vec<(Moment, Moment)> = watch
+        .samples
+        .iter()
+        .filter_map(|s| Some((s.done, span(value(s, AGE)?)?.before(s.done))))
+        .collect();
+    let mattering = looks.iter().filter(|(looked, _)| window.matters(*looked));
+    let ages = mattering.map(|(looked, refreshed)| staleness::age(*looked, *refreshed, Span::ZERO));
+    let nothing = Bounds {
+        low: Quantity::ZERO,
+        high: Quantity::ZERO,
+    };
+    let interval = watch.samples.iter().find_map(|s| span(value(s, INTERVAL)?));
+    let back = window.undone.map(|edge| edge.after);
+    let before = |at: &Moment| back.is_some_and(|back| *at <= back);
+    let refreshed_last = looks
+        .iter()
+        .rfind(|(looked, _)| before(looked))
+        .map(|(_, at)| *at);
+    let failing = watch
+        .samples
+        .iter()
+        .find(|s| window.in_outage(s.done) && value(s, READY) == Some(0.0))
+        .map(|s| s.done);
+    let due = refreshed_last
+        .zip(interval)
+        .and_then(|(at, interval)| staleness::due(at, interval));
+    let served = |s: &&Sample| value(s, PRESENT) == Some(1.0) && value(s, CHANGED) == Some(0.0);
+    let known: Vec<&Sample> = watch
+        .that_matter(window)
+        .filter(|s| value(s, PRESENT).is_some())
+        .collect();
+    SecretStaleness {
+        secret: format!("{}/{secret}", watch.probe.cluster),
+        refresh_interval: interval.unwrap_or(Span::ZERO).seconds(),
+        highest_age: ages.max_by_key(|age| age.high).unwrap_or(nothing),
+        served: match known.iter().all(served) {
+            _ if known.is_empty() => Verdict::Inconclusive,
+            true => Verdict::Pass,
+            false => Verdict::Fail,
+        },
+        predicted_convergence: due
+            .zip(back)
+            .map(|(due, back)| staleness::convergence(due, failing, back)),
+        measured_convergence: back.and_then(|back| staleness::converged(&looks, back, Span::ZERO)),
+        curve: looks
+            .iter()
+            .map(|(looked, refreshed)| Point {
+                at: (*looked).into(),
+                value: Span::between(*refreshed, *looked).seconds(),
+            })
+            .collect(),
+    }
+}
+
+/// The figures that comparisons look at.
+pub(super) fn figures(secrets: &[SecretStaleness]) -> Vec<Measurement> {
+    let mut all = Vec::new();
+    for secret in secrets {
+        let name = secret.secret.replace(['/', '-', '.'], "_");
+        let highest = "highest age of the value while its source was away and until it was fresh again";
+        let fresh = "from the undoing of the fault to the first refresh after it";
+        all.push(super::figures::figure(
+            format!("staleness.{name}.highest_age"),
+            "seconds",
+            secret.highest_age,
+            Worse::Higher,
+            highest,
+        ));
+        if let Some(measured) = secret.measured_convergence {
+            let id = format!("staleness.{name}.convergence");
+            all.push(super::figures::figure(
+                id,
+                "seconds",
+                measured,
+                Worse::Higher,
+                fresh,
+            ));
+        }
+    }
+    all
+}
+
+fn span(seconds: f64) -> Option<Span> {
+    let micros = Quantity::from_float(seconds.max(0.0))?.micros();
+    Some(Span::from_micros(u64::try_from(micros).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drill::history::Answer;
+    use crate::drill::measure::interval::Edge;
+    use crate::drill::scenario::{Expectation, Probe};
+    use model::ids::ClusterName;
+
+    fn at(seconds: i64) -> Moment {
+        Moment(seconds * 1_000_000)
+    }
+
+    /// A look at `looked` that finds the value `age` old.
+    fn sample(looked: i64, age: i32, ready: f64) -> Sample {
+        let figures = [
+            (AGE, f64::from(age)),
+            (READY, ready),
+            (PRESENT, 1.0),
+            (CHANGED, 0.0),
+            (INTERVAL, 20.0),
+        ];
+        Sample {
+            probe: "secrets".into(),
+            number: 0,
+            due: at(looked),
+            sent: Some(at(looked)),
+            done: at(looked),
+            answer: Answer::Good,
+            detail: String::new(),
+            values: figures
+                .into_iter()
+                .map(|(name, value)| (format!("demo/demo.{name}"), value))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn ages_and_convergence_follow_the_refresh_time() {
+        let probe = Probe {
+            name: "secrets".into(),
+            cluster: ClusterName::new("app1").expect("a name"),
+            contract: None,
+            expect: Expectation::StaysGood,
+            needs: None,
+            look: Look::SecretAge {},
+            period_ms: 1000,
+            timeout_ms: 900,
+            consecutive_good: None,
+        };
+        let edge = |seconds| Edge {
+            after: at(seconds),
+            by: at(seconds),
+        };
+        let window = Window {
+            fault: Some(edge(100)),
+            undone: Some(edge(200)),
+            from: at(0),
+            to: at(300),
+            watched_until: at(300),
+        };
+        let samples = [
+            sample(99, 4, 1.0),
+            sample(150, 55, 0.0),
+            sample(199, 104, 0.0),
+            sample(205, 110, 0.0),
+            sample(215, 3, 1.0),
+        ];
+        let watch = Watch {
+            probe: &probe,
+            samples: samples.iter().collect(),
+            stretches: Vec::new(),
+        };
+        let found = all(&[watch], &window);
+        let [secret] = found.as_slice() else {
+            panic!("{found:?}")
+        };
+        assert_eq!(secret.secret, "app1/demo/demo");
+        assert_eq!(secret.served, Verdict::Pass);
+        assert_eq!(secret.highest_age.high, Quantity::whole(110));
+        assert_eq!(secret.highest_age.low, Quantity::whole(109));
+        // Refreshed at 212, which is rounded down, 12 to 13 s after the return.
+        let measured = secret.measured_convergence.expect("fresh again");
+        assert_eq!(
+            (measured.low, measured.high),
+            (Quantity::whole(12), Quantity::whole(13))
+        );
+        assert!(
+            secret
+                .predicted_convergence
+                .is_some_and(|p| p.high >= measured.low)
+        );
+        assert_eq!(secret.curve.len(), 5);
+    }
+}

@@ -1,0 +1,64 @@
+//! What is asked once more when probing has ended: every canary's numbers, at the receiver and then at the canary itself.
+
+use super::probe::{Grounds, Question, Seen, prepare, stored};
+use super::timeline::Timeline;
+use domain::drill::assemble::last_look;
+use domain::drill::history::{Answer, Sample};
+use domain::drill::plan::DrillPlan;
+use domain::drill::scenario::{Look, Probe};
+use std::time::Duration;
+
+/// How long one look may take: many numbers, through an API server that has just come back.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// How much further back than the run's begin the receiver is asked: numbers that were under way then.
+const BEFORE: Duration = Duration::from_secs(30);
+
+/// The last looks, in order: what the receiver has first, so that all of it was served when the log is read.
+pub(super) async fn all(plan: &DrillPlan, grounds: &Grounds<'_>, timeline: Timeline) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    let range = timeline.elapsed() + BEFORE;
+    for probe in plan.active_probes() {
+        if matches!(probe.look, Look::CanaryStored { .. }) {
+            let asked = async {
+                match stored(probe, grounds).await {
+                    Ok(watch) => watch.numbers(range).await,
+                    Err(why) => Seen::bad(why),
+                }
+            };
+            samples.push(sample(last_look(&probe.name), timeline, asked).await);
+        }
+    }
+    for probe in plan.active_probes() {
+        if matches!(probe.look, Look::CanaryServed { .. }) {
+            samples.push(sample(probe.name.clone(), timeline, served(probe, grounds)).await);
+        }
+    }
+    samples
+}
+
+async fn served(probe: &Probe, grounds: &Grounds<'_>) -> Seen {
+    match prepare(probe, grounds).await {
+        Question::CanaryServed(watch) => watch.look().await,
+        Question::Impossible(why) => Seen::bad(why),
+        _ => Seen::bad("it is no canary's log"),
+    }
+}
+
+async fn sample(probe: String, timeline: Timeline, asked: impl Future<Output = Seen>) -> Sample {
+    let sent = timeline.now();
+    let seen = tokio::time::timeout(LIMIT, asked)
+        .await
+        .unwrap_or_else(|_| Seen::bad(format!("no answer within {} s", LIMIT.as_secs())));
+    Sample {
+        probe,
+        // Behind every other look of the same probe.
+        number: u64::MAX,
+        due: sent,
+        sent: Some(sent),
+        done: timeline.now(),
+        answer: if seen.good { Answer::Good } else { Answer::Bad },
+        detail: seen.detail,
+        values: seen.values,
+    }
+}

@@ -1,0 +1,224 @@
+//! The sequence canary at its two ends: what it served, by its own log, and what the receiver has, by its query API.
+
+use super::Seen;
+use crate::drill::timeline::Timeline;
+use crate::drill::{http, kube};
+use crate::host_steps::kube::Cluster;
+use domain::drill::assemble::STORED_UNTIL;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How much further back than the last look a look into the log goes: whole seconds are asked for, and lines are late.
+const OVERLAP: Duration = Duration::from_secs(5);
+
+/// What the receiver has of one cluster's canary.
+#[derive(Debug)]
+pub struct StoredWatch {
+    /// The receiver's NodePort on a node of its cluster.
+    pub(super) address: SocketAddr,
+    /// Host header.
+    pub(super) host: String,
+    /// The receiver's cluster, and its service below that API server's root: no limit on the length of an answer.
+    pub(super) proxy: (Cluster, String),
+    /// `SERIES{cluster="CLUSTER"}`
+    pub(super) selector: String,
+    /// How old the newest number may be.
+    pub(super) fresh: Duration,
+    /// The most shards that were ever seen.
+    pub(super) shards: AtomicUsize,
+}
+
+impl StoredWatch {
+    /// Looks at the newest number of every shard. Good when all are young enough.
+    pub(super) async fn look(&self, timeline: Timeline) -> Seen {
+        let query = super::prepare::percent(&format!("timestamp({})", self.selector));
+        let answer = http::get(self.address, &self.host, &format!("/api/v1/query?query={query}")).await;
+        let result = match answer {
+            Ok((200, text)) => result(&text),
+            Ok((status, _)) => return Seen::bad(format!("status {status}")),
+            Err(error) => return Seen::bad(error.to_string()),
+        };
+        let Some(result) = result else {
+            return Seen::bad("the query did not succeed");
+        };
+        let times: Vec<f64> = result.iter().filter_map(|s| number(&s["value"][1])).collect();
+        let most = self
+            .shards
+            .fetch_max(times.len(), Ordering::Relaxed)
+            .max(times.len());
+        // A query looks five minutes back: a shard that is further behind is not in its answer.
+        let until = if most > 0 && times.len() == most {
+            times.iter().copied().fold(f64::INFINITY, f64::min)
+        } else {
+            0.0
+        };
+        judge(timeline.unix_seconds() - until, self.fresh).with(STORED_UNTIL, until)
+    }
+
+    /// Every number that the receiver has of the last `range`, as figures `SHARD/NUMBER`.
+    pub async fn numbers(&self, range: Duration) -> Seen {
+        let (cluster, service) = &self.proxy;
+        let query = super::prepare::percent(&format!("{}[{}s]", self.selector, range.as_secs().max(1)));
+        let text = match kube::text(cluster, &format!("{service}/api/v1/query?query={query}")).await {
+            Ok(text) => text,
+            Err(error) => return Seen::bad(error),
+        };
+        match result(&text) {
+            Some(series) => numbers(&series),
+            None => Seen::bad("the query did not succeed"),
+        }
+    }
+}
+
+fn judge(age: f64, fresh: Duration) -> Seen {
+    if age <= fresh.as_secs_f64() {
+        Seen::good()
+    } else if age < 3600.0 {
+        Seen::bad(format!("the newest number is {age:.1} s old"))
+    } else {
+        Seen::bad("a shard has no number of the last five minutes")
+    }
+}
+
+fn result(text: &str) -> Option<Vec<Value>> {
+    let answer: Value = serde_json::from_str(text).ok()?;
+    (answer["status"] == "success").then_some(())?;
+    answer["data"]["result"].as_array().cloned()
+}
+
+fn number(value: &Value) -> Option<f64> {
+    value.as_str()?.parse::<f64>().ok().filter(|n| n.is_finite())
+}
+
+/// Of a range query's answer.
+fn numbers(series: &[Value]) -> Seen {
+    let mut seen = Seen::good();
+    for one in series {
+        let shard = one["metric"]["shard"].as_str().unwrap_or_default();
+        for point in one["values"].as_array().map(Vec::as_slice).unwrap_or_default() {
+            if let Some(found) = number(&point[1]) {
+                // A number that is there twice counts twice.
+                *seen.values.entry(format!("{shard}/{found:.0}")).or_insert(0.0) += 1.0;
+            }
+        }
+    }
+    seen
+}
+
+/// What one cluster's canary served.
+#[derive(Debug)]
+pub struct ServedWatch {
+    /// Its cluster.
+    cluster: Cluster,
+    /// Namespace and label selector of its pods.
+    pods: (String, String),
+    /// Its container.
+    container: String,
+    /// When the log was last read, and the highest number then.
+    last: Mutex<Option<(Instant, u64)>>,
+}
+
+impl ServedWatch {
+    /// Nothing is read yet; the first look goes a few seconds back.
+    pub fn new(cluster: Cluster, pods: (String, String), container: String) -> Self {
+        Self {
+            cluster,
+            pods,
+            container,
+            last: Mutex::new(None),
+        }
+    }
+
+    /// Reads what came since the last look, as figures NUMBER = microseconds since 1970.
+    pub async fn look(&self) -> Seen {
+        let asked = Instant::now();
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = last.map_or(Duration::ZERO, |(at, _)| at.elapsed()) + OVERLAP;
+        let (namespace, selector) = &self.pods;
+        let pods = match self.cluster.running_pods(namespace, selector).await {
+            Ok(pods) if pods.is_empty() => return Seen::bad(format!("no pod with {selector} runs")),
+            Ok(pods) => pods,
+            Err(error) => return Seen::bad(crate::exit::chain(&error)),
+        };
+        let newest = last.map_or(0, |(_, number)| number);
+        let mut highest = newest;
+        let mut seen = Seen::good();
+        for pod in &pods {
+            let path = format!(
+                "/api/v1/namespaces/{namespace}/pods/{pod}/log?container={}&sinceSeconds={}",
+                self.container,
+                since.as_secs()
+            );
+            let text = match kube::text(&self.cluster, &path).await {
+                Ok(text) => text,
+                // A pod that ends has no log any more; another one may.
+                Err(error) => {
+                    seen.detail = error;
+                    continue;
+                }
+            };
+            for (number, micros) in text.lines().filter_map(line).filter(|(n, _)| *n > newest) {
+                highest = highest.max(number);
+                seen.values.insert(number.to_string(), micros);
+            }
+        }
+        if seen.values.is_empty() && !seen.detail.is_empty() {
+            return Seen::bad(seen.detail);
+        }
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((asked, highest));
+        seen
+    }
+}
+
+/// `NUMBER SECONDS.MICROSECONDS`, the latter as microseconds.
+fn line(text: &str) -> Option<(u64, f64)> {
+    let (number, time) = text.trim().split_once(' ')?;
+    let (seconds, micros) = time.split_once('.')?;
+    (micros.len() == 6).then_some(())?;
+    Some((number.parse().ok()?, format!("{seconds}{micros}").parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_line_is_read_to_the_microsecond() {
+        assert_eq!(
+            line("1795595539242 1795595602.667873"),
+            Some((1_795_595_539_242, 1_795_595_602_667_873.0))
+        );
+        for torn in [
+            "1795595539242",
+            "1795595539242 17955956",
+            "5 5.66",
+            "x 1.000000",
+            "",
+        ] {
+            assert_eq!(line(torn), None, "{torn}");
+        }
+    }
+
+    #[test]
+    fn every_number_of_every_shard_is_kept() {
+        let text = r#"{"status":"success","data":{"resultType":"matrix","result":[
+            {"metric":{"shard":"0"},"values":[[1795595602.1,"1795595539242"],[1795595603.1,"1795595539243"]]},
+            {"metric":{"shard":"1"},"values":[[1795595602.1,"1795595539242"]]}]}}"#;
+        let seen = numbers(&result(text).expect("a result"));
+        let keys: Vec<&str> = seen.values.keys().map(String::as_str).collect();
+        assert_eq!(keys, ["0/1795595539242", "0/1795595539243", "1/1795595539242"]);
+        assert!(result(r#"{"status":"error"}"#).is_none());
+    }
+
+    #[test]
+    fn an_old_number_is_not_good() {
+        let fresh = Duration::from_secs(10);
+        assert!(judge(9.9, fresh).good && judge(-0.1, fresh).good);
+        assert!(!judge(10.1, fresh).good);
+        assert!(judge(1e9, fresh).detail.contains("five minutes"));
+    }
+}
