@@ -17,6 +17,7 @@ pub mod clock;
 pub mod codes;
 pub mod command;
 pub mod durable;
+pub mod evidence;
 pub mod exec;
 pub mod failpoint;
 pub mod fault;

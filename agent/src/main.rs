@@ -1,7 +1,7 @@
 //! `drillyard-agent`: one program, one subcommand per process of the node.
 
 use agent::paths::Paths;
-use agent::{exec, fault, front, install, step};
+use agent::{evidence, exec, fault, front, install, step};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -13,6 +13,7 @@ usage: drillyard-agent install --seed DIR   make user, folders and units, start 
        drillyard-agent exec                 start steps as units (root)
        drillyard-agent step FILE            perform one step; what a unit runs
        drillyard-agent probe FILE           look what is there of a step
+       drillyard-agent gather FILE          look for what holds a step up
        drillyard-agent ended ID ATTEMPT     leave a result for a unit that left none
        drillyard-agent undo LEASE CAUSE     undo a fault; what its timer runs
        drillyard-agent undo-all CAUSE       undo all faults; what a boot runs
@@ -45,6 +46,9 @@ fn main() -> ExitCode {
             }),
         ["probe", file] => step::probe_file(&paths, Path::new(file))
             .map(|result| println!("{result:?}"))
+            .map_err(boxed),
+        ["gather", file] => evidence::gather_file(&paths, Path::new(file))
+            .map(|count| println!("{count} pieces of evidence"))
             .map_err(boxed),
         ["ended", id, attempt] => ended(&paths, id, attempt),
         ["undo", lease, cause] => undo(&paths, Some(lease), cause),

@@ -183,6 +183,10 @@ fn details(record: &Record) -> Vec<(&'static str, Value)> {
         Record::StepSucceeded { run_ms, cpu_ms, .. } => {
             vec![("run_ms", json!(run_ms)), ("cpu_ms", json!(cpu_ms))]
         }
+        Record::StepDiagnosed { causes, .. } => vec![
+            ("code", json!(causes.first().map(|cause| &cause.code))),
+            ("causes", json!(causes)),
+        ],
         Record::StepFailed { code, output, .. } => vec![("code", json!(code)), ("output", json!(output))],
         Record::Node { event, .. } => vec![("detail", json!(event.kind))],
         _ => Vec::new(),

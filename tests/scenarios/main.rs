@@ -4,7 +4,10 @@
 
 mod bad_input;
 mod bootstrap;
+mod detection;
+mod diagnosis;
 mod error_codes;
+mod evidence;
 mod expired;
 mod faults;
 mod global_service;

@@ -25,6 +25,11 @@ pub fn inside(lab: &TestLab, node: &str) -> Option<Inside> {
 }
 
 impl Inside {
+    /// Its PID 1 as the host numbers it.
+    pub fn leader(self) -> i32 {
+        self.leader
+    }
+
     /// A file of the node, as the host sees it.
     pub fn path(self, path: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{path}", self.leader))

@@ -6,9 +6,9 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Reads events until it is dropped.
+/// Reads events until it is dropped. Each has the time at which it came in `arrived`, microseconds since 1970.
 #[derive(Debug)]
 pub struct Witness {
     reader: Child,
@@ -30,15 +30,21 @@ impl Witness {
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let Ok(value) = serde_json::from_str(&line) else {
+                let Ok(mut value) = serde_json::from_str::<Value>(&line) else {
                     continue;
                 };
+                value["arrived"] = now_micros().into();
                 if sender.send(value).is_err() {
                     return;
                 }
             }
         });
         Ok(Self { reader, lines })
+    }
+
+    /// Everything that has come until now and was not looked at.
+    pub fn so_far(&self) -> Vec<Value> {
+        self.lines.try_iter().collect()
     }
 
     /// The next event of that kind on `node` whose message begins with `what`.
@@ -65,6 +71,12 @@ impl Witness {
             }
         }
     }
+}
+
+/// The wall clock, microseconds since 1970.
+pub fn now_micros() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_micros()).unwrap_or(i64::MAX)
 }
 
 impl Drop for Witness {

@@ -2,6 +2,7 @@
 
 use crate::secret::Secret;
 use crate::step::StepResult;
+use model::evidence::Evidence;
 use model::ids::{Attempt, LeaseId, StepId};
 use model::lease::{LeaseState, LeaseStatus, Survey};
 use model::step::{ProbeResult, StepOrder};
@@ -39,6 +40,11 @@ pub enum Request {
     /// Look at the operating system.
     Probe {
         /// The order that is asked about.
+        order: StepOrder,
+    },
+    /// Look around a step that waits.
+    Gather {
+        /// Its order.
         order: StepOrder,
     },
     /// Hand over the secret that an attempt yielded; it stays until [`Request::Forget`].
@@ -99,6 +105,11 @@ pub enum Reply {
     Probed {
         /// The finding.
         result: ProbeResult,
+    },
+    /// What was seen around the step.
+    Gathered {
+        /// At most [`model::evidence::MOST`] pieces.
+        evidence: Vec<Evidence>,
     },
     /// The yielded secret; `None` when a reboot took it.
     Secret {

@@ -12,6 +12,7 @@ use crate::step::{StepFile, StepResult};
 use crate::{codes, durable};
 use model::ids::{Attempt, StepId};
 use model::step::{ProbeResult, StepOrder};
+use serde::de::DeserializeOwned;
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -91,6 +92,9 @@ impl Server {
             Request::Cancel { step, attempt } => self.cancel(step, attempt),
             Request::Probe { order } => Ok(Reply::Probed {
                 result: self.probe(order),
+            }),
+            Request::Gather { order } => Ok(Reply::Gathered {
+                evidence: self.through_unit("gather", order).map_err(io::Error::other)?,
             }),
             Request::YieldedSecret { step, attempt } => self.yielded(step, attempt),
             Request::Forget { step, attempt } => {
@@ -189,13 +193,21 @@ impl Server {
     }
 
     fn probe(&self, order: StepOrder) -> ProbeResult {
+        self.through_unit("probe", order)
+            .unwrap_or_else(|error| ProbeResult::Broken {
+                detail: format!("the probe did not end: {error}"),
+            })
+    }
+
+    /// What this program answers to `word` about an order, in a unit of its own.
+    fn through_unit<T: DeserializeOwned>(&self, word: &str, order: StepOrder) -> Result<T, String> {
         let (paths, node) = {
             let attempts = self.attempts();
             (attempts.paths.clone(), attempts.node.clone())
         };
         let number = self.probes.fetch_add(1, Ordering::Relaxed);
         let short = order.step.short();
-        let file = paths.steps().join(format!("probe-{short}-{number}.json"));
+        let file = paths.steps().join(format!("{word}-{short}-{number}.json"));
         let answer = file.with_extension("answer");
         let result = write_input(
             &file,
@@ -207,17 +219,15 @@ impl Server {
         )
         .map_err(|error| error.to_string())
         .and_then(|()| {
-            let unit = format!("drillyard-probe-{short}-{number}.service");
-            units::look(&unit, "probe", &file).map_err(|e| e.to_string())
+            let unit = format!("drillyard-{word}-{short}-{number}.service");
+            units::look(&unit, word, &file).map_err(|e| e.to_string())
         })
         .and_then(|()| std::fs::read(&answer).map_err(|error| error.to_string()))
         .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
         for path in [&file, &answer] {
             let _ = durable::remove(path);
         }
-        result.unwrap_or_else(|error| ProbeResult::Broken {
-            detail: format!("the probe did not end: {error}"),
-        })
+        result
     }
 
     fn attempts(&self) -> MutexGuard<'_, Attempts> {

@@ -1,6 +1,7 @@
 //! One attempt of one step, from where the journal left it to its report.
 
 use super::context::Failure;
+use super::evidence;
 use super::helper::result_of;
 use super::secrets_grpc;
 use super::steps::Steps;
@@ -87,6 +88,7 @@ impl Attempt {
             None => context.helper.look(step, attempt).await,
         };
         reach(Arrow::Dispatched);
+        let _looking = evidence::look(&context, &self.record.order);
         loop {
             match reply {
                 // The helper never heard of it: we were ended between writing and asking.

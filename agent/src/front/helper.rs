@@ -48,7 +48,10 @@ impl Helper {
     /// Asks once; a broken connection is made anew once.
     pub(super) async fn ask(&self, request: &Request) -> io::Result<Reply> {
         // A probe may take its time, so it has a connection of its own and holds nobody up.
-        if matches!(request, Request::Probe { .. } | Request::Survey) {
+        if matches!(
+            request,
+            Request::Probe { .. } | Request::Gather { .. } | Request::Survey
+        ) {
             let _turn = self.looks.acquire().await.map_err(io::Error::other)?;
             let mut stream = UnixStream::connect(&self.socket).await?;
             return exchange(&mut stream, request).await;

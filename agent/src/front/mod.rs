@@ -10,6 +10,7 @@ mod conditions;
 mod connect_grpc;
 mod context;
 mod enrol_grpc;
+mod evidence;
 mod health;
 mod helper;
 mod identity;

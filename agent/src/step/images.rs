@@ -71,7 +71,7 @@ fn needs(role: Role, reference: &str) -> bool {
     role == Role::ControlPlane || !CONTROL_PLANE_ONLY.iter().any(|part| reference.contains(part))
 }
 
-fn in_store() -> Result<BTreeSet<String>, StepError> {
+pub(super) fn in_store() -> Result<BTreeSet<String>, StepError> {
     let out = command::run(
         Path::new(CTR),
         ["--namespace", "k8s.io", "images", "list", "--quiet"],

@@ -42,6 +42,18 @@ pub struct Context {
     pub progress: Option<PathBuf>,
 }
 
+pub(crate) use api::is_ready as is_api_ready;
+
+/// Names of the images in containerd's store; `None` when it cannot be asked.
+pub(crate) fn in_store() -> Option<std::collections::BTreeSet<String>> {
+    images::in_store().ok()
+}
+
+/// The image of every pod's sandbox.
+pub(crate) fn sandbox_image() -> &'static str {
+    containerd::SANDBOX_IMAGE
+}
+
 impl Context {
     /// Says what the step waits for or does now. Losing such a line is harmless, so errors are not told.
     pub fn say(&self, message: &str) {

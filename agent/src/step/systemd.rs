@@ -34,3 +34,11 @@ pub(crate) fn stop(unit: &str) -> Result<(), StepError> {
 pub(crate) fn is_active(unit: &str) -> bool {
     command::run(Path::new(SYSTEMCTL), ["is-active", "--quiet", unit]).is_ok()
 }
+
+/// What systemd says of a unit's state, `KEY=value` per line; `None` when it cannot be asked.
+pub(crate) fn show(unit: &str) -> Option<String> {
+    let properties = "--property=ActiveState,SubState,Result,ExecMainStatus,NRestarts";
+    command::run(Path::new(SYSTEMCTL), ["show", properties, unit])
+        .ok()
+        .map(|output| output.stdout)
+}

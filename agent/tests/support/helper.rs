@@ -112,6 +112,7 @@ impl Helper {
             Request::Probe { .. } => Reply::Probed {
                 result: ProbeResult::NotStarted,
             },
+            Request::Gather { .. } => Reply::Gathered { evidence: Vec::new() },
             Request::YieldedSecret { .. } => Reply::Secret {
                 value: state.yielded.clone().map(agent::secret::Secret::new),
             },

@@ -21,6 +21,10 @@ use std::time::{Duration, Instant};
 /// Pause between two looks at a cluster.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// A component that takes this long, or twice as long as it usually does, is looked around for; and how often.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_AROUND_EVERY: Duration = Duration::from_secs(30);
+
 /// What every host step needs.
 #[derive(Debug, Clone)]
 pub struct Host {
@@ -221,11 +225,16 @@ impl Host {
         let limit = Duration::from_millis(step.budget_ms);
         let since = Instant::now();
         let (mut said, mut pods) = (String::new(), Said::default());
+        let usual = Duration::from_millis(step.expected_ms);
+        let mut look_around = since + (usual * 2).max(PATIENCE);
         let fill = |text: &str| expand(text, &self.lab, place);
         loop {
             match look(&api, &loaded.component, place.nodes.len(), &fill, &mut pods).await {
                 Seen::Ready => return Ok(()),
                 Seen::Waiting(blocker) if since.elapsed() >= limit => {
+                    // Told before the failure, whose message then names the likeliest cause.
+                    self.look_around(step, attempt, &api, &loaded.component.namespace)
+                        .await;
                     let message = format!("not ready after {} s: {blocker}", limit.as_secs());
                     return Err(Stopped {
                         code: "DY-0216",
@@ -243,7 +252,24 @@ impl Host {
                     }
                 }
             }
+            if Instant::now() >= look_around {
+                look_around = Instant::now() + LOOK_AROUND_EVERY;
+                self.look_around(step, attempt, &api, &loaded.component.namespace)
+                    .await;
+            }
             tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Tells what is to be seen around a component that takes longer than usual.
+    async fn look_around(&self, step: &PlannedStep, attempt: Attempt, api: &Cluster, namespace: &str) {
+        let evidence = super::evidence::gather(api, namespace).await;
+        if !evidence.is_empty() {
+            self.engine.submit(Event::HostEvidence {
+                step: step.id,
+                attempt,
+                evidence,
+            });
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod component_secrets;
 pub mod ensure_nodes;
+mod evidence;
 pub mod executor;
 pub mod helm;
 pub mod kube;

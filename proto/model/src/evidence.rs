@@ -34,8 +34,6 @@ pub enum EvidenceSource {
     Container,
     /// The API server's answer.
     ApiServer,
-    /// A name server's answer.
-    NameServer,
     /// The state of a pod, by its cluster's API.
     Pod,
     /// A warning event of the cluster's API.

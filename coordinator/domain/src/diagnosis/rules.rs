@@ -134,7 +134,6 @@ pub(super) const RULES: &[Rule] = &[
     words("DY-0610", &["invalid peer certificate: unknownissuer"], OWN_WORDS),
     words("DY-0610", &["tls: bad certificate"], SHARED_WORDS),
     // Names.
-    fact("DY-0611", &[NameServer]),
     words("DY-0611", &["dial tcp: lookup ", "no such host"], SHARED_WORDS),
     words("DY-0611", &["dial tcp: lookup ", "i/o timeout"], OWN_WORDS),
     words("DY-0611", &["dial tcp: lookup ", "server misbehaving"], OWN_WORDS),
@@ -171,7 +170,7 @@ pub(super) const RULES: &[Rule] = &[
     seen("DY-0614", &[Container], &["panic:"], SHARED_WORDS),
     seen("DY-0614", &[Container], &["\"level\":\"fatal\""], SHARED_WORDS),
     // No network for pods.
-    words("DY-0615", &["cni plugin not initialized"], SHARED_WORDS),
+    words("DY-0615", &["cni plugin not initialized"], SYMPTOM),
     words("DY-0615", &["failed to find plugin", "cni"], OWN_WORDS),
     words("DY-0615", &["failed to setup network for sandbox"], OWN_WORDS),
     // No place for a pod.
