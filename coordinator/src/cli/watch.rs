@@ -107,10 +107,10 @@ async fn listen(
             answer = stream.message() => {
                 let Some(answer) = answer.map_err(|s| refused(&s))? else { return Ok(false) };
                 let Some(item) = answer.item else { continue };
+                *after = going_on(*after, &item);
                 match item {
                     Item::Bookmark(_) => continue,
                     Item::Entry(entry) => {
-                        *after = entry.revision;
                         Update::Event(serde_json::from_slice(&entry.json).unwrap_or_default())
                     }
                     other => Update::Event(serde_json::from_str(&events::line(&other)).unwrap_or_default()),
@@ -121,6 +121,19 @@ async fn listen(
         if sender.send(update).is_err() {
             return Ok(true);
         }
+    }
+}
+
+/// Where the next stream begins after this item: behind what it delivers or declares, so that nothing comes twice and what
+/// is gone is not asked for again.
+fn going_on(after: u64, item: &Item) -> u64 {
+    match item {
+        Item::Entry(entry) => entry.revision,
+        Item::Gap(gap) => gap.revision,
+        Item::Bookmark(bookmark) => bookmark.revision,
+        Item::Compacted(compacted) => compacted.oldest.saturating_sub(1),
+        Item::TooSlow(_) => after,
+        Item::LogReset(_) => 0,
     }
 }
 
@@ -147,6 +160,38 @@ fn plain(updates: &Receiver<Update>, json: bool) {
                     eprintln!("{notice}");
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::v1::{Bookmark, Compacted, Gap, LogEntry, LogReset, TooSlow};
+
+    #[test]
+    fn a_feed_goes_on_behind_whatever_it_was_told() {
+        let entry = LogEntry {
+            revision: 8,
+            ..LogEntry::default()
+        };
+        let gap = Gap {
+            revision: 9,
+            ..Gap::default()
+        };
+        let bookmark = Bookmark {
+            revision: 12,
+            ..Bookmark::default()
+        };
+        for (item, next) in [
+            (Item::Entry(entry), 8),
+            (Item::Gap(gap), 9),
+            (Item::Bookmark(bookmark), 12),
+            (Item::Compacted(Compacted { oldest: 100 }), 99),
+            (Item::TooSlow(TooSlow { last: 5 }), 7),
+            (Item::LogReset(LogReset::default()), 0),
+        ] {
+            assert_eq!(going_on(7, &item), next, "{item:?}");
         }
     }
 }
