@@ -4,6 +4,8 @@ use domain::record::Record;
 use model::ids::{ClusterName, Epoch, Incarnation, LogId, NodeName, Seq};
 use model::moment::Moment;
 
+mod crowd;
+
 const PATIENCE: Duration = Duration::from_secs(20);
 const ID: LogId = LogId([7; 16]);
 
