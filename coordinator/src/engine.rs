@@ -15,6 +15,7 @@ use domain::record::Record;
 use domain::state::{ApplyError, SnapshotError, State};
 use model::ids::{Digest, Revision};
 use model::moment::Moment;
+use model::planted::{self, Bug};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -198,15 +199,28 @@ impl Engine {
     /// Runs until every handle is gone. An error means that nothing more may be concluded: the process must end.
     pub fn run(mut self) -> Result<(), EngineError> {
         while let Some(first) = self.requests.blocking_recv() {
-            let mut batch = vec![first];
-            while batch.len() < BATCH {
-                let Ok(next) = self.requests.try_recv() else { break };
-                batch.push(next);
-            }
-            self.decide(batch)?;
-            self.retain()?;
+            self.round(first)?;
         }
         Ok(())
+    }
+
+    /// Decides what waits now, without waiting for more; false when nothing did. For simulations, which are their own clock.
+    pub fn turn(&mut self) -> Result<bool, EngineError> {
+        let Ok(first) = self.requests.try_recv() else {
+            return Ok(false);
+        };
+        self.round(first).map(|()| true)
+    }
+
+    /// One write for `first` and whatever waits behind it.
+    fn round(&mut self, first: Request) -> Result<(), EngineError> {
+        let mut batch = vec![first];
+        while batch.len() < BATCH {
+            let Ok(next) = self.requests.try_recv() else { break };
+            batch.push(next);
+        }
+        self.decide(batch)?;
+        self.retain()
     }
 
     /// Drops what need not be kept any longer, now and then, once what it led to is kept as a snapshot.
@@ -247,14 +261,13 @@ impl Engine {
                 answers.push((answer, refused.map_or(Ok(before), Err)));
             }
         }
+        if planted::is(Bug::AcknowledgeBeforeFsync) {
+            self.hand_over(std::mem::take(&mut effects));
+        }
         if !entries.is_empty() {
             self.journal.append(&entries)?;
         }
-        for effect in effects {
-            if self.effects.send(effect).is_err() {
-                tracing::debug!("an effect after the end is dropped");
-            }
-        }
+        self.hand_over(effects);
         for (answer, outcome) in answers {
             let _ = answer.send(outcome);
         }
@@ -262,6 +275,14 @@ impl Engine {
             question(&self.state);
         }
         Ok(())
+    }
+
+    fn hand_over(&self, effects: Vec<Effect>) {
+        for effect in effects {
+            if self.effects.send(effect).is_err() {
+                tracing::debug!("an effect after the end is dropped");
+            }
+        }
     }
 
     /// One decision, folded into the state; its records and effects wait for the common write.

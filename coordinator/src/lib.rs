@@ -42,7 +42,7 @@ pub mod silence;
 pub mod standard_grpc;
 pub mod status;
 pub mod step_secrets;
-mod subscribe_grpc;
+pub mod subscribe_grpc;
 pub mod subscribers;
 pub mod user_data;
 mod vault;

@@ -12,6 +12,7 @@ use domain::record::Severity;
 use model::Invalid;
 use model::ids::Revision;
 use model::lab::Lab;
+use model::planted::{self, Bug};
 use proto::v1::subscribe_response::Item;
 use proto::v1::{self, SubscribeResponse};
 use std::sync::Arc;
@@ -36,13 +37,15 @@ const STALL_LIMIT: Duration = Duration::from_secs(30);
 const MAX_VALUES: usize = 64;
 
 /// What the stream carries.
-pub(crate) type Sent = Result<SubscribeResponse, Status>;
+pub type Sent = Result<SubscribeResponse, Status>;
 
 /// Times that tests make short.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
-    pub(crate) bookmark_every: Duration,
-    pub(crate) stall_limit: Duration,
+pub struct Pace {
+    /// Longest time between two bookmarks.
+    pub bookmark_every: Duration,
+    /// Longest time in which a subscriber takes nothing.
+    pub stall_limit: Duration,
 }
 
 impl Default for Pace {
@@ -56,7 +59,7 @@ impl Default for Pace {
 
 /// A subscription that was understood.
 #[derive(Debug)]
-pub(crate) struct Subscription {
+pub struct Subscription {
     log: JournalReader,
     lab: Arc<Lab>,
     log_id: Vec<u8>,
@@ -77,7 +80,7 @@ enum End {
 
 impl Subscription {
     /// Reads the request; an unknown word in the filter is refused by its field.
-    pub(crate) fn new(
+    pub fn new(
         log: JournalReader,
         lab: Arc<Lab>,
         wanted: v1::SubscribeRequest,
@@ -87,7 +90,11 @@ impl Subscription {
             log,
             lab,
             log_id: wanted.log_id,
-            cursor: Revision(wanted.after),
+            cursor: Revision(
+                wanted
+                    .after
+                    .saturating_add(u64::from(planted::is(Bug::ResumeOffByOne) && wanted.after > 0)),
+            ),
             follow: wanted.follow,
             filter: read_filter(wanted.filter.unwrap_or_default())?,
             pace,
@@ -103,12 +110,12 @@ impl Subscription {
     }
 
     /// The channel of a subscriber. One place stays free for the last word, which is never waited for.
-    pub(crate) fn channel() -> (mpsc::Sender<Sent>, mpsc::Receiver<Sent>) {
+    pub fn channel() -> (mpsc::Sender<Sent>, mpsc::Receiver<Sent>) {
         mpsc::channel(UNDER_WAY + 1)
     }
 
     /// Sends until the subscriber has all it asked for, goes away or stalls.
-    pub(crate) async fn run(mut self, sender: mpsc::Sender<Sent>) {
+    pub async fn run(mut self, sender: mpsc::Sender<Sent>) {
         // Held from the start, so that a subscriber that never reads still gets to know why it was let go.
         let Ok(last_word) = sender.clone().reserve_owned().await else {
             return;
@@ -139,6 +146,12 @@ impl Subscription {
         loop {
             let entries = self.read().await?;
             let caught_up = entries.is_empty();
+            if let Some((last, _)) = entries.last().filter(|_| planted::is(Bug::BookmarkEarly)) {
+                let revision = last.0;
+                let log_id = log_id.clone();
+                let early = v1::Bookmark { revision, log_id };
+                self.send(sender, item(Item::Bookmark(early))).await;
+            }
             for (revision, entry) in entries {
                 let seen = view(&self.lab, revision, &entry);
                 if self.filter.admits(&seen.subject()) {

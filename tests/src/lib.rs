@@ -10,4 +10,5 @@ pub mod patience;
 pub mod prey;
 pub mod resume;
 pub mod twin;
+pub mod watched;
 pub mod witness;

@@ -18,7 +18,9 @@ mod ledger;
 mod link_grpc;
 mod look;
 mod offset;
-mod outbox;
+pub mod outbox;
+#[cfg(feature = "failpoints")]
+mod producer;
 mod secrets_grpc;
 mod seen;
 mod session_grpc;
@@ -117,6 +119,8 @@ async fn serve(paths: Paths) -> Result<(), FrontError> {
     notify::ready();
     tokio::spawn(health::watch(context.clone(), paths.clone(), seed.role));
     tokio::spawn(seen::tell(context.clone()));
+    #[cfg(feature = "failpoints")]
+    tokio::spawn(producer::produce(context.clone()));
     tokio::spawn(link_grpc::keep(files, seed, steps.clone(), link));
 
     let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())

@@ -2,24 +2,25 @@
 
 use crate::journal::Position;
 use model::ids::Seq;
+use model::planted::{self, Bug};
 
 /// Most events under way.
 const WINDOW: u64 = 256;
 /// Most bytes of event bodies in one message; the coordinator takes 64 KiB.
-pub(super) const BATCH_BYTES: usize = 40 << 10;
+pub const BATCH_BYTES: usize = 40 << 10;
 /// Most events in one message.
-pub(super) const BATCH_EVENTS: usize = 64;
+pub const BATCH_EVENTS: usize = 64;
 
 /// How far this session is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Outbox {
+pub struct Outbox {
     sent: Seq,
     acked: Seq,
 }
 
 /// What the coordinator's expectation means.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Expectation {
+pub enum Expectation {
     /// Sending goes on from there.
     Fits,
     /// The numbers from `from` to `to` were acknowledged to somebody and are gone here.
@@ -35,7 +36,7 @@ pub(super) enum Expectation {
 
 impl Outbox {
     /// Starts where the coordinator wants.
-    pub(super) fn expect(expected: Seq, position: Position) -> (Self, Expectation) {
+    pub fn expect(expected: Seq, position: Position) -> (Self, Expectation) {
         let before = |seq: Seq| Seq(seq.0.saturating_sub(1));
         let kept = before(position.first_unacked);
         let wanted = before(expected);
@@ -70,19 +71,28 @@ impl Outbox {
     }
 
     /// The number to read from, when something may be sent.
-    pub(super) fn next(&self, last: Seq) -> Option<Seq> {
+    pub fn next(&self, last: Seq) -> Option<Seq> {
         let under_way = self.sent.0.saturating_sub(self.acked.0);
         (self.sent < last && under_way < WINDOW).then(|| self.sent.next())
     }
 
     /// Sent up to here.
-    pub(super) fn sent(&mut self, upto: Seq) {
+    pub fn sent(&mut self, upto: Seq) {
         self.sent = self.sent.max(upto);
     }
 
     /// Durable there up to here.
-    pub(super) fn acked(&mut self, upto: Seq) {
+    pub fn acked(&mut self, upto: Seq) {
         self.acked = self.acked.max(upto.min(self.sent));
+    }
+
+    /// Numbers up to here are safe at the coordinator: the journal may forget them.
+    pub fn forgettable(&self) -> Seq {
+        if planted::is(Bug::OutboxDroppedEarly) {
+            self.sent
+        } else {
+            self.acked
+        }
     }
 }
 

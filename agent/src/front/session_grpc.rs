@@ -240,7 +240,12 @@ impl Session {
         let (outbox, expectation) = Outbox::expect(expected, position);
         self.outbox = outbox;
         match expectation {
-            Expectation::Fits => Ok(()),
+            // An acknowledgement that got lost is said by what is expected too.
+            Expectation::Fits => {
+                let forgettable = self.outbox.forgettable();
+                let acked = self.context.journal.ack(forgettable).await;
+                Ok(acked.map_err(Failure::from)?)
+            }
             Expectation::Gone { from, to } => {
                 let stamp = self.context.draft(NodeEventKind::StoreLost {
                     reason: String::new(),
@@ -302,7 +307,7 @@ impl Session {
                 self.outbox.acked(Seq(ack.durable_upto));
                 self.context
                     .journal
-                    .ack(Seq(ack.durable_upto))
+                    .ack(self.outbox.forgettable())
                     .await
                     .map_err(Failure::from)?;
                 reach(Arrow::Acknowledged);

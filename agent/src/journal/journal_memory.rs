@@ -1,6 +1,6 @@
 //! A journal that forgets everything with its process: for tests and simulations.
 
-use super::{Batch, Draft, Journal, JournalError, Position, StepRecord, frame, renew};
+use super::{Batch, Draft, Journal, JournalError, Position, StepRecord, frame, quota, renew};
 use model::event::NodeEvent;
 use model::ids::{Epoch, Incarnation, Seq, StepId};
 use std::collections::BTreeMap;
@@ -27,6 +27,15 @@ impl MemoryJournal {
             acked: Seq(0),
             last: Seq(0),
             epoch: Epoch(0),
+        }
+    }
+
+    /// Thins out as the store on disk does when its buffer fills.
+    pub fn thin(&mut self) {
+        let events: Vec<NodeEvent> = self.events.values().cloned().collect();
+        for thinned in quota::thin(&events) {
+            self.events.retain(|seq, _| !thinned.remove.contains(seq));
+            self.events.insert(thinned.put.seq, thinned.put);
         }
     }
 }

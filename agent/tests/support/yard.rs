@@ -94,8 +94,8 @@ struct Node {
 
 pub(crate) struct Yard {
     lab: Lab,
-    places: Places,
-    document: PathBuf,
+    pub(crate) places: Places,
+    pub(crate) document: PathBuf,
     nodes: Vec<Node>,
     seen: BTreeSet<LeaseId>,
     _dir: tempfile::TempDir,
@@ -278,7 +278,7 @@ impl Yard {
         all
     }
 
-    fn serve(&self) {
+    pub(crate) fn serve(&self) {
         fs::create_dir_all(&self.places.home).expect("made");
         let log = fs::OpenOptions::new()
             .create(true)

@@ -31,3 +31,4 @@ pub mod signs;
 pub mod state;
 pub mod status;
 pub mod wait;
+pub mod watched;

@@ -8,6 +8,7 @@ use crate::plan::{HostStep, PlannedStep, StepBody};
 use crate::record::Record;
 use model::event::{NodeEvent, NodeEventKind};
 use model::ids::{BootId, Incarnation, NodeName, Seq};
+use model::planted::{self, Bug};
 
 /// What an agent says first.
 pub(super) struct Hello {
@@ -110,11 +111,13 @@ impl Draft {
                 return;
             }
             if let Some((to, reason)) = skips(&event, cursor) {
-                self.gap(node, incarnation, cursor.next(), to, reason);
+                if !planted::is(Bug::GapOmitted) {
+                    self.gap(node, incarnation, cursor.next(), to, reason);
+                }
             } else if event.seq > cursor.next() {
                 wanted = Some(cursor.next());
                 break;
-            } else if event.seq <= cursor {
+            } else if event.seq <= cursor && !planted::is(Bug::DedupOff) {
                 continue;
             }
             self.accept(node, event);
