@@ -24,6 +24,7 @@ pub mod fault;
 pub mod front;
 pub mod install;
 pub mod journal;
+pub mod logs;
 pub mod notify;
 pub mod paths;
 pub mod secret;

@@ -1,5 +1,6 @@
 //! `drillyard-agent`: one program, one subcommand per process of the node.
 
+use agent::logs::LogFormat;
 use agent::paths::Paths;
 use agent::{evidence, exec, fault, front, install, step};
 use std::path::Path;
@@ -9,7 +10,8 @@ const USAGE: &str = "\
 Runs typed steps on a Drillyard node and reports.
 
 usage: drillyard-agent install --seed DIR   make user, folders and units, start them (root)
-       drillyard-agent front                speak with the coordinator (user drillyard)
+       drillyard-agent front [--log-format text|json]
+                                            speak with the coordinator (user drillyard)
        drillyard-agent exec                 start steps as units (root)
        drillyard-agent step FILE            perform one step; what a unit runs
        drillyard-agent probe FILE           look what is there of a step
@@ -36,7 +38,14 @@ fn main() -> ExitCode {
             Ok(())
         }
         ["install", "--seed", seed] => install::run(&paths, Path::new(seed)).map_err(boxed),
-        ["front"] => front::run(paths).map_err(boxed),
+        ["front"] => front::run(paths, LogFormat::Text).map_err(boxed),
+        ["front", "--log-format", word] => match LogFormat::parse(word) {
+            Some(format) => front::run(paths, format).map_err(boxed),
+            None => {
+                eprintln!("drillyard-agent: --log-format {word:?} is not text or json");
+                return ExitCode::from(USAGE_ERROR);
+            }
+        },
         ["exec"] => exec::run(paths).map_err(boxed),
         ["step", file] => step::run_file(&paths, Path::new(file))
             .map_err(boxed)

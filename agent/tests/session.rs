@@ -66,7 +66,7 @@ impl Bench {
     /// A front in a thread of its own; it lives as long as the test process.
     fn front(&self) {
         let paths = self.paths.clone();
-        std::thread::spawn(move || agent::front::run(paths));
+        std::thread::spawn(move || agent::front::run(paths, agent::logs::LogFormat::Text));
     }
 
     async fn sessions(&self, wanted: usize) {

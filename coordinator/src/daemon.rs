@@ -28,6 +28,7 @@ use crate::silence::{self, Watch};
 use crate::standard_grpc::operator_routes;
 use crate::step_secrets::StepSecretStore;
 use crate::subscribers::Subscribers;
+use crate::traces;
 use crate::user_data::{AGENT_TARGET, agent_binary};
 use crate::{host_facts, plan_store, vault, web};
 use domain::event::Event;
@@ -108,6 +109,18 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
     handle.submit(Event::Started { epoch });
     let (counting, stop) = (metrics::follow(reader.clone(), metrics.clone()), cancel.clone());
     tasks.spawn("metrics", async move { stop.run_until_cancelled(counting).await });
+
+    if let Some(endpoint) = traces::Endpoint::from_variables(|name| std::env::var(name).ok())? {
+        tracing::info!(?endpoint, "traces are exported");
+        let exporting = traces::export(
+            reader.clone(),
+            Arc::clone(&places),
+            lab.name.to_string(),
+            endpoint,
+        );
+        let stop = cancel.clone();
+        tasks.spawn("traces", async move { stop.run_until_cancelled(exporting).await });
+    }
 
     let facts = host_facts::look();
     let (hub, hub_events) = AgentHub::new(HUB_CAPACITY);

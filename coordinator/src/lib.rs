@@ -44,6 +44,8 @@ pub mod status;
 pub mod step_secrets;
 pub mod subscribe_grpc;
 pub mod subscribers;
+pub mod support;
+pub mod traces;
 pub mod user_data;
 mod vault;
 pub mod web;

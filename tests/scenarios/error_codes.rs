@@ -37,6 +37,11 @@ const UNREACHED: &[(&str, &str)] = &[
     ("DY-0140", "a failing compiler"),
     ("DY-0152", "a home whose history root cannot read"),
     ("DY-0153", "a disk that fills up in a drill"),
+    ("DY-0180", "a folder in which root cannot make a file"),
+    (
+        "DY-0181",
+        "the archive's own tests damage it; the command's text is not run",
+    ),
     ("DY-0210", "a failing Terraform in a real run"),
     ("DY-0211", "a damaged component folder in a real run"),
     ("DY-0212", "a plan that is older than its lab document"),

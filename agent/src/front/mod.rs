@@ -28,6 +28,7 @@ mod steps;
 mod vitals;
 
 use crate::journal::{Batch, Draft, JournalError, SledJournal, Writer};
+use crate::logs::{self, LogFormat};
 use crate::paths::Paths;
 use crate::{clock, notify};
 use context::Context;
@@ -58,15 +59,8 @@ pub enum FrontError {
 }
 
 /// Runs until it fails or is told to end.
-pub fn run(paths: Paths) -> Result<(), FrontError> {
-    // Several fronts in one test process share the first one's.
-    let _ = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(false)
-        .without_time()
-        .with_target(false)
-        .with_max_level(tracing::Level::INFO)
-        .try_init();
+pub fn run(paths: Paths, format: LogFormat) -> Result<(), FrontError> {
+    logs::init(format);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -14,9 +14,28 @@ pub struct Args {
     /// Machine-readable output: one object, or one per line for streams.
     #[arg(long, global = true)]
     pub json: bool,
+    /// How the daemon's log lines look; a daemon in the background takes it from the variable.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        env = "DRILLYARD_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Text for people.
+    Text,
+    /// One JSON object per line.
+    Json,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -80,6 +99,12 @@ pub enum Command {
     /// Print the address of the daemon's web view: a live, read-only page
     #[command(after_help = super::web::EXAMPLES)]
     Web,
+    /// Pack what is known of the lab into one redacted archive
+    #[command(after_help = SUPPORT_EXAMPLES)]
+    SupportBundle(SupportBundle),
+    /// Show a support bundle, offline
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(Replay),
     /// Print a completion script that knows the live nodes
     #[command(after_help = COMPLETIONS)]
     Completions {
@@ -390,6 +415,36 @@ const SERVE_EXAMPLES: &str = "Examples:
   coordinator serve                  the daemon until Ctrl-C; the address of the web view is shown on a terminal
   coordinator serve --web-port 0     the web view on any free port; `coordinator web` prints which
   coordinator --json serve           logs as JSON";
+/// Options of `support-bundle`.
+#[derive(Debug, clap::Args)]
+pub struct SupportBundle {
+    /// Where to write it; without it drillyard-LAB-TIME.tar.gz here.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+const SUPPORT_EXAMPLES: &str = "Examples:
+  coordinator support-bundle                      with a daemon or, from the log on disk, without one
+  coordinator support-bundle -o /tmp/lab.tar.gz
+  coordinator replay /tmp/lab.tar.gz              look at it, anywhere
+
+Secrets of the lab are taken out by value; read manifest.json in it before you pass it on.";
+
+/// Options of `replay`.
+#[derive(Debug, clap::Args)]
+pub struct Replay {
+    /// The archive that `support-bundle` wrote.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Plain text instead of the dashboard, as without a terminal.
+    #[arg(long)]
+    pub plain: bool,
+}
+
+const REPLAY_EXAMPLES: &str = "Examples:
+  coordinator replay lab.tar.gz            the dashboard of status --watch, at the moment of the bundle
+  coordinator replay lab.tar.gz --plain    the status, then every event
+  coordinator --json replay lab.tar.gz     the status document, then every event, one per line";
 
 /// Options of `spec`.
 #[derive(Debug, clap::Args)]

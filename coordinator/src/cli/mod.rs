@@ -19,10 +19,12 @@ mod man;
 mod node;
 mod output;
 mod progress;
+mod replay;
 mod report;
 mod serve;
 mod spec;
 mod status;
+mod support_bundle;
 mod up;
 mod watch;
 mod web;
@@ -62,6 +64,7 @@ fn dispatch(args: Args, environment: &Environment) -> Result<Outcome, Failure> {
         Command::Man(options) => return man::run(options),
         Command::Explain(options) => return explain::run(options, args.json),
         Command::LeaseGuard(options) => return lease_guard::run(options),
+        Command::Replay(options) => return replay::run(options, args.json),
         Command::Spec(options) => return spec::run(options, args.document.as_deref(), args.json),
         _ => {}
     }
@@ -80,10 +83,11 @@ fn dispatch(args: Args, environment: &Environment) -> Result<Outcome, Failure> {
             "set DRILLYARD_HOME, DRILLYARD_CACHE or DRILLYARD_PROJECT",
         )
     })?;
+    let json_logs = matches!(args.command, Command::Serve(_)) && args.log_format == args::LogFormat::Json;
     let context = Context {
         lab,
         places,
-        json: args.json,
+        json: args.json || json_logs,
     };
     match args.command {
         Command::Up(options) => up::run(&context, &options),
@@ -100,11 +104,13 @@ fn dispatch(args: Args, environment: &Environment) -> Result<Outcome, Failure> {
         Command::Fault(options) => fault::run(&context, &options),
         Command::Serve(options) => serve::run(&context, &options),
         Command::Web => web::run(&context),
+        Command::SupportBundle(options) => support_bundle::run(&context, &options),
         Command::Node(options) => node::run(&context, options),
         Command::Completions { .. }
         | Command::Man(_)
         | Command::LeaseGuard(_)
         | Command::Spec(_)
+        | Command::Replay(_)
         | Command::Explain(_) => Ok(Outcome::Done),
     }
 }

@@ -138,7 +138,7 @@ fn going_on(after: u64, item: &Item) -> u64 {
 }
 
 /// Without a terminal: the status once, then events as they come and one line whenever the lab's state changes.
-fn plain(updates: &Receiver<Update>, json: bool) {
+pub(super) fn plain(updates: &Receiver<Update>, json: bool) {
     let mut before = String::new();
     for update in updates {
         match update {

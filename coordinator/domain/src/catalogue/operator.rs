@@ -308,4 +308,20 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         remedy: "Read the cause; look at what is outstanding.",
         next: "coordinator drill doctor",
     },
+    ErrorEntry {
+        code: "DY-0180",
+        title: "The support bundle cannot be written",
+        exits: &[1],
+        cause: "The file exists already, or its folder is missing, full or not writable.",
+        remedy: "Name another file.",
+        next: "coordinator support-bundle -o FILE",
+    },
+    ErrorEntry {
+        code: "DY-0181",
+        title: "The support bundle cannot be read",
+        exits: &[2],
+        cause: "The file is missing, is no support bundle, was cut off or changed on its way, or was made by a later release; the message names what is wrong.",
+        remedy: "Copy it again, or let it be made again.",
+        next: "coordinator support-bundle",
+    },
 ];

@@ -1,0 +1,289 @@
+//! What goes into a bundle: from the daemon when it answers, else from the durable log on disk, of which a copy is read.
+
+use super::archive::{Files, Manifest};
+use super::{FORMAT, Scrubber, host};
+use crate::engine::Engine;
+use crate::envelope::Stamper;
+use crate::exit::chain;
+use crate::journal::{HomeLock, Journal, RedbJournal};
+use crate::places::Places;
+use crate::projection::view;
+use crate::{certs, clock, plan_store, run_report};
+use domain::status::Observed;
+use http_body_util::BodyExt;
+use model::ids::{LogId, Revision};
+use model::lab::Lab;
+use proto::v1::operator_client::OperatorClient;
+use proto::v1::{GetRunReportRequest, GetStatusRequest, SubscribeRequest, subscribe_response::Item};
+use std::path::Path;
+use tonic::transport::Channel;
+
+/// Newest events that are taken; the manifest says when there are older ones.
+const EVENTS: u64 = 50_000;
+
+/// Bytes of the daemon's log that are taken, from its end.
+const LOG_BYTES: usize = 1024 * 1024;
+
+/// Largest status or report that is taken from the daemon.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// Everything that was found, before secrets are taken out.
+#[derive(Debug)]
+pub struct Gathered {
+    files: Files,
+    missing: Vec<String>,
+    source: &'static str,
+}
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+impl Gathered {
+    fn begin(lab: &Lab, places: &Places, source: &'static str) -> Self {
+        let mut gathered = Self {
+            files: Files::new(),
+            missing: Vec::new(),
+            source,
+        };
+        gathered.json("host.json", &host::facts(places, lab.name.as_str()));
+        gathered.put("lab.yaml", lab.to_yaml());
+        let versions =
+            serde_json::json!({"coordinator": env!("CARGO_PKG_VERSION"), "versions": lab.versions});
+        gathered.json("versions.json", &versions);
+        let seen = certs::files(lab, places);
+        let horizon = domain::certs::horizon(seen.certificates, seen.unseen, clock::now(), None);
+        gathered.json("certs.json", &serde_json::json!(horizon));
+        match std::fs::read(places.home.join("coordinator.log")) {
+            Ok(log) => {
+                let from = log.len().saturating_sub(LOG_BYTES);
+                let text = String::from_utf8_lossy(log.get(from..).unwrap_or_default());
+                gathered.put("coordinator.log", model::redact::clean(&text));
+            }
+            Err(error) => gathered.miss("coordinator.log", &error),
+        }
+        gathered
+    }
+
+    fn put(&mut self, name: &str, content: impl Into<Vec<u8>>) {
+        self.files.insert(name.to_owned(), content.into());
+    }
+
+    fn json(&mut self, name: &str, value: &serde_json::Value) {
+        self.put(name, value.to_string());
+    }
+
+    fn miss(&mut self, what: &str, why: &(dyn std::error::Error + 'static)) {
+        self.missing.push(format!("{what}: {}", chain(why)));
+    }
+
+    /// The plan that was stored last.
+    fn plan(&mut self, places: &Places) {
+        let files = std::fs::read_dir(places.home.join("plans"));
+        let newest = files
+            .into_iter()
+            .flatten()
+            .flatten()
+            .max_by_key(|file| file.metadata().and_then(|m| m.modified()).ok());
+        let Some(newest) = newest else {
+            self.missing.push("plan.json: no plan was made yet".into());
+            return;
+        };
+        match std::fs::read(newest.path()) {
+            Ok(plan) => self.put("plan.json", plan),
+            Err(error) => self.miss("plan.json", &error),
+        }
+    }
+
+    /// The files without secrets, and the manifest without its list of files.
+    pub fn finish(mut self, lab: &Lab, scrubber: &Scrubber) -> (Manifest, Files) {
+        let redactions = self
+            .files
+            .values_mut()
+            .map(|content| scrubber.scrub(content))
+            .sum();
+        let manifest = Manifest {
+            format: FORMAT,
+            made: clock::now(),
+            lab: lab.name.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            source: self.source.to_owned(),
+            missing: self.missing,
+            redactions,
+            files: Vec::new(),
+        };
+        (manifest, self.files)
+    }
+}
+
+/// Asks the daemon behind `channel`. What it does not answer is missing, and the bundle says so.
+pub async fn from_daemon(lab: &Lab, places: &Places, channel: Channel) -> Gathered {
+    let mut gathered = Gathered::begin(lab, places, "daemon");
+    let mut client = OperatorClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER);
+    let mut head = 0;
+    match client.get_status(GetStatusRequest {}).await {
+        Ok(answer) => {
+            let status = answer.into_inner().status_json;
+            let value: serde_json::Value = serde_json::from_slice(&status).unwrap_or_default();
+            head = value["revision"].as_u64().unwrap_or(0);
+            gathered.put("status.json", status);
+        }
+        Err(error) => gathered.miss("status.json", &error),
+    }
+    match client.get_run_report(GetRunReportRequest::default()).await {
+        Ok(answer) => {
+            let report = answer.into_inner();
+            gathered.put("report.json", report.report_json);
+            gathered.put("report.txt", report.text);
+        }
+        Err(error) => gathered.miss("report.json", &error),
+    }
+    match events(&mut client, head.saturating_sub(EVENTS)).await {
+        Ok(lines) => gathered.events(lines, places),
+        Err(error) => gathered.miss("events.jsonl", error.as_ref()),
+    }
+    match scrape(channel).await {
+        Ok(text) => gathered.put("metrics.txt", text),
+        Err(error) => gathered.miss("metrics.txt", error.as_ref()),
+    }
+    gathered
+}
+
+impl Gathered {
+    /// Takes the events, and the latest plan.
+    fn events(&mut self, lines: Vec<Vec<u8>>, places: &Places) {
+        self.plan(places);
+        if let Some(first) = lines.first() {
+            let first: serde_json::Value = serde_json::from_slice(first).unwrap_or_default();
+            if let Some(revision) = first["revision"].as_u64().filter(|revision| *revision > 1) {
+                self.missing.push(format!(
+                    "events before revision {revision}: only the newest are taken"
+                ));
+            }
+        }
+        self.put(
+            "events.jsonl",
+            lines
+                .into_iter()
+                .flat_map(|mut l| {
+                    l.push(b'\n');
+                    l
+                })
+                .collect::<Vec<u8>>(),
+        );
+    }
+}
+
+async fn events(client: &mut OperatorClient<Channel>, mut after: u64) -> Result<Vec<Vec<u8>>, Cause> {
+    let mut lines = Vec::new();
+    loop {
+        let request = SubscribeRequest {
+            after,
+            ..SubscribeRequest::default()
+        };
+        let mut stream = client.subscribe(request).await?.into_inner();
+        let mut compacted = None;
+        while let Some(answer) = stream.message().await? {
+            match answer.item {
+                Some(Item::Entry(entry)) => lines.push(entry.json),
+                Some(Item::Gap(gap)) => lines.extend(gap.entry.map(|entry| entry.json)),
+                Some(Item::Compacted(c)) => compacted = Some(c.oldest),
+                Some(Item::TooSlow(_) | Item::LogReset(_)) => return Err("the log was cut off".into()),
+                Some(Item::Bookmark(_)) | None => {}
+            }
+        }
+        match compacted {
+            Some(oldest) if oldest > after + 1 => after = oldest - 1,
+            _ => return Ok(lines),
+        }
+    }
+}
+
+/// `GET /metrics` over the operator's own connection.
+async fn scrape(mut channel: Channel) -> Result<Vec<u8>, Cause> {
+    use tower::{Service, ServiceExt};
+    let request = http::Request::get("/metrics").body(tonic::body::Body::empty())?;
+    let answer = channel.ready().await?.call(request).await?;
+    if !answer.status().is_success() {
+        return Err(format!("the daemon answered {}", answer.status()).into());
+    }
+    Ok(answer.into_body().collect().await?.to_bytes().to_vec())
+}
+
+/// Reads the log of a lab without a daemon. The log itself is not touched: opening it would raise its epoch.
+pub fn from_log(lab: &Lab, places: &Places) -> Gathered {
+    let mut gathered = Gathered::begin(lab, places, "log");
+    if let Err(error) = read_log(lab, places, &mut gathered) {
+        gathered.miss("events.jsonl, status.json", error.as_ref());
+    }
+    gathered
+        .missing
+        .push("metrics.txt: no daemon serves this lab".into());
+    gathered
+}
+
+fn read_log(lab: &Lab, places: &Places, gathered: &mut Gathered) -> Result<(), Cause> {
+    let path = places.home.join("log.redb");
+    if !path.is_file() {
+        return Err("there is no log: the lab was never up".into());
+    }
+    // Nobody starts a daemon while the copy is made.
+    let _lock = HomeLock::acquire(&places.home)?;
+    let copy = Copy::of(&path)?;
+    let journal = RedbJournal::open(&copy.0, LogId([0; 16]))?;
+    let (reader, head) = (journal.reader(), journal.head());
+    let mut after = Revision(
+        head.0
+            .saturating_sub(EVENTS)
+            .max(journal.oldest().0.saturating_sub(1)),
+    );
+    let mut lines = Vec::new();
+    loop {
+        let entries = reader.read(after, 1024)?;
+        let Some((last, _)) = entries.last() else { break };
+        after = *last;
+        lines.extend(
+            entries
+                .iter()
+                .map(|(revision, entry)| view(lab, *revision, entry).json()),
+        );
+    }
+    gathered.events(lines, places);
+    match run_report::make(&reader, places, None) {
+        Ok(account) => {
+            gathered.json("report.json", &serde_json::json!(account));
+            gathered.put("report.txt", domain::render_account::account(&account));
+        }
+        Err(error) => gathered.miss("report.json", &error),
+    }
+    let (engine, handle, effects) = Engine::open(Box::new(journal), Stamper::default(), |digest| {
+        plan_store::load(places, digest)
+    })?;
+    // Nothing is performed.
+    drop(effects);
+    let thread = std::thread::spawn(move || engine.run());
+    let (asked, now) = (lab.clone(), clock::now());
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let status = runtime.block_on(
+        handle.ask(move |state| domain::status::status(state, &asked, &[], &Observed::default(), now)),
+    );
+    drop(handle);
+    let _ = thread.join();
+    gathered.json("status.json", &serde_json::json!(status));
+    Ok(())
+}
+
+/// A copy that is gone when dropped; beside the log, where only its owner may read.
+struct Copy(std::path::PathBuf);
+
+impl Copy {
+    fn of(path: &Path) -> std::io::Result<Self> {
+        let copy = Self(path.with_extension(format!("support-{}", std::process::id())));
+        std::fs::copy(path, &copy.0)?;
+        Ok(copy)
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

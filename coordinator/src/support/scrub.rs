@@ -1,0 +1,115 @@
+//! The last guard before an archive leaves the host: every secret of the lab's home, by its value, whatever file it may have
+//! got into. Secrets do not reach the log or the events in the first place; this makes a mistake there harmless.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_norway::Value;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// What stands for a secret.
+const GONE: &[u8] = b"[redacted]";
+
+/// Shorter values are no secrets of ours, and would blot out ordinary text.
+const SHORTEST: usize = 12;
+
+/// Keys of a kubeconfig whose values are secrets.
+const KUBECONFIG: [&str; 3] = ["client-key-data", "token", "password"];
+
+/// The secrets to look for.
+#[derive(Default)]
+pub struct Scrubber(BTreeSet<Vec<u8>>);
+
+impl std::fmt::Debug for Scrubber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Scrubber({} values)", self.0.len())
+    }
+}
+
+impl Scrubber {
+    /// Reads all secrets of the lab below `home`: private keys, join tokens, components' secrets, kubeconfigs' credentials.
+    pub fn of(home: &Path) -> Self {
+        let mut scrubber = Self::default();
+        for folder in ["pki", "secrets", "kubeconfig"] {
+            for entry in walkdir::WalkDir::new(home.join(folder)).into_iter().flatten() {
+                if !entry.file_type().is_file() {
+                    continue;
+                }
+                let Ok(text) = std::fs::read_to_string(entry.path()) else {
+                    continue;
+                };
+                scrubber.keys(&text);
+                match folder {
+                    "secrets" if !text.contains("-----BEGIN") => scrubber.words(&text),
+                    "kubeconfig" => scrubber.kubeconfig(&text),
+                    _ => {}
+                }
+            }
+        }
+        scrubber
+    }
+
+    /// Adds a value, also as base64 carries it.
+    pub fn add(&mut self, value: &str) {
+        let value = value.trim();
+        if value.len() >= SHORTEST {
+            self.0.insert(STANDARD.encode(value).into_bytes());
+            self.0.insert(value.into());
+        }
+    }
+
+    /// Lines of private keys; certificates are public.
+    fn keys(&mut self, text: &str) {
+        let mut within = false;
+        for line in text.lines().map(str::trim) {
+            if line.starts_with("-----") {
+                within = line.starts_with("-----BEGIN") && line.contains("PRIVATE KEY");
+            } else if within {
+                self.add(line);
+            }
+        }
+    }
+
+    /// A file that is a secret: all of it, and each value in it.
+    fn words(&mut self, text: &str) {
+        self.add(text);
+        for word in text.split(|c: char| c.is_whitespace() || "\"',:=".contains(c)) {
+            self.add(word);
+        }
+    }
+
+    fn kubeconfig(&mut self, text: &str) {
+        let document: Value = serde_norway::from_str(text).unwrap_or_default();
+        let users = document["users"].as_sequence().cloned().unwrap_or_default();
+        for value in users
+            .iter()
+            .flat_map(|user| KUBECONFIG.map(|key| &user["user"][key]))
+        {
+            let Some(value) = value.as_str() else { continue };
+            self.add(value);
+            let decoded = STANDARD
+                .decode(value)
+                .ok()
+                .and_then(|pem| String::from_utf8(pem).ok());
+            self.keys(&decoded.unwrap_or_default());
+        }
+    }
+
+    /// Takes every secret out of `content`; how many there were.
+    pub fn scrub(&self, content: &mut Vec<u8>) -> u64 {
+        let mut found = 0;
+        // Longest first: a value may be part of another one.
+        let mut values: Vec<_> = self.0.iter().collect();
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        for value in values {
+            while let Some(at) = content
+                .windows(value.len())
+                .position(|part| part == value.as_slice())
+            {
+                content.splice(at..at + value.len(), GONE.iter().copied());
+                found += 1;
+            }
+        }
+        found
+    }
+}
