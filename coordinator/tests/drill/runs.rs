@@ -78,6 +78,13 @@ async fn an_outage_that_nobody_notices_passes_and_its_recovery_is_bounded() {
     );
     let width = bounds.high.minus(bounds.low).micros();
     assert!(width <= 100_000, "the interval is {width} us wide");
+    // What users missed began after the fault could have, and is not longer than the recovery from it.
+    let missed = report.recovery.iter().find(|r| r.counted_from == "outage");
+    let missed = missed.and_then(|r| r.service_good).expect("measured");
+    assert!(
+        missed.low <= bounds.high && missed.low.micros() > 1_900_000,
+        "{missed:?}"
+    );
     // Judged again from the file it says the same.
     let end = history.lines.iter().map(|l| l.time).max().expect("lines");
     let again = assemble(&history, &Facts::default(), end).expect("planned");

@@ -22,6 +22,7 @@ pub(super) fn all(
         let what = recovery.subject.replace([' ', '-'], "_");
         let id = match recovery.counted_from.as_str() {
             "fault" => format!("rto.{what}.service_good"),
+            "outage" => format!("outage.{what}.service_good"),
             _ => format!("recovery.{what}.service_good"),
         };
         if let Some(bounds) = recovery.service_good {

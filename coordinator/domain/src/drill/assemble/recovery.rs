@@ -1,36 +1,40 @@
 //! When what was hit was good again, from every vantage point.
 
 use super::watch::{Watch, Window};
-use crate::drill::measure::interval::{Recovered, recovered};
+use crate::drill::measure::interval::{Edge, Recovered, recovered};
 use crate::drill::measure::quantity::Quantity;
 use crate::drill::report::parts::{Bounds, Outcome, Recovery};
 use crate::drill::scenario::{Expectation, Look};
 use model::ids::ClusterName;
 use std::collections::BTreeMap;
 
-/// One entry per subject, counted from the fault and from its end.
+/// One entry per subject, counted from the fault, from its end, and from the first request that went unanswered: the call that
+/// breaks something takes its time, and what users missed is bounded by requests alone.
 pub(super) fn all(watches: &[Watch<'_>], window: &Window) -> Vec<Recovery> {
     let (Some(fault), undone) = (window.fault, window.undone) else {
         return Vec::new();
     };
-    let mut subjects: BTreeMap<String, (Recovered, Vec<String>)> = BTreeMap::new();
+    let mut subjects: BTreeMap<String, (Recovered, Option<Edge>, Vec<String>)> = BTreeMap::new();
     for watch in watches
         .iter()
         .filter(|w| w.probe.expect == Expectation::ComesBack)
     {
         let came_back = recovered(&watch.stretches, fault);
+        let first = watch.stretches.iter().find(|s| s.began.by >= fault.after);
+        let began = first.map(|s| s.began);
         let vantage = format!("{} ({})", watch.probe.vantage(), watch.probe.name);
         subjects
             .entry(subject(watch))
-            .and_modify(|(together, vantages)| {
+            .and_modify(|(together, first, vantages)| {
                 *together = together.both(came_back);
+                *first = [*first, began].into_iter().flatten().reduce(Edge::either);
                 vantages.push(vantage.clone());
             })
-            .or_insert_with(|| (came_back, vec![vantage]));
+            .or_insert_with(|| (came_back, began, vec![vantage]));
     }
     let mut all = Vec::new();
-    for (subject, (came_back, vantages)) in subjects {
-        for (counted_from, since) in [("fault", Some(fault)), ("revert", undone)] {
+    for (subject, (came_back, began, vantages)) in subjects {
+        for (counted_from, since) in [("fault", Some(fault)), ("outage", began), ("revert", undone)] {
             let Some(since) = since else { continue };
             all.push(Recovery {
                 subject: subject.clone(),

@@ -111,7 +111,7 @@ pub enum Outcome {
 pub struct Recovery {
     /// What recovered: a cluster, a service.
     pub subject: String,
-    /// When the clock starts, `fault` or `revert`.
+    /// When the clock starts: `fault`, `outage` (the first request that went unanswered) or `revert`.
     pub counted_from: String,
     /// What became of it.
     #[serde(default)]
