@@ -248,3 +248,20 @@ fn banner_and_identity_tell_one_scale_and_only_of_what_is_scaled() {
     let label = report.label.expect("scaled");
     assert!(label.starts_with(&format!("C2 is {scale}; ")), "{label}");
 }
+
+#[test]
+fn an_agent_that_did_not_notice_a_cut_is_no_evidence_and_requests_across_it_are() {
+    // As measured on the lab: agents say "full" through a cut of a minute, and no request passes it.
+    let partition = |back: bool| {
+        run(planned("mesh-partition"), move |probe, at| {
+            let across = probe.name.contains("-web-from-");
+            let bad = across && at > FAULT && (at < UNDONE || !back);
+            (!bad, BTreeMap::from([("full".to_owned(), 1.0)]))
+        })
+    };
+    let (verdict, why) = contract(&partition(true), ContractId::C6);
+    assert_eq!(verdict, Verdict::Pass);
+    assert!(why.contains("app1-mesh: never seen other than good"), "{why}");
+    assert!(why.contains("app2-web-from-app1: answered again"), "{why}");
+    assert_eq!(contract(&partition(false), ContractId::C6).0, Verdict::Fail);
+}

@@ -5,7 +5,7 @@ use crate::drill::assemble::Watch;
 use crate::drill::history::Sample;
 use crate::drill::report::model::Evidence;
 use crate::drill::report::verdict::Verdict;
-use crate::drill::scenario::Expectation;
+use crate::drill::scenario::{Expectation, Look};
 
 /// Figure of a mesh sample: 1 when everything was as it should be, 0 when an agent said otherwise; absent when none could be
 /// asked, which says nothing of the mesh.
@@ -17,6 +17,14 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Evidence> {
 
 fn one(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
     let name = &watch.probe.name;
+    let seen_down = watch.stretches.iter().any(|s| case.window.matters(s.began.by));
+    if watch.probe.expect == Expectation::ComesBack && !seen_down {
+        let text = format!("{name}: never seen other than good, so that it says nothing of this outage");
+        return evidence("mesh_full_again", Verdict::NotCovered, text);
+    }
+    if !matches!(watch.probe.look, Look::Mesh { .. }) {
+        return path(case, watch);
+    }
     let says = |sample: &&Sample| sample.values.contains_key(FULL);
     let broken = |sample: &&Sample| sample.values.get(FULL).is_some_and(|full| *full < 1.0);
     let known: Vec<&Sample> = watch.that_matter(case.window).filter(says).collect();
@@ -57,5 +65,27 @@ fn one(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
                 evidence("mesh_held", Verdict::Pass, text)
             }
         },
+    }
+}
+
+/// Requests from one cluster to another: what the mesh is for, and what no agent's word can stand for. An agent notices a cut
+/// only after its own checks have failed.
+fn path(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
+    let name = &watch.probe.name;
+    let last = watch.stretches.iter().rfind(|s| case.window.matters(s.began.by));
+    match (watch.probe.expect, last) {
+        (_, None) => evidence("path", Verdict::Pass, format!("{name}: answered all the time")),
+        (Expectation::ComesBack, Some(outage)) if outage.ended.is_some() => evidence(
+            "path_again",
+            Verdict::Pass,
+            format!("{name}: answered again after the outage"),
+        ),
+        (Expectation::ComesBack, Some(_)) => {
+            evidence("path_again", Verdict::Fail, format!("{name}: not answered again"))
+        }
+        (_, Some(outage)) => {
+            let text = format!("{name}: not answered at {}", outage.began.by);
+            evidence("path", Verdict::Fail, text)
+        }
     }
 }
