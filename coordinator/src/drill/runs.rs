@@ -75,7 +75,9 @@ pub fn judged(places: &Places) -> BTreeMap<String, Judged> {
             tracing::warn!(%run, "its report cannot be read; `coordinator drill recheck` makes it anew");
             continue;
         };
-        for contract in report.contracts {
+        // A control that is broken on purpose says nothing of the lab as it is.
+        let controls = report.expect_violation;
+        for contract in report.contracts.into_iter().filter(|_| !controls) {
             if contract.verdict == Verdict::NotCovered {
                 continue;
             }
@@ -101,6 +103,8 @@ struct Verdicts {
     drill: String,
     run: String,
     to: Stamp,
+    #[serde(default)]
+    expect_violation: bool,
     contracts: Vec<OneVerdict>,
 }
 
@@ -143,6 +147,12 @@ mod tests {
             "2026-11-25T02:00:00.000000Z",
             json!([one("C1", "not_covered"), one("C6", "pass")]),
         );
+        let control = RunId([3; 16]);
+        write(3, "2026-11-25T03:00:00.000000Z", json!([one("C1", "fail")]));
+        let text = std::fs::read_to_string(report_path(&places, control)).expect("report");
+        let mut text: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        text["expect_violation"] = json!(true);
+        std::fs::write(report_path(&places, control), text.to_string()).expect("report");
         std::fs::create_dir_all(folder(&places, RunId([5; 16]))).expect("folder");
         std::fs::write(history_path(&places, RunId([5; 16])), "").expect("a run that was never judged");
         let judged = judged(&places);

@@ -89,6 +89,7 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
         format: FORMAT,
         hypothesis: plan.scenario.hypothesis.statement.clone(),
         label: scale_label(plan),
+        expect_violation: plan.scenario.hypothesis.expect_violation,
         from: phases.first().map_or(end.into(), |p| p.from),
         to: end.into(),
         identity: Identity {

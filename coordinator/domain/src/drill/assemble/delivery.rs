@@ -28,7 +28,9 @@ pub(super) fn complete(recoveries: &mut [Recovery], books: &[Books], window: &Wi
         for recovery in recoveries.iter_mut().filter(|r| r.subject == subject) {
             let since = match recovery.counted_from.as_str() {
                 "fault" => window.fault,
-                _ => window.undone,
+                "revert" => window.undone,
+                // Metrics have no request that went unanswered.
+                _ => None,
             };
             recovery.data_complete = book.complete.zip(since).map(|(edge, since)| edge.since(since));
         }

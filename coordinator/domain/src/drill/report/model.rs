@@ -31,6 +31,9 @@ pub struct Report {
     /// Shown beside every verdict where the run is not what its name suggests, such as test data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// Whether the drill is meant to show a violation: its failed contracts say nothing of the lab as it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expect_violation: bool,
     /// Begin of the first phase.
     pub from: Stamp,
     /// End of the last phase.
