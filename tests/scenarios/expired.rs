@@ -125,7 +125,7 @@ async fn a_certificate_that_ran_out_while_the_node_slept_is_recovered_and_counte
     yard.enrolled(&paths.front(), eighty_hours_ago);
     std::fs::create_dir_all(paths.run()).expect("made");
     std::fs::write(paths.boot(), model::ids::BootId([5; 16]).to_string()).expect("written");
-    std::thread::spawn(move || agent::front::run(paths));
+    std::thread::spawn(move || agent::front::run(paths, agent::logs::LogFormat::Text));
 
     let connected = tokio::time::timeout(Duration::from_secs(20), yard.events.recv()).await;
     let Ok(Some(HubEvent::Connected { node, .. })) = connected else {

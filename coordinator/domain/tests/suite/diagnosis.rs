@@ -1,4 +1,5 @@
-//! Each case is what a node or a cluster really said when it was broken in that way, and the cause that must be first.
+//! Each case is written in the words that the programs of a node use when it is broken in that way, with the cause that must be
+//! first. They were not captured: the ignored scenario `stuck_steps` asks real nodes.
 
 use domain::catalogue;
 use domain::diagnosis::{of_output, rank, with_likeliest};
