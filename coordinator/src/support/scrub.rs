@@ -27,15 +27,22 @@ impl std::fmt::Debug for Scrubber {
 }
 
 impl Scrubber {
-    /// Reads all secrets of the lab below `home`: private keys, join tokens, components' secrets, kubeconfigs' credentials.
+    /// Reads all secrets of the lab below `home`: private keys, join tokens, components' secrets, keys of Vault, kubeconfigs' credentials, the web
+    /// page's secret.
     pub fn of(home: &Path) -> Self {
         let mut scrubber = Self::default();
-        for folder in ["pki", "secrets", "kubeconfig"] {
+        for folder in ["pki", "secrets", "sealing", "kubeconfig"] {
             for entry in walkdir::WalkDir::new(home.join(folder)).into_iter().flatten() {
                 if !entry.file_type().is_file() {
                     continue;
                 }
-                let Ok(text) = std::fs::read_to_string(entry.path()) else {
+                let Ok(bytes) = std::fs::read(entry.path()) else {
+                    continue;
+                };
+                if folder == "sealing" {
+                    scrubber.raw(&bytes);
+                }
+                let Ok(text) = String::from_utf8(bytes) else {
                     continue;
                 };
                 scrubber.keys(&text);
@@ -46,6 +53,12 @@ impl Scrubber {
                 }
             }
         }
+        // The web page's address holds its secret.
+        let note = std::fs::read(home.join("web.json")).ok();
+        let note = note.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
+        if let Some(secret) = note.as_ref().and_then(|note| note["secret"].as_str()) {
+            scrubber.add(secret);
+        }
         scrubber
     }
 
@@ -55,6 +68,18 @@ impl Scrubber {
         if value.len() >= SHORTEST {
             self.0.insert(STANDARD.encode(value).into_bytes());
             self.0.insert(value.into());
+        }
+    }
+
+    /// A key of plain bytes, in every spelling that could carry it.
+    fn raw(&mut self, bytes: &[u8]) {
+        if bytes.len() >= SHORTEST {
+            let spellings = [
+                bytes.to_vec(),
+                hex::encode(bytes).into(),
+                STANDARD.encode(bytes).into(),
+            ];
+            self.0.extend(spellings);
         }
     }
 
