@@ -120,7 +120,7 @@ fn each_rule_names_its_field() {
     breaks("probes[0].periodMs", "periodMs: 50", "periodMs: 1");
     breaks("probes[1].name", "name: app1-web-pod", "name: app1-web-host");
     breaks("abort[0].probe", "probe: app1-web-host", "probe: nobody");
-    breaks("scale.factor", "factor: 40.0", "factor: 0.5");
+    breaks("scale.factor", "factor: 1.0", "factor: 0.5");
     for word in RESERVED {
         let text = good.replacen("name: mgmt-down", &format!("name: {word}"), 1);
         let refused = Scenario::from_yaml("f", word, &text).expect_err("reserved");

@@ -10,7 +10,7 @@ use domain::drill::record::{Phase, Record};
 use domain::drill::report::model::Report;
 use domain::drill::report::parts::{Outcome, Recovery};
 use domain::drill::report::verdict::Verdict;
-use domain::drill::scenario::Probe;
+use domain::drill::scenario::{Probe, Scale};
 use model::moment::Moment;
 use std::collections::BTreeMap;
 
@@ -234,8 +234,12 @@ fn banner_and_identity_tell_one_scale_and_only_of_what_is_scaled() {
         (report.label.as_deref(), report.identity.scale.is_real()),
         (None, true)
     );
-    // With them the truncation is, by the scenario's factor of 40.
+    // With them the truncation is, by a scenario's factor of 40.
     let mut plan = planned("mgmt-down");
+    plan.scenario.scale = Scale {
+        factor: 40.0,
+        note: "an outage of 90 s stands for one of an hour".into(),
+    };
     for coverage in &mut plan.coverage {
         coverage.missing = coverage
             .missing
