@@ -29,17 +29,17 @@ impl Kept {
         let (child, over, lives) = (kept.child.clone(), kept.over.clone(), kept.lives.clone());
         let root = root.to_owned();
         kept.thread = Some(std::thread::spawn(move || {
-            while !over.load(Ordering::SeqCst) {
-                let started = Command::new(PROGRAM)
-                    .arg(word)
-                    .env("DRILLYARD_ROOT", &root)
-                    .env("DRILLYARD_FAILPOINT", root.join("failpoint"))
-                    .stdin(Stdio::null())
-                    .stderr(Stdio::null())
-                    .spawn()
-                    .expect("started");
-                lives.fetch_add(1, Ordering::SeqCst);
-                *lock(&child) = Some(started);
+            loop {
+                {
+                    // Asked and started under one lock: else the end, coming between the two, kills the life before and waits
+                    // for ever for the one that starts.
+                    let mut slot = lock(&child);
+                    if over.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    *slot = Some(spawn(&root, word));
+                    lives.fetch_add(1, Ordering::SeqCst);
+                }
                 while matches!(lock(&child).as_mut().map(Child::try_wait), Some(Ok(None))) {
                     std::thread::sleep(Duration::from_millis(5));
                 }
@@ -70,6 +70,17 @@ impl Drop for Kept {
             let _ = child.wait();
         }
     }
+}
+
+fn spawn(root: &Path, word: &str) -> Child {
+    Command::new(PROGRAM)
+        .arg(word)
+        .env("DRILLYARD_ROOT", root)
+        .env("DRILLYARD_FAILPOINT", root.join("failpoint"))
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("started")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
