@@ -8,8 +8,11 @@ use tonic_health::ServingStatus;
 /// Largest request of an operator.
 const MAX_REQUEST: usize = 64 * 1024;
 
+/// What this port serves.
+const OPERATOR: &str = "drillyard.v1.Operator";
+
 /// The health service's names: the whole server, and the operator API.
-const SERVICES: [&str; 2] = ["", "drillyard.v1.Operator"];
+const SERVICES: [&str; 2] = ["", OPERATOR];
 
 /// Why the routes could not be made: the schema that was compiled in does not describe itself.
 #[derive(Debug, thiserror::Error)]
@@ -18,10 +21,13 @@ pub struct SchemaError(#[from] tonic_reflection::server::Error);
 
 /// Everything on the operator's port.
 pub async fn operator_routes(api: impl Operator) -> Result<Routes, SchemaError> {
+    // The schema also has what nodes call; listed is only what this port answers.
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .with_service_name(OPERATOR)
+            .with_service_name("grpc.health.v1.Health")
     };
     let (reporter, health) = tonic_health::server::health_reporter();
     for service in SERVICES {
@@ -84,9 +90,7 @@ mod tests {
             panic!("{listed:?}");
         };
         let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
-        for name in ["drillyard.v1.Operator", "grpc.health.v1.Health"] {
-            assert!(names.iter().any(|n| n == name), "{name} is not in {names:?}");
-        }
+        assert_eq!(names, ["drillyard.v1.Operator", "grpc.health.v1.Health"]);
         let symbol = "drillyard.v1.Operator.Subscribe".to_owned();
         let described = ask(&mut client, MessageRequest::FileContainingSymbol(symbol)).await;
         assert!(
