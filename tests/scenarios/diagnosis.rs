@@ -3,6 +3,7 @@
 
 use model::lab::Lab;
 use serde_json::Value;
+use std::process::Child;
 use std::time::{Duration, Instant};
 use tests::lab::{TestLab, fit};
 use tests::node_net::{Inside, inside};
@@ -18,6 +19,16 @@ const BEFORE: &str = "kubeadm_init/certs";
 struct Broken {
     node: Inside,
     mend: &'static [&'static str],
+}
+
+/// `up`, which must end before its lab is taken down, or it would make it anew.
+struct Up(Child);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// What is broken, how, and the code it must be told as.
@@ -40,8 +51,8 @@ fn stuck_steps_are_diagnosed() {
         ("control group drivers that differ", drivers_differ, "DY-0603"),
         ("the disk filled", disk_filled, "DY-0605"),
     ];
-    println!("| broken | told as | s after the step began | first evidence |");
-    println!("|---|---|---|---|");
+    println!("| broken | told as | s after it broke | s after the step began | first evidence |");
+    println!("|---|---|---|---|---|");
     for (name, break_it, code) in cases {
         println!("{}", case(name, break_it, code));
     }
@@ -49,7 +60,7 @@ fn stuck_steps_are_diagnosed() {
 
 fn case(name: &str, break_it: fn(Inside) -> Broken, code: &str) -> String {
     let lab = one_node();
-    let mut up = lab.start(&["up", "--yes", "--through", "2"]).expect("up starts");
+    let mut up = Up(lab.start(&["up", "--yes", "--through", "2"]).expect("up starts"));
     let witness = Witness::new(&lab).expect("a witness");
     witness
         .sees(NODE, "step_dispatched", BEFORE, Duration::from_secs(300))
@@ -60,19 +71,33 @@ fn case(name: &str, break_it: fn(Inside) -> Broken, code: &str) -> String {
         .sees(NODE, "step_diagnosed", "kubeadm_init/", Duration::from_secs(120))
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     let took = began.elapsed().as_secs_f64();
+    let waited = waited(&lab, &told);
     let first = &told["causes"][0];
     assert_eq!(first["code"], code, "{name}: {told:#}");
     let evidence = first["evidence"][0].clone();
     shown(&lab, code);
     assert!(broken.node.run(broken.mend), "{name}: put right");
-    let ended = up.wait().expect("up ends");
+    let ended = up.0.wait().expect("up ends");
     assert!(ended.success(), "{name}: put right, up goes on: {ended}");
     let text = |key: &str| evidence[key].as_str().unwrap_or_default().to_owned();
     format!(
-        "| {name} | {code} | {took:.1} | {}: {} |",
+        "| {name} | {code} | {took:.1} | {waited:.1} | {}: {} |",
         text("subject"),
         text("text")
     )
+}
+
+/// Seconds from the beginning of the step that `told` is about until it was diagnosed.
+fn waited(lab: &TestLab, told: &Value) -> f64 {
+    let output = lab.run(&["--json", "events"]).expect("events");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let began = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find(|event| event["kind"] == "step_running" && event["step"] == told["step"])
+        .expect("it began");
+    let at = |event: &Value| event["monotonic_ms"].as_u64().expect("a time");
+    Duration::from_millis(at(told) - at(&began)).as_secs_f64()
 }
 
 /// `status` says it too, for people and for programs.

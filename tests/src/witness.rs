@@ -16,9 +16,9 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// Begins at the log's first entry, once a daemon serves the lab.
+    /// Begins at the log's first entry, once a daemon serves the lab: after the bundle was built, where it has to be.
     pub fn new(lab: &TestLab) -> Result<Self, String> {
-        crate::patience::until("a coordinator", Duration::from_secs(60), || {
+        crate::patience::until("a coordinator", Duration::from_secs(900), || {
             prey::daemon(lab).map(|_| ()).ok_or_else(|| "none".into())
         })?;
         let mut reader = lab
