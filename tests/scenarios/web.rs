@@ -38,7 +38,7 @@ impl Daemon {
         let program = tests::lab::program().expect("the program");
         let home = tempfile::tempdir().expect("temp");
         let mut lab = Lab::with_subnet("page", [192, 168, 79]);
-        lab.network.coordinator_port = free_ports();
+        lab.network.coordinator_port = tests::ports::four_free(&[std::net::Ipv4Addr::LOCALHOST]);
         std::fs::write(home.path().join("document.yaml"), lab.to_yaml()).expect("written");
         std::fs::create_dir(home.path().join("home")).expect("made");
         record(&home.path().join("home/log.redb"));
@@ -128,16 +128,6 @@ fn serve(program: &Path, home: &Path) -> Child {
         .stderr(log)
         .spawn()
         .expect("started")
-}
-
-/// The first of four neighbouring ports that nobody has.
-fn free_ports() -> u16 {
-    let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let found = (21_000..60_000_u16)
-        .step_by(7)
-        .skip(usize::try_from(std::process::id() % 1000).unwrap_or(0))
-        .find(|port| (0..4).all(|i| free(port + i)));
-    found.expect("free ports")
 }
 
 /// Writes the recorded run, and one hostile step in it.

@@ -7,6 +7,7 @@ pub mod hunt;
 pub mod lab;
 pub mod node_net;
 pub mod patience;
+pub mod ports;
 pub mod prey;
 pub mod resume;
 pub mod twin;

@@ -16,6 +16,7 @@ use proto::v1::operator_client::OperatorClient;
 use proto::v1::{GetStatusRequest, InjectFaultRequest, MintUserDataRequest};
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -116,8 +117,8 @@ impl Yard {
         let dir = tempfile::tempdir().expect("temp");
         let name = format!("yard-{}", std::process::id());
         let mut lab = Lab::with_subnet(&name, [127, 77, 0]);
-        // Free on the loopback network, whose every address is this host's.
-        lab.network.coordinator_port = 20_000 + u16::try_from(std::process::id() % 20_000).expect("small");
+        // Every address of the loopback network is this host's.
+        lab.network.coordinator_port = tests::ports::four_free(&[Ipv4Addr::LOCALHOST, lab.network.gateway]);
         let document = dir.path().join("lab.yaml");
         fs::write(&document, lab.to_yaml()).expect("written");
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))

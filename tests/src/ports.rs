@@ -1,0 +1,29 @@
+//! Ports for a coordinator under test.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+/// Below those that systems hand out to outgoing connections (32,768 on Linux, 49,152 on macOS): a client's connection that
+/// happens to hold the port of a listener which comes back keeps it out.
+const OURS: std::ops::Range<u16> = 10_000..32_000;
+
+/// Neighbours: enrolment, agents, operators, web.
+const TOGETHER: u16 = 4;
+
+/// The first of four neighbouring ports that nobody has on any of `addresses`, looked for from another place in every process.
+///
+/// # Panics
+///
+/// When none are free.
+pub fn four_free(addresses: &[Ipv4Addr]) -> u16 {
+    let blocks = OURS.len() / usize::from(TOGETHER);
+    let from = usize::try_from(std::process::id()).unwrap_or(0) % blocks;
+    let free = |port: u16| addresses.iter().all(|at| TcpListener::bind((*at, port)).is_ok());
+    let mut candidates = OURS
+        .step_by(usize::from(TOGETHER))
+        .cycle()
+        .skip(from)
+        .take(blocks);
+    candidates
+        .find(|first| (0..TOGETHER).all(|i| free(first + i)))
+        .unwrap_or_else(|| panic!("no four ports of {OURS:?} are free"))
+}
