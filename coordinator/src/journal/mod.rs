@@ -51,7 +51,7 @@ pub enum JournalError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// `at revision N`, or `as a whole`.
+        /// `at revision N`, `in its base`, or `as a whole`.
         place: String,
         /// What was found.
         reason: String,

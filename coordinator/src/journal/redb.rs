@@ -5,6 +5,7 @@
 
 mod damage;
 mod store;
+mod verify;
 
 use super::chain::Chain;
 use super::reader::ReadLog;
@@ -19,9 +20,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-#[cfg(test)]
-pub(super) use store::ENTRIES;
 use store::Store;
+#[cfg(test)]
+pub(super) use store::{BASE, ENTRIES, META, SEALS};
 use tokio::sync::watch;
 
 /// redb's own default is 1 GiB; the whole daemon should stay below 64 MiB.
@@ -88,7 +89,7 @@ impl RedbJournal {
         self
     }
 
-    /// The end of the chain of hashes over all entries.
+    /// The end of the chain of hashes over all entries and bases.
     pub fn chain(&self) -> Chain {
         self.chain
     }
@@ -182,8 +183,10 @@ impl Journal for RedbJournal {
         }
         // Readers are told first: a reader in the middle then sees `Compacted`, never a hole.
         self.store.oldest.store(oldest.0, Ordering::Release);
-        let freed = guarded(&self.store.path, || self.store.compact(oldest, head, base))
+        let end = self.chain;
+        let (freed, end) = guarded(&self.store.path, || self.store.compact(oldest, head, end, base))
             .inspect_err(|_| self.poisoned = true)?;
+        self.chain = end;
         self.store.size.fetch_sub(freed, Ordering::Relaxed);
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! The tables of the file, and what one transaction does to them.
 
 use super::damage::{Cause, guarded};
-use crate::journal::chain::Chain;
+use super::verify::{all_seals, link};
+use crate::journal::chain::{Chain, Seal};
 use crate::journal::reader::ReadLog;
 use crate::journal::{Entry, JournalError, record};
 use model::ids::{Epoch, LogId, Revision};
@@ -13,7 +14,10 @@ use std::time::{Duration, Instant};
 
 /// Entries by revision.
 pub(in crate::journal) const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
-const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+/// Of every base that the chain goes over since the oldest entry: its seal, 32 bytes, by the revision after which it was
+/// taken; several in a row where no entry came between.
+pub(in crate::journal) const SEALS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("seals");
+pub(in crate::journal) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const LOG_ID: &str = "log_id";
 const EPOCH: &str = "epoch";
 const OLDEST: &str = "oldest";
@@ -22,7 +26,7 @@ const HEAD: &str = "head";
 const ANCHOR: &str = "anchor";
 const CHAIN: &str = "chain";
 /// The base of a log that was shortened, and the revision after which it was taken.
-const BASE: &str = "base";
+pub(in crate::journal) const BASE: &str = "base";
 const BASE_AT: &str = "base_at";
 
 /// The file, checked when it was opened.
@@ -72,35 +76,9 @@ impl Store {
             }
         };
         write.open_table(ENTRIES)?;
+        write.open_table(SEALS)?;
         write.commit()?;
         Ok(meta)
-    }
-
-    /// Every entry from the oldest to the head is there once, intact and what was written, and nothing else is. The end of
-    /// their chain.
-    pub(super) fn verify(&self, meta: &Meta) -> Result<Chain, JournalError> {
-        let head = meta.head;
-        let mut after = Revision(meta.oldest.0.saturating_sub(1));
-        let mut chain = meta.anchor;
-        loop {
-            let batch = self.read(after, 1024)?;
-            for (revision, entry) in &batch {
-                chain = chain.with(*revision, &record::encode(*revision, entry));
-            }
-            let size = batch.iter().map(|(_, entry)| record::size(entry)).sum();
-            self.size.fetch_add(size, Ordering::Relaxed);
-            match batch.last() {
-                Some((last, _)) => after = *last,
-                None if after != head => {
-                    return Err(self.damaged(after.next(), format!("it is missing, the head is {head}")));
-                }
-                None if meta.chain.is_some_and(|end| end != chain) => {
-                    let reason = "the chain of hashes is broken: some entry is not what was written";
-                    return Err(self.damaged(head, reason.to_owned()));
-                }
-                None => return Ok(chain),
-            }
-        }
     }
 
     pub(super) fn durable(&self) -> Result<WriteTransaction, Cause> {
@@ -135,13 +113,30 @@ impl Store {
         Ok((revision, chain, begun.elapsed()))
     }
 
-    /// Gives the bytes that went.
-    pub(super) fn compact(&self, oldest: Revision, at: Revision, base: &[u8]) -> Result<u64, Cause> {
+    /// Drops entries below `oldest`, with `base` for what was known `at` the head. The bytes that went, and the end of the
+    /// chain, which goes on from `end` over the base.
+    pub(super) fn compact(
+        &self,
+        oldest: Revision,
+        at: Revision,
+        end: Chain,
+        base: &[u8],
+    ) -> Result<(u64, Chain), Cause> {
         let write = self.durable()?;
         let mut freed = 0;
+        let base = record::encode(
+            at,
+            &Entry {
+                time: Moment(0),
+                json: base.to_vec(),
+            },
+        );
+        let seal = Seal::of(&base);
+        let end = end.sealed(seal);
         {
             let mut meta = write.open_table(META)?;
             let mut entries = write.open_table(ENTRIES)?;
+            let mut seals = write.open_table(SEALS)?;
             let mut anchor = match (chain(&meta, ANCHOR)?, bytes(&meta, LOG_ID)?) {
                 (Some(anchor), _) => anchor,
                 (None, Some(id)) => Chain::begin(LogId(
@@ -149,26 +144,25 @@ impl Store {
                 )),
                 (None, None) => return Err("the log has no id".into()),
             };
+            let known = all_seals(&seals)?;
             for row in entries.range(..oldest.0)? {
                 let (revision, stored) = row?;
-                anchor = anchor.with(Revision(revision.value()), stored.value());
+                anchor = link(anchor, Revision(revision.value()), stored.value(), &known);
                 freed += u64::try_from(stored.value().len()).unwrap_or(u64::MAX);
             }
             entries.retain_in(..oldest.0, |_, _| false)?;
-            let sealed = record::encode(
-                at,
-                &Entry {
-                    time: Moment(0),
-                    json: base.to_vec(),
-                },
-            );
+            seals.retain_in(..oldest.0, |_, _| false)?;
+            let here = known.get(&at.0).into_iter().flatten().chain([&seal]);
+            let here: Vec<u8> = here.flat_map(|seal| seal.0).collect();
+            seals.insert(at.0, here.as_slice())?;
+            meta.insert(CHAIN, end.0.as_slice())?;
             meta.insert(OLDEST, oldest.0.to_le_bytes().as_slice())?;
             meta.insert(ANCHOR, anchor.0.as_slice())?;
             meta.insert(BASE_AT, at.0.to_le_bytes().as_slice())?;
-            meta.insert(BASE, sealed.as_slice())?;
+            meta.insert(BASE, base.as_slice())?;
         }
         write.commit()?;
-        Ok(freed)
+        Ok((freed, end))
     }
 
     pub(super) fn base(&self) -> Result<Option<(u64, Vec<u8>)>, Cause> {
