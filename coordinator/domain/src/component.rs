@@ -3,7 +3,7 @@
 mod keeper;
 mod rules;
 
-pub use keeper::{Keeper, Reader, VaultKeeper};
+pub use keeper::{Issuing, Keeper, Reader, VaultKeeper};
 
 use model::Invalid;
 use model::ids::{ClusterName, ComponentName, Digest};

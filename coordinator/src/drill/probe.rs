@@ -1,9 +1,11 @@
 //! Probes: requests at a fixed rate, open loop. What a request meets never moves the ones after it.
 
+mod admission;
 mod canary;
 mod cluster;
 mod nodes;
 mod pace;
+mod pki;
 mod prepare;
 mod question;
 mod secrets;

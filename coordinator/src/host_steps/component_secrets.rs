@@ -4,8 +4,8 @@ use crate::files::write_private;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 use std::path::Path;
 use time::{Duration, OffsetDateTime};
@@ -83,6 +83,27 @@ pub fn server_certificate(
         write_private(&made_from, wanted.as_bytes()).map_err(|source| file_error(&made_from, source))?;
     }
     load(dir, name)
+}
+
+/// Signs the request `csr`, PEM, of an authority that stands below the authority `name` in `dir` and has none below itself; PEM.
+/// It is good as long as other certificates made here.
+pub fn sign_authority(dir: &Path, name: &str, csr: &str) -> Result<String, SecretError> {
+    let authority_cert = authority_pem(dir, name)?;
+    let key_path = dir.join(format!("{name}.key"));
+    let authority_key = std::fs::read_to_string(&key_path).map_err(|source| file_error(&key_path, source))?;
+    let signed = || {
+        let issuer = Issuer::from_ca_cert_pem(&authority_cert, KeyPair::from_pem(&authority_key)?)?;
+        let mut request = CertificateSigningRequestParams::from_pem(csr)?;
+        request.params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        request.params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        request.params.use_authority_key_identifier_extension = true;
+        set_validity(&mut request.params);
+        Ok(request.signed_by(&issuer)?.pem())
+    };
+    signed().map_err(|source| SecretError::Make {
+        name: name.to_owned(),
+        source,
+    })
 }
 
 fn write(dir: &Path, name: &str, made: Result<(String, String), rcgen::Error>) -> Result<(), SecretError> {
@@ -204,6 +225,30 @@ mod tests {
         };
         verify("192.0.2.1").expect("accepted");
         verify("192.0.2.2").expect_err("another address");
+    }
+
+    #[test]
+    fn an_authority_below_another_signs_servers_and_no_further_authorities() {
+        let dir = tempfile::tempdir().expect("temp");
+        let key = KeyPair::generate().expect("a key");
+        let request = CertificateParams::default()
+            .serialize_request(&key)
+            .expect("a request");
+        let signed = sign_authority(dir.path(), "ca", &request.pem().expect("PEM")).expect("signed");
+        let (_, pem) = x509_parser::pem::parse_x509_pem(signed.as_bytes()).expect("PEM");
+        let certificate = pem.parse_x509().expect("a certificate");
+        let constraints = certificate
+            .basic_constraints()
+            .expect("well formed")
+            .expect("there");
+        assert!(constraints.value.ca);
+        assert_eq!(constraints.value.path_len_constraint, Some(0));
+        let (_, above) = x509_parser::pem::parse_x509_pem(
+            &std::fs::read(dir.path().join("ca.crt")).expect("the authority"),
+        )
+        .expect("PEM");
+        let above = above.parse_x509().expect("a certificate");
+        assert_eq!(certificate.issuer(), above.subject());
     }
 
     fn pem_of(bytes: &[u8]) -> rustls_pki_types::CertificateDer<'static> {

@@ -149,7 +149,12 @@ impl Client {
     }
 
     pub(super) async fn write(&self, path: &str, body: Value) -> Result<(), ClientError> {
-        self.call(Method::POST, path, Some(body)).await.map(drop)
+        self.ask(path, body).await.map(drop)
+    }
+
+    /// Writes to a path that has something to say to it.
+    pub(super) async fn ask(&self, path: &str, body: Value) -> Result<Value, ClientError> {
+        self.call(Method::POST, path, Some(body)).await
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, ClientError> {

@@ -4,6 +4,7 @@
 //! Vault, of its node or of the coordinator needs no other path. Nobody else ever has the keys.
 
 mod client;
+mod issuing;
 mod jwks;
 mod keys;
 mod setup;
@@ -164,7 +165,12 @@ impl Tended {
             }
         }
         self.setup
-            .converge(&client.with_token(keys.root()), &self.keeper, lab, places)
+            .converge(
+                &client.with_token(keys.root()),
+                &self.keeper,
+                (self.home.name.as_str(), lab),
+                places,
+            )
             .await?;
         Ok(Found::Kept)
     }

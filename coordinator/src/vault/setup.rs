@@ -3,10 +3,10 @@
 //! Everything is put right again whenever Vault was away, and a login whenever its cluster signs with other keys.
 
 use super::client::{Client, ClientError};
-use super::{VaultError, jwks};
+use super::{VaultError, issuing, jwks};
 use crate::host_steps::kube::Cluster;
 use crate::places::Places;
-use domain::component::VaultKeeper;
+use domain::component::{Reader, VaultKeeper};
 use model::lab::Lab;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +26,7 @@ const KEYS_EVERY: Duration = Duration::from_secs(30);
 pub(super) struct Setup {
     engine: bool,
     values: bool,
+    issuing: bool,
     /// Keys that each cluster's login has.
     logins: BTreeMap<String, Vec<String>>,
     asked: BTreeMap<String, Instant>,
@@ -42,7 +43,7 @@ impl Setup {
         &mut self,
         client: &Client,
         keeper: &VaultKeeper,
-        lab: &Lab,
+        (home, lab): (&str, &Lab),
         places: &Places,
     ) -> Result<(), VaultError> {
         if !self.engine {
@@ -53,6 +54,10 @@ impl Setup {
         if !self.values {
             values(client, keeper).await?;
             self.values = true;
+        }
+        if let Some(wanted) = keeper.issuing.as_ref().filter(|_| !self.issuing) {
+            issuing::converge(client, wanted, (home, &keeper.authority), &places.secrets()).await?;
+            self.issuing = true;
         }
         // One cluster that is away must not keep the others from their login.
         let mut first = Ok(());
@@ -78,8 +83,8 @@ impl Setup {
         }
         let keys = token_keys(cluster, places).await?;
         if self.logins.get(cluster) != Some(&keys) {
-            let method = format!("jwt-{cluster}");
-            mount(client, "sys/auth", &method, json!({"type": "jwt"})).await?;
+            let method = login_path(cluster);
+            login_method(client, cluster).await?;
             let policy = format!("{ROLE}-{cluster}");
             let text = policy_text(&keeper.engine, cluster);
             client
@@ -88,7 +93,10 @@ impl Setup {
             let config = json!({"jwt_validation_pubkeys": keys, "bound_issuer": ISSUER});
             client.write(&format!("auth/{method}/config"), config).await?;
             client
-                .write(&format!("auth/{method}/role/{ROLE}"), role(keeper, &policy))
+                .write(
+                    &format!("auth/{method}/role/{ROLE}"),
+                    role(&keeper.reader, &policy),
+                )
                 .await?;
             tracing::info!(cluster, "Vault accepts this cluster's tokens");
             self.logins.insert(cluster.to_owned(), keys);
@@ -99,13 +107,12 @@ impl Setup {
 }
 
 /// One account with one audience, for tokens that live an hour at most.
-fn role(keeper: &VaultKeeper, policy: &str) -> Value {
-    let reader = &keeper.reader;
+pub(super) fn role(account: &Reader, policy: &str) -> Value {
     json!({
         "role_type": "jwt",
         "user_claim": "sub",
-        "bound_subject": format!("system:serviceaccount:{}:{}", reader.namespace, reader.service_account),
-        "bound_audiences": [reader.audience],
+        "bound_subject": format!("system:serviceaccount:{}:{}", account.namespace, account.service_account),
+        "bound_audiences": [account.audience],
         "token_policies": [policy],
         "token_ttl": "20m",
         "token_max_ttl": "1h",
@@ -122,7 +129,13 @@ fn policy_text(engine: &str, cluster: &str) -> String {
         .iter()
         .flat_map(|part| ["shared", cluster].map(|below| may_read(part, below)))
         .collect();
-    // A token may look at itself, renew itself and end itself.
+    text.push_str(&about_itself());
+    text
+}
+
+/// A token may look at itself, renew itself and end itself.
+pub(super) fn about_itself() -> String {
+    let mut text = String::new();
     for (path, capability) in [
         ("lookup-self", "read"),
         ("renew-self", "update"),
@@ -135,8 +148,18 @@ fn policy_text(engine: &str, cluster: &str) -> String {
     text
 }
 
+/// Path of the login of `cluster`'s service accounts.
+pub(super) fn login_path(cluster: &str) -> String {
+    format!("jwt-{cluster}")
+}
+
+/// Makes that login where there is none; who may use it for what is said by its roles.
+pub(super) async fn login_method(client: &Client, cluster: &str) -> Result<(), ClientError> {
+    mount(client, "sys/auth", &login_path(cluster), json!({"type": "jwt"})).await
+}
+
 /// Mounts `name` where it is not mounted.
-async fn mount(client: &Client, list: &str, name: &str, what: Value) -> Result<(), ClientError> {
+pub(super) async fn mount(client: &Client, list: &str, name: &str, what: Value) -> Result<(), ClientError> {
     let mounted = client.read(list).await?.unwrap_or_default();
     if mounted["data"].get(format!("{name}/")).is_some() {
         return Ok(());

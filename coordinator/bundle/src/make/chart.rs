@@ -38,11 +38,12 @@ pub(super) fn build(site: &Site<'_>, chart: &Chart, output: &Path) -> Result<(),
 
 /// Only the named files: the folder has more than is wanted.
 fn pick(files: &[String], source: &Path, new: &Path) -> Result<(), BuildError> {
-    fs::create_dir_all(new).at("create", new)?;
     for file in files {
         // Read and written, not copied: the module cache's files are read-only.
         let (from, to) = (source.join(file), new.join(file));
         let text = fs::read(&from).at("read", &from)?;
+        let parent = to.parent().unwrap_or(new);
+        fs::create_dir_all(parent).at("create", parent)?;
         fs::write(&to, text).at("write", &to)?;
     }
     Ok(())

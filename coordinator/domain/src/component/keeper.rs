@@ -23,13 +23,31 @@ pub struct VaultKeeper {
     pub engine: String,
     /// Who may read from every cluster.
     pub reader: Reader,
+    /// The authority in it that signs certificates, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuing: Option<Issuing>,
     /// Values to make where they are absent: path below the engine, then name and value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// The service account of every cluster whose tokens may log in, each cluster at a mount of its own, `jwt-CLUSTER`. It may
-/// read `shared/` and what is below its own cluster's name.
+/// An authority inside the Vault: its key never leaves it, its certificate is signed by [`VaultKeeper::authority`], so
+/// whoever trusts that one trusts what it signs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Issuing {
+    /// Path of the PKI engine.
+    pub mount: String,
+    /// Name of its role, for servers' certificates of at most three days.
+    pub role: String,
+    /// Domains below which names may be asked for.
+    pub domains: Vec<String>,
+    /// The service account of Vault's own cluster that may have it sign, at the login `jwt-CLUSTER` under its own name.
+    pub requester: Reader,
+}
+
+/// A service account whose tokens may log in, each cluster's at a mount of its own, `jwt-CLUSTER`. As [`VaultKeeper::reader`] it
+/// is one of every cluster, and may read `shared/` and what is below its own cluster's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reader {

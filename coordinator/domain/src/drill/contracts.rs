@@ -3,11 +3,14 @@
 mod applications;
 mod mesh;
 mod metrics;
+mod pki;
 mod policy;
 mod premise;
 mod secrets;
 
 pub use mesh::FULL;
+pub use pki::Figure as PkiFigure;
+pub use policy::{PODS, REFUSED};
 
 use super::assemble::{Books, Watch, Window};
 use super::contract::ContractId;
@@ -67,11 +70,7 @@ fn one(
                 ContractId::C2 => metrics::check(&case),
                 ContractId::C3 => secrets::check(&case),
                 ContractId::C4 => policy::check(&case),
-                ContractId::C5 => vec![evidence(
-                    "order",
-                    Verdict::Inconclusive,
-                    "no check of this release speaks of it",
-                )],
+                ContractId::C5 => pki::check(&case),
                 ContractId::C6 => mesh::check(&case),
             };
             found.extend(premise::check(contract, &case));

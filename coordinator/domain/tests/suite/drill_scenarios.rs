@@ -119,6 +119,11 @@ fn each_rule_names_its_field() {
     breaks("faults[0].inject.targets[0]", "- cluster: mgmt", "- role: worker");
     breaks("probes[0].periodMs", "periodMs: 50", "periodMs: 1");
     breaks("probes[1].name", "name: app1-web-pod", "name: app1-web-host");
+    breaks(
+        "probes[19].look.listener",
+        "listener: vault/vault-tls",
+        "listener: vault-tls",
+    );
     breaks("abort[0].probe", "probe: app1-web-host", "probe: nobody");
     breaks("scale.factor", "factor: 1.0", "factor: 0.5");
     for word in RESERVED {
@@ -204,11 +209,11 @@ fn coverage_says_what_is_missing() {
     );
     assert_eq!(
         plan.not_covered(ContractId::C4).as_deref(),
-        Some("no component provides kyverno in app1")
+        Some("no component provides kyverno in app1; no component provides kyverno in app2")
     );
     assert_eq!(
         plan.not_covered(ContractId::C5).as_deref(),
-        Some("no probe of the scenario is evidence for it")
+        Some("no component provides vault-issuer in mgmt")
     );
 }
 

@@ -1,7 +1,7 @@
 //! Names become addresses: done once, on the intact lab, so that no probe depends on what the drill breaks.
 
 use super::canary::{ServedWatch, StoredWatch};
-use super::{Question, secrets::SecretWatch};
+use super::{Question, pki::PkiWatch, secrets::SecretWatch};
 use crate::drill::kube;
 use crate::host_steps::kube::Cluster;
 use domain::drill::scenario::{Look, Probe, Via};
@@ -111,6 +111,26 @@ async fn resolve(probe: &Probe, grounds: &Grounds<'_>) -> Result<Question, Strin
             cluster,
             selector: selector.clone(),
         },
+        Look::PodRefused { namespace, contains } => Question::PodRefused {
+            cluster,
+            namespace: namespace.clone(),
+            contains: contains.clone(),
+        },
+        Look::Pki {
+            namespace,
+            authority,
+            issuer,
+            listener,
+        } => Question::Pki(PkiWatch {
+            cluster,
+            namespace: namespace.clone(),
+            authority: authority.clone(),
+            issuer: issuer.clone(),
+            listener: listener
+                .split_once('/')
+                .map(|(at, name)| (at.to_owned(), name.to_owned()))
+                .ok_or_else(|| format!("{}: listener must be NAMESPACE/NAME", probe.name))?,
+        }),
         Look::SecretAge {} => Question::Secrets(SecretWatch::new(cluster)),
     })
 }

@@ -1,8 +1,9 @@
 //! What a probe asks, with every name resolved.
 
 use super::canary::{ServedWatch, StoredWatch};
+use super::pki::PkiWatch;
 use super::secrets::SecretWatch;
-use super::{cluster, nodes};
+use super::{admission, cluster, nodes};
 use crate::drill::timeline::Timeline;
 use crate::drill::{http, kube};
 use crate::host_steps::kube::Cluster;
@@ -82,6 +83,17 @@ pub enum Question {
         /// Selector.
         selector: String,
     },
+    /// A privileged pod is refused.
+    PodRefused {
+        /// Cluster.
+        cluster: Cluster,
+        /// Namespace.
+        namespace: String,
+        /// Text of the refusal.
+        contains: String,
+    },
+    /// Both phases of the PKI.
+    Pki(PkiWatch),
     /// ExternalSecrets and their Secrets.
     Secrets(SecretWatch),
     /// It cannot be asked in this lab; every sample says why.
@@ -170,6 +182,12 @@ impl Question {
             Self::CanaryStored(watch) => watch.look(timeline).await,
             Self::CanaryServed(watch) => watch.look().await,
             Self::NoPods { cluster, selector } => cluster::no_pods(cluster, selector).await,
+            Self::PodRefused {
+                cluster,
+                namespace,
+                contains,
+            } => admission::refused(cluster, namespace, contains).await,
+            Self::Pki(watch) => watch.look().await,
             Self::Secrets(watch) => watch.look(timeline).await,
             Self::Impossible(why) => Seen::bad(why.clone()),
         }

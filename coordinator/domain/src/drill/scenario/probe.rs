@@ -126,6 +126,26 @@ pub enum Look {
         /// Label selector.
         selector: String,
     },
+    /// The API refuses a privileged pod, asked for as a dry run; good when the refusal has the text, so that a webhook which does
+    /// not answer is not taken for a policy.
+    PodRefused {
+        /// Namespace.
+        namespace: String,
+        /// Text of the policy's refusal.
+        contains: String,
+    },
+    /// Both phases of the PKI: the issuer of the self-signed authority, the one inside Vault, and by whom the certificate of
+    /// Vault's own listener is signed. Good when the first is ready and signed the listener's.
+    Pki {
+        /// Namespace in which ClusterIssuers have their Secrets.
+        namespace: String,
+        /// ClusterIssuer of the self-signed authority.
+        authority: String,
+        /// ClusterIssuer that signs through Vault.
+        issuer: String,
+        /// Secret with the listener's certificate, `NAMESPACE/NAME`.
+        listener: String,
+    },
     /// Age and state of every ExternalSecret of the cluster, and whether its Secret is there unchanged.
     SecretAge {},
 }
@@ -163,6 +183,8 @@ impl Look {
             Self::CanaryStored { .. } => "canary_stored",
             Self::CanaryServed { .. } => "canary_served",
             Self::NoPods { .. } => "no_pods",
+            Self::PodRefused { .. } => "pod_refused",
+            Self::Pki { .. } => "pki",
             Self::SecretAge {} => "secret_age",
         }
     }

@@ -1,6 +1,6 @@
 //! Rules over a scenario that types alone do not express. Each broken rule names the field's path.
 
-use super::{AbortRule, FaultKind, RESERVED, Scenario, Target};
+use super::{AbortRule, FaultKind, Look, RESERVED, Scenario, Target};
 use model::Invalid;
 use model::ids::dns_label;
 use std::collections::BTreeSet;
@@ -184,6 +184,15 @@ fn probes(scenario: &Scenario, out: &mut Vec<Invalid>) {
                 let rule = format!("must be within {low} to {high}");
                 out.push(Invalid::new(format!("{path}.{field}"), value.to_string(), rule));
             }
+        }
+        if let Look::Pki { listener, .. } = &probe.look
+            && listener.split('/').filter(|part| !part.is_empty()).count() != 2
+        {
+            out.push(Invalid::new(
+                format!("{path}.look.listener"),
+                listener,
+                "must be NAMESPACE/NAME",
+            ));
         }
         // Requests in flight, if every one runs into its timeout.
         if probe.timeout_ms / probe.period_ms.max(1) > 500 {

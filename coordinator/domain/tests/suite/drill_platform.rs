@@ -1,0 +1,97 @@
+//! Contracts about what is installed where, judged from what probes of policies and of the PKI saw.
+
+use crate::drill_scenarios::scenario;
+use crate::drill_verdicts::{contract, run};
+use domain::component::Component;
+use domain::drill::contract::ContractId;
+use domain::drill::contracts::PkiFigure;
+use domain::drill::plan::{DrillPlan, Present, drill_plan};
+use domain::drill::report::verdict::Verdict;
+use domain::drill::scenario::Look;
+use model::lab::Lab;
+use std::collections::BTreeMap;
+
+/// The shipped components as they are in the repository, all of them installed.
+fn planned(name: &str) -> DrillPlan {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../values/components");
+    let lab = Lab::default();
+    let components: Vec<Component> = std::fs::read_dir(folder)
+        .expect("components")
+        .filter_map(|entry| {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            let text = std::fs::read_to_string(path.join("component.yaml")).ok()?;
+            let component = Component::from_yaml("component.yaml", &name, &text).expect("valid");
+            Some(component.placed(&lab))
+        })
+        .collect();
+    let present = Present::assumed(&lab, &components);
+    drill_plan(&scenario(name), &lab, &components, &present).expect("fits")
+}
+
+fn values(figures: &[(&str, f64)]) -> BTreeMap<String, f64> {
+    figures
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), *value))
+        .collect()
+}
+
+/// What every probe of the contract sees where all is well.
+fn well(look: &Look) -> BTreeMap<String, f64> {
+    match look {
+        Look::Pki { .. } => values(&[
+            (PkiFigure::AuthorityReady.name(), 1.0),
+            (PkiFigure::IssuerPresent.name(), 1.0),
+            (PkiFigure::AuthorityFirst.name(), 1.0),
+            (PkiFigure::ListenerByAuthority.name(), 1.0),
+        ]),
+        _ => BTreeMap::new(),
+    }
+}
+
+/// The verdict on `id` where, from 70 s on, `probe` sees `instead` in place of that; absent figures where it is None.
+fn verdict(id: ContractId, probe: &str, instead: Option<&[(&str, f64)]>) -> (Verdict, String) {
+    let report = run(planned("mgmt-down"), |p, at| {
+        let mut seen = well(&p.look);
+        if p.name == probe && at > 70_000_000 {
+            match instead {
+                Some(figures) => seen.extend(values(figures)),
+                None => seen.clear(),
+            }
+        }
+        (true, seen)
+    });
+    contract(&report, id)
+}
+
+#[test]
+fn the_second_phase_of_the_pki_never_stands_without_the_first() {
+    fn judged(instead: Option<&[(&str, f64)]>) -> (Verdict, String) {
+        verdict(ContractId::C5, "mgmt-pki", instead)
+    }
+    let (found, why) = judged(Some(&[]));
+    assert_eq!(found, Verdict::Pass, "{why}");
+    for (wrong, text) in [
+        (PkiFigure::AuthorityReady, "the self-signed authority issues"),
+        (
+            PkiFigure::AuthorityFirst,
+            "without an earlier self-signed authority",
+        ),
+        (PkiFigure::ListenerByAuthority, "certificate of Vault's listener"),
+    ] {
+        let (found, why) = judged(Some(&[(wrong.name(), 0.0)]));
+        assert_eq!(found, Verdict::Fail, "{wrong:?}: {why}");
+        assert!(why.contains(text), "{why}");
+    }
+    // An API that is away convicts nobody, and a first phase alone is not both.
+    assert_eq!(judged(None).0, Verdict::Pass);
+    let report = run(planned("mgmt-down"), |p, _| {
+        let mut seen = well(&p.look);
+        seen.remove(PkiFigure::AuthorityFirst.name());
+        seen.entry(PkiFigure::IssuerPresent.name().to_owned())
+            .and_modify(|present| *present = 0.0);
+        (true, seen)
+    });
+    let (found, why) = contract(&report, ContractId::C5);
+    assert_eq!(found, Verdict::Inconclusive, "{why}");
+}
