@@ -107,8 +107,8 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
         })?;
     let engine_end = start_engine(engine, cancel.clone())?;
     handle.submit(Event::Started { epoch });
-    let (counting, stop) = (metrics::follow(reader.clone(), metrics.clone()), cancel.clone());
-    tasks.spawn("metrics", async move { stop.run_until_cancelled(counting).await });
+    let counting = metrics::follow(reader.clone(), metrics.clone());
+    tasks.spawn("metrics", tasks.until_stop(counting));
 
     if let Some(endpoint) = traces::Endpoint::from_variables(|name| std::env::var(name).ok())? {
         tracing::info!(?endpoint, "traces are exported");
@@ -118,8 +118,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
             lab.name.to_string(),
             endpoint,
         );
-        let stop = cancel.clone();
-        tasks.spawn("traces", async move { stop.run_until_cancelled(exporting).await });
+        tasks.spawn("traces", tasks.until_stop(exporting));
     }
 
     let facts = host_facts::look();
@@ -137,7 +136,8 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
         epoch,
         tasks: tasks.clone(),
     };
-    tasks.spawn_essential("effects", performer.run(effects));
+    // These two hold what they wait for the end of: the engine's handle, and the hub.
+    tasks.spawn_essential("effects", tasks.until_stop(performer.run(effects)));
     let seen = LastSeen::default();
     let news = News::default();
     let faults = Faults::new(
@@ -151,7 +151,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
     tasks.spawn("faults", faults.clone().keep(cancel.clone()));
     tasks.spawn_essential(
         "agents",
-        agents::listen(
+        tasks.until_stop(agents::listen(
             hub.clone(),
             hub_events,
             handle.clone(),
@@ -164,7 +164,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
             news,
             epoch,
             log_id,
-        ),
+        )),
     );
     tasks.spawn(
         "ticks",
@@ -190,7 +190,8 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
         tasks.clone(),
     );
     let unfinished = drills.clone();
-    tasks.spawn("unfinished drills", async move { unfinished.recover().await });
+    let recovered = tasks.until_stop(async move { unfinished.recover().await });
+    tasks.spawn("unfinished drills", recovered);
 
     let enrolment = Enrolment {
         lab: Arc::clone(&lab),
@@ -252,10 +253,11 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
     }
     tasks.spawn("signals", termination.cancel(cancel.clone()));
     cancel.cancelled().await;
-    if !tasks.stop(GRACE).await {
-        tracing::warn!("some tasks did not end in time");
-    }
+    // The audit trail is written until nobody is left who could add to it.
     drop(parts);
+    if let Err(error) = tasks.stop(GRACE).await {
+        tracing::warn!("{error}");
+    }
     // All handles are gone with the tasks; the engine then ends by itself, or said why it ended.
     match tokio::time::timeout(Duration::from_secs(2), engine_end).await {
         Ok(Ok(Err(error))) => Err(error.into()),

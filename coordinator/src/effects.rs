@@ -31,7 +31,7 @@ pub struct Performer {
 }
 
 impl Performer {
-    /// Performs until the engine has ended.
+    /// Performs until the engine has ended. A host step ends with the daemon as it does with a killed one: the next life probes.
     pub async fn run(self, mut effects: mpsc::UnboundedReceiver<Effect>) {
         let mut running: HashMap<(StepId, Attempt), CancellationToken> = HashMap::new();
         while let Some(effect) = effects.recv().await {
@@ -42,7 +42,7 @@ impl Performer {
                     if running.contains_key(&key) {
                         continue;
                     }
-                    let token = CancellationToken::new();
+                    let token = self.tasks.token().child_token();
                     running.insert(key, token.clone());
                     let host = self.host.clone();
                     self.tasks.spawn("host step", async move {
@@ -64,7 +64,8 @@ impl Performer {
                 }
                 Effect::ProbeHost { step, attempt } => {
                     let host = self.host.clone();
-                    self.tasks.spawn("host probe", host.probe(step, attempt));
+                    let probe = self.tasks.until_stop(host.probe(step, attempt));
+                    self.tasks.spawn("host probe", probe);
                 }
                 other => self.tell_agent(other),
             }

@@ -111,7 +111,6 @@ impl Watch {
                 Arc::clone(&self.seen),
                 Arc::clone(&self.open),
             );
-            let stopping = tasks.token().clone();
             let judge = async move {
                 let signs = outside.look(&node, address).await;
                 let last = seen
@@ -130,7 +129,7 @@ impl Watch {
                 tokio::time::sleep(Duration::from_millis(LOOK_AGAIN_MS)).await;
                 open(&looked).remove(&node);
             };
-            tasks.spawn("reach", async move { stopping.run_until_cancelled(judge).await });
+            tasks.spawn("reach", tasks.until_stop(judge));
         }
     }
 }

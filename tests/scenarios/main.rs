@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bootstrap;
+mod daemon;
 mod detection;
 mod diagnosis;
 mod error_codes;
@@ -18,5 +19,6 @@ mod layering;
 mod leftovers;
 mod modules;
 mod platform;
+mod stop;
 mod tokens;
 mod web;

@@ -132,10 +132,12 @@ impl DrillService {
         let (runner, handle) = self.runner(run, Arc::new(plan.clone())).await?;
         self.enlist(run, handle)?;
         let (service, carried_out) = (self.clone(), plan.clone());
-        self.tasks.spawn("drill", async move {
+        // Cut off by the daemon's end it is like one of a killed daemon: its faults are leases, and the next life undoes them.
+        let whole = self.tasks.until_stop(async move {
             let ended = runner.carry_out(run, carried_out).await;
             service.ended(run, ended.err());
         });
+        self.tasks.spawn("drill", whole);
         Ok((run, plan))
     }
 
@@ -158,10 +160,11 @@ impl DrillService {
             // Several may be recovered side by side: none of them breaks anything.
             self.lock().insert(run, Known { handle, over: false });
             let service = self.clone();
-            self.tasks.spawn("drill recovery", async move {
+            let whole = self.tasks.until_stop(async move {
                 let ended = runner.recover(&history).await;
                 service.ended(run, ended.err());
             });
+            self.tasks.spawn("drill recovery", whole);
         }
     }
 

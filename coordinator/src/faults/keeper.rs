@@ -100,7 +100,7 @@ impl Faults {
             if let Err(error) = self.host.tend().await {
                 tracing::error!(error = %crate::exit::chain(&error), "a lease on this host has no guard");
             }
-            self.follow().await;
+            cancel.run_until_cancelled(self.follow()).await;
         }
     }
 

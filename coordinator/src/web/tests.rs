@@ -335,9 +335,10 @@ async fn the_address_outlives_a_restart_and_a_taken_port_is_no_end() {
     let other = Tasks::default();
     let second = open(sources(&yard.log, &yard.places), port, &other).expect("opened beside it");
     assert_ne!(second.address.port(), port);
-    assert!(other.stop(PATIENCE).await, "the second one ends");
+    other.stop(PATIENCE).await.expect("the second one ends");
 
-    assert!(yard.tasks.stop(PATIENCE).await, "streams end with the daemon");
+    let ended = yard.tasks.stop(PATIENCE).await;
+    ended.expect("streams end with the daemon");
     let mut rest = Vec::new();
     let end = tokio::time::timeout(PATIENCE, open_stream.read_to_end(&mut rest)).await;
     assert!(end.is_ok(), "the browser sees the end");
@@ -352,5 +353,5 @@ async fn the_address_outlives_a_restart_and_a_taken_port_is_no_end() {
         !format!("{third:?}").contains(&third.note.url()[25..]),
         "not for logs"
     );
-    again.stop(PATIENCE).await;
+    again.stop(PATIENCE).await.expect("the third one ends");
 }

@@ -3,9 +3,11 @@
 //! A task that panics is logged by name, and an essential one takes the daemon down with it instead of leaving it half
 //! alive.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -18,20 +20,26 @@ use tracing::Instrument;
 pub struct Tasks {
     tracker: TaskTracker,
     cancel: CancellationToken,
+    running: Arc<Names>,
 }
 
 impl Tasks {
     /// Tasks that stop when `cancel` is cancelled.
     pub fn new(cancel: CancellationToken) -> Self {
         Self {
-            tracker: TaskTracker::new(),
             cancel,
+            ..Self::default()
         }
     }
 
     /// The token that every task should watch.
     pub fn token(&self) -> &CancellationToken {
         &self.cancel
+    }
+
+    /// `future` until everything is cancelled, then None: for what has nothing to bring to an end.
+    pub fn until_stop<F: Future>(&self, future: F) -> impl Future<Output = Option<F::Output>> + use<F> {
+        self.cancel.clone().run_until_cancelled_owned(future)
     }
 
     /// Spawns a task that may come and go; a panic is logged under `name`.
@@ -41,8 +49,10 @@ impl Tasks {
         F::Output: Send + 'static,
     {
         let span = tracing::info_span!("task", name);
+        let entry = Names::enter(&self.running, name);
         self.tracker.spawn(
             async move {
+                let _entry = entry;
                 let output = CatchUnwind(Box::pin(future)).await;
                 if output.is_none() {
                     tracing::error!(task = name, "task panicked");
@@ -66,11 +76,51 @@ impl Tasks {
         })
     }
 
-    /// Cancels everything and waits at most `grace`; false when something did not stop in time.
-    pub async fn stop(&self, grace: Duration) -> bool {
+    /// Cancels everything and waits at most `grace`. The error names what did not stop in time.
+    pub async fn stop(&self, grace: Duration) -> Result<(), Unstopped> {
         self.cancel.cancel();
         self.tracker.close();
-        tokio::time::timeout(grace, self.tracker.wait()).await.is_ok()
+        let stopped = tokio::time::timeout(grace, self.tracker.wait()).await;
+        stopped.map_err(|_| Unstopped(self.running.lock().keys().copied().collect()))
+    }
+}
+
+/// Names of tasks that did not stop in time, each once.
+#[derive(Debug, thiserror::Error)]
+#[error("{} did not end in time", .0.join(", "))]
+pub struct Unstopped(Vec<&'static str>);
+
+/// How many tasks of each name run.
+#[derive(Debug, Default)]
+struct Names(Mutex<BTreeMap<&'static str, usize>>);
+
+impl Names {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(names: &Arc<Self>, name: &'static str) -> Entry {
+        *names.lock().entry(name).or_default() += 1;
+        let names = Arc::clone(names);
+        Entry { names, name }
+    }
+}
+
+/// Counts one task as long as it lives, whatever its end.
+struct Entry {
+    names: Arc<Names>,
+    name: &'static str,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut names = self.names.lock();
+        if let Some(count) = names.get_mut(self.name) {
+            *count -= 1;
+            if *count == 0 {
+                names.remove(self.name);
+            }
+        }
     }
 }
 
@@ -103,13 +153,19 @@ mod tests {
             .await
             .expect("cancelled in time");
         assert_eq!(joined.expect("joined"), Some(()));
-        assert!(tasks.stop(Duration::from_secs(1)).await);
+        tasks.stop(Duration::from_secs(1)).await.expect("all stopped");
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn stop_says_when_something_hangs() {
         let tasks = Tasks::default();
+        tasks.spawn("over", async {});
         tasks.spawn("deaf", std::future::pending::<()>());
-        assert!(!tasks.stop(Duration::from_millis(20)).await);
+        tasks.spawn("heeds", tasks.until_stop(std::future::pending::<()>()));
+        let error = tasks
+            .stop(Duration::from_millis(20))
+            .await
+            .expect_err("one is deaf");
+        assert_eq!(error.to_string(), "deaf did not end in time");
     }
 }
