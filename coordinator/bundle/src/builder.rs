@@ -62,8 +62,10 @@ impl Builder {
         };
         if held != wanted && spec.profile(&held).is_ok() && spec.includes(&held, &wanted) {
             let larger = of(&held);
-            // The project's own programs change with every edit and take part in every profile alike.
-            if larger.plan()?.steps.iter().all(|step| step.kind == Kind::Crate) {
+            // The project's own programs change with every edit and take part in every profile alike; and one broken file is
+            // no reason to throw the others away.
+            let is_whole = |step: &PlannedStep| step.kind == Kind::Crate || step.why == Why::Damaged;
+            if larger.plan()?.steps.iter().all(is_whole) {
                 return Ok(larger);
             }
         }
@@ -175,13 +177,7 @@ fn run(
     why: &[Option<Why>],
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), BuildError> {
-    let chosen: Vec<&Step<'_>> = site
-        .steps
-        .iter()
-        .zip(why)
-        .filter(|(_, why)| why.is_some())
-        .map(|(step, _)| step)
-        .collect();
+    let chosen: Vec<(&Step<'_>, Why)> = chosen(site.steps, why).collect();
     // Less than twice the largest module is short.
     let short = 2 * site
         .spec
@@ -190,11 +186,12 @@ fn run(
         .map(|m| m.peak_mib)
         .max()
         .unwrap_or_default();
-    for (place, step) in chosen.iter().enumerate() {
+    for (place, (step, why)) in chosen.iter().enumerate() {
         let mut tell = |phase, elapsed| {
             progress(Progress {
                 name: step.id.name.clone(),
                 kind: step.id.kind,
+                why: *why,
                 phase,
                 index: place + 1,
                 total: chosen.len(),
@@ -210,8 +207,8 @@ fn run(
         tracing::info!(kind = ?step.id.kind, name = step.id.name, seconds = begun.elapsed().as_secs(), "built");
         tell(Phase::Done, begun.elapsed());
         if let Task::Go(module, _) = step.task {
-            let more = |s: &&Step<'_>| matches!(s.task, Task::Go(m, _) if m.name == module.name);
-            if !chosen[place + 1..].iter().any(more) {
+            let more = |s: &Step<'_>| matches!(s.task, Task::Go(m, _) if m.name == module.name);
+            if !chosen[place + 1..].iter().any(|(step, _)| more(step)) {
                 prune::after_module(site.cache, short)?;
             }
         }
@@ -222,13 +219,18 @@ fn run(
     }
 }
 
+/// The steps that have to run, each with its reason.
+fn chosen<'a, 's>(
+    steps: &'a [Step<'s>],
+    why: &'a [Option<Why>],
+) -> impl Iterator<Item = (&'a Step<'s>, Why)> {
+    steps
+        .iter()
+        .zip(why)
+        .filter_map(|(step, why)| why.map(|why| (step, why)))
+}
+
 fn plan(spec: &Spec, steps: &[Step<'_>], why: &[Option<Why>], cache: &Path) -> Plan {
-    let chosen = || {
-        steps
-            .iter()
-            .zip(why)
-            .filter_map(|(step, why)| why.map(|why| (step, why)))
-    };
     let planned = |(step, why): (&Step<'_>, Why)| {
         let expected = Duration::from_secs(step.seconds);
         PlannedStep {
@@ -242,11 +244,11 @@ fn plan(spec: &Spec, steps: &[Step<'_>], why: &[Option<Why>], cache: &Path) -> P
         Task::Go(module, _) => Some(module.peak_mib),
         _ => None,
     };
-    let caches = chosen()
+    let caches = chosen(steps, why)
         .filter_map(|(step, _)| go(step))
         .max()
         .unwrap_or_default();
-    let planned: Vec<PlannedStep> = chosen().map(planned).collect();
+    let planned: Vec<PlannedStep> = chosen(steps, why).map(planned).collect();
     let peak_mib = if planned.is_empty() {
         0
     } else {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::graph::Kind;
+use crate::plan::Why;
 
 /// One report. Reports come at each change of phase and about once a second in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub struct Progress {
     pub name: String,
     /// What kind of artefact it is.
     pub kind: Kind,
+    /// Why it is made.
+    pub why: Why,
     /// Where it stands.
     pub phase: Phase,
     /// Its place among the steps to run, from 1.

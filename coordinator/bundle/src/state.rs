@@ -29,7 +29,7 @@ pub(crate) struct Record {
 }
 
 /// Identity of a file or folder as the file system tells it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Stamp {
     inode: u64,
@@ -80,6 +80,15 @@ pub(crate) fn refresh(cache: &Path, id: &Id, output: &Path) -> Result<(), BuildE
         save(cache, id, &record)?;
     }
     Ok(())
+}
+
+/// Makes the next build read the artefact, however it looks: a reading found that it is not what was written.
+pub(crate) fn doubt(cache: &Path, id: &Id) -> Result<(), BuildError> {
+    let Some(mut record) = load(cache, id) else {
+        return Ok(());
+    };
+    record.stamp = Stamp::default();
+    save(cache, id, &record)
 }
 
 /// Writes a record durably.

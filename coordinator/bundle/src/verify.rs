@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use crate::digest;
-use crate::graph::Kind;
+use crate::graph::{Id, Kind};
 use crate::manifest::{Artefact, Manifest, ManifestError};
+use crate::state;
 use crate::store::{CONTAINERD, META_DB, SNAPSHOT_DB};
 
 /// What a verification found.
@@ -62,7 +63,7 @@ impl VerifyReport {
     }
 }
 
-/// Verifies a cache against its manifest.
+/// Verifies a cache against its manifest. What is wrong is made again by the next build, also where a file looks untouched.
 ///
 /// # Errors
 /// When there is no readable manifest. What is wrong with artefacts is in the report.
@@ -77,10 +78,15 @@ pub fn verify(cache: &Path) -> Result<VerifyReport, ManifestError> {
         report.checked += 1;
         match look(cache, artefact) {
             Ok(bytes) => report.bytes += bytes,
-            Err(fault) => report.findings.push(Finding {
-                path: artefact.path.clone(),
-                fault,
-            }),
+            Err(fault) => {
+                if let Err(error) = state::doubt(cache, &Id::new(artefact.kind, &artefact.name)) {
+                    tracing::warn!(path = artefact.path, %error, "the next build may take it for sound");
+                }
+                report.findings.push(Finding {
+                    path: artefact.path.clone(),
+                    fault,
+                });
+            }
         }
     }
     Ok(report)

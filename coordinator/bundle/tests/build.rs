@@ -135,6 +135,56 @@ fn only_what_changed_or_is_damaged_is_made_again() {
 }
 
 #[test]
+fn damage_that_no_file_time_tells_is_mended_once_it_was_found() {
+    if !compiler_is_there() {
+        return;
+    }
+    let project = Project::new();
+    project.build().unwrap();
+    let image = paths::image(&project.cache(), "base");
+    let modified = fs::metadata(&image).unwrap().modified().unwrap();
+    let mut bytes = fs::read(&image).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&image, bytes).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&image)
+        .unwrap()
+        .set_modified(modified)
+        .unwrap();
+
+    // Reading every file at each `up` would take longer than the rest of it.
+    assert_eq!(project.build().unwrap().1, [""; 0]);
+    assert_eq!(verify(&project.cache()).unwrap().findings.len(), 1);
+    assert_eq!(project.build().unwrap().1, ["Layer/base", "Image/base"]);
+    assert!(verify(&project.cache()).unwrap().is_sound());
+}
+
+#[test]
+fn a_broken_file_of_a_larger_profile_throws_no_other_away() {
+    if !compiler_is_there() {
+        return;
+    }
+    let project = Project::new();
+    let core = "[{name: core, binaries: [p], images: [p, base], charts: []}]";
+    let two = "[{name: core, through: 3, binaries: [], images: [base], charts: []},
+  {name: whole, extends: core, binaries: [p], images: [p], charts: []}]";
+    project.spec(&SPEC.replace(core, two));
+    let of_phase = |phase| {
+        let (root, cache) = (project.dir.path().to_owned(), project.cache());
+        Builder::for_phase(root, cache, phase, Source::Build).unwrap()
+    };
+    of_phase(8).build(&mut |_| ()).unwrap();
+    fs::write(paths::image(&project.cache(), "base"), "damage").unwrap();
+    let early = of_phase(3);
+    assert_eq!(early.profile, "whole");
+    early.build(&mut |_| ()).unwrap();
+    assert!(paths::image(&project.cache(), "p").exists());
+    assert!(verify(&project.cache()).unwrap().is_sound());
+}
+
+#[test]
 fn a_failed_step_keeps_what_was_finished_and_says_why() {
     if !compiler_is_there() {
         return;

@@ -78,7 +78,7 @@ fn builder(context: &Context, profile: &str, source: Source) -> Builder {
 
 fn describe(progress: &Progress) -> String {
     let state = match progress.phase {
-        Phase::Started => "started".to_owned(),
+        Phase::Started => format!("started, {}", progress.why),
         Phase::Running => format!("{} s", progress.elapsed.as_secs()),
         Phase::Done => format!("done after {} s", progress.elapsed.as_secs()),
     };
@@ -150,4 +150,63 @@ fn verify(context: &Context) -> Result<Outcome, Failure> {
         message,
         "coordinator bundle build",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::places::Places;
+    use ::bundle::paths;
+    use model::lab::Lab;
+    use std::fs;
+
+    const SPEC: &str = r#"
+schemaVersion: 1
+name: test
+versions: {p: v1.2.3}
+host: {packages: [], go: "1.26", keptMib: 1}
+epoch: 7
+modules: []
+sources: []
+layers:
+  - {name: base, entries: [{type: directory, path: tmp, mode: "1777"}]}
+  - {name: more, entries: [{type: directory, path: run, mode: "0755"}]}
+images:
+  - {name: base, reference: "registry.example/base:${p}", layers: [base]}
+  - {name: more, reference: "registry.example/more:${p}", layers: [base, more]}
+profiles: [{name: core, binaries: [], images: [base, more], charts: []}]
+"#;
+
+    /// The part of `up` that comes before its run.
+    #[test]
+    fn up_makes_a_broken_archive_again_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("temp");
+        let (project, cache) = (folder.path().to_owned(), folder.path().join("cache"));
+        fs::create_dir_all(project.join("values/bundle")).expect("made");
+        fs::write(project.join("values/bundle/bundle.yaml"), SPEC).expect("written");
+        let context = Context {
+            lab: Lab::default(),
+            places: Places {
+                home: folder.path().join("home"),
+                cache: cache.clone(),
+                project,
+                program: "coordinator".into(),
+            },
+            json: true,
+        };
+        let up = || ensure(&context, 3, &mut Display::new(true)).expect("the bundle");
+        up();
+        let [broken, sound] = ["base", "more"].map(|name| paths::image(&cache, name));
+        let (whole, other) = (fs::read(&broken), fs::metadata(&sound).expect("there"));
+        fs::write(&broken, "not an archive").expect("written");
+        up();
+        assert_eq!(fs::read(&broken).ok(), whole.ok());
+        let modified = |meta: fs::Metadata| meta.modified().expect("a time");
+        assert_eq!(
+            modified(fs::metadata(&sound).expect("there")),
+            modified(other),
+            "made again too"
+        );
+        assert!(::bundle::verify(&cache).expect("a manifest").is_sound());
+    }
 }
