@@ -3,6 +3,7 @@
 use agent::logs::LogFormat;
 use agent::paths::Paths;
 use agent::{evidence, exec, fault, front, install, step};
+use model::causes::chain;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -96,15 +97,4 @@ fn undo(paths: &Paths, lease: Option<&str>, cause: &str) -> Result<(), AnyError>
         None => fault::undo_all(paths, cause),
     };
     undone.map_err(boxed)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

@@ -53,13 +53,8 @@ impl Enrolment {
     pub fn give(&self, node: &str, replace: bool) -> Result<Moment, EnrolmentError> {
         let unknown = || EnrolmentError::UnknownNode(node.chars().take(80).collect());
         let (cluster, spec) = self.lab.node(node).ok_or_else(unknown)?;
-        let whom = NodeSpec {
-            cluster: cluster.name.clone(),
-            name: spec.name.clone(),
-            role: spec.role,
-        };
         let now = clock::now();
-        let (token, audit) = self.authority.mint(&whom, replace, now)?;
+        let (token, audit) = self.authority.mint(&NodeSpec::of(cluster, spec), replace, now)?;
         self.audit.record(audit);
         ensure_nodes::provider(&self.lab, &self.places).deliver_token(node, token.expose())?;
         Ok(now.plus_millis(crate::authority::TOKEN_LIFE_MS))

@@ -1,5 +1,6 @@
 //! Exit codes and error codes: what scripts may rely on.
 
+pub use model::causes::chain;
 use std::process::ExitCode;
 
 /// Why a command ended as it did; the number is the process's exit code.
@@ -111,16 +112,4 @@ impl Failure {
     pub fn print(&self, json: bool) {
         eprintln!("{}", self.render(json));
     }
-}
-
-/// An error and all its causes, joined by colons.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

@@ -59,12 +59,7 @@ pub fn mint(
         path: path.display().to_string(),
         source,
     })?;
-    let whom = NodeSpec {
-        cluster: cluster.name.clone(),
-        name: spec.name.clone(),
-        role: spec.role,
-    };
-    let (token, audit) = authority.mint(&whom, true, now)?;
+    let (token, audit) = authority.mint(&NodeSpec::of(cluster, spec), true, now)?;
     let port = lab.network.coordinator_port;
     let url = |port: u16| format!("https://{}:{port}", lab.network.gateway);
     let multipass = lab.provider == Provider::Multipass;

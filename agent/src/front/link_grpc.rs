@@ -10,6 +10,7 @@ use super::session_grpc::{self, End};
 use super::steps::Steps;
 use crate::clock;
 use crate::seed::Seed;
+use model::causes::chain;
 use model::event::NodeEventKind;
 use model::moment::Moment;
 use proto::v1::agent_link_client::AgentLinkClient;
@@ -185,15 +186,4 @@ fn half_life(identity: &Identity) -> Moment {
     let life = identity.not_after.millis_since(identity.not_before);
     let jitter = clock::random().map_or(0, u64::from_be_bytes) % (life / 20).max(1);
     identity.not_before.plus_millis((life / 2).saturating_sub(jitter))
-}
-
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Args, Subcommand, ValueEnum};
+use model::causes::chain;
 use serde_json::{Value, json};
 
-use crate::down::with_causes;
 use crate::error::LaunchError;
 use crate::multipass::Multipass;
 use crate::nspawn::{Nspawn, StoreSeeder};
@@ -181,7 +181,7 @@ pub fn run(arguments: &NodeArgs, hooks: &mut Hooks<'_>, out: &mut dyn Write) -> 
         let (code, remedy) = (error.code(), error.remedy());
         tell(
             out,
-            &json!({"node": subject, "stage": "failed", "code": code, "error": with_causes(error), "remedy": remedy}),
+            &json!({"node": subject, "stage": "failed", "code": code, "error": chain(error), "remedy": remedy}),
         );
     }
     outcome

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use model::causes::chain;
 use serde::Serialize;
 
 use crate::cgroup::{NodeCgroup, top_groups};
@@ -54,7 +55,7 @@ impl DownReport {
     fn failed(&mut self, what: &str, error: &LaunchError) {
         self.left.push(Leftover {
             what: what.to_owned(),
-            why: with_causes(error),
+            why: chain(error),
             code: error.code(),
         });
     }
@@ -180,16 +181,4 @@ fn still_there(what: &str) -> LaunchError {
     LaunchError::StillThere {
         what: what.to_owned(),
     }
-}
-
-/// The error with everything that caused it, for a place that prints one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

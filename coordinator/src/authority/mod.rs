@@ -21,6 +21,7 @@ pub use token::{TOKEN_LIFE_MS, Token};
 
 use issue::check_csr;
 use model::ids::{ClusterName, LabName, NodeName};
+use model::lab::{Cluster, Node};
 use model::moment::Moment;
 use model::step::Role;
 use pki::Pki;
@@ -71,6 +72,17 @@ pub struct NodeSpec {
     pub name: NodeName,
     /// What it will be.
     pub role: Role,
+}
+
+impl NodeSpec {
+    /// A node of the lab document.
+    pub fn of(cluster: &Cluster, node: &Node) -> Self {
+        Self {
+            cluster: cluster.name.clone(),
+            name: node.name.clone(),
+            role: node.role,
+        }
+    }
 }
 
 /// A certificate with the way up to the root.

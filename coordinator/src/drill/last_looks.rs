@@ -3,7 +3,7 @@
 use super::probe::{Grounds, Question, Seen, prepare, stored};
 use super::timeline::Timeline;
 use domain::drill::assemble::last_look;
-use domain::drill::history::{Answer, Sample};
+use domain::drill::history::Sample;
 use domain::drill::plan::DrillPlan;
 use domain::drill::scenario::{Look, Probe};
 use std::time::Duration;
@@ -50,15 +50,6 @@ async fn sample(probe: String, timeline: Timeline, asked: impl Future<Output = S
     let seen = tokio::time::timeout(LIMIT, asked)
         .await
         .unwrap_or_else(|_| Seen::bad(format!("no answer within {} s", LIMIT.as_secs())));
-    Sample {
-        probe,
-        // Behind every other look of the same probe.
-        number: u64::MAX,
-        due: sent,
-        sent: Some(sent),
-        done: timeline.now(),
-        answer: if seen.good { Answer::Good } else { Answer::Bad },
-        detail: seen.detail,
-        values: seen.values,
-    }
+    // Behind every other look of the same probe.
+    seen.sample(probe, u64::MAX, (sent, sent), timeline)
 }

@@ -104,19 +104,11 @@ async fn one(
         Ok(seen) => seen,
         Err(_) => Seen::bad(format!("no answer within {} ms", limit.as_millis())),
     };
-    let sample = Sample {
-        probe: probe.to_string(),
-        number,
-        due: timeline.at(due),
-        sent: Some(sent),
-        done: timeline.now(),
-        answer: if seen.good { Answer::Good } else { Answer::Bad },
-        detail: seen.detail,
-        values: seen.values,
-    };
+    let good = seen.good;
+    let sample = seen.sample(probe.to_string(), number, (timeline.at(due), sent), timeline);
     // Nobody listens any more only when the run is over.
     let _ = samples.send(sample);
-    seen.good
+    good
 }
 
 #[cfg(test)]

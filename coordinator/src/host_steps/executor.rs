@@ -4,7 +4,7 @@ use super::ensure_nodes;
 use super::helm::{Release, upgrade};
 use super::kube::Cluster;
 use super::manifests::apply;
-use super::readiness::{Said, Seen, look};
+use super::readiness::{Held, Seen, look};
 use super::values::{HostFacts, expand};
 use crate::components::{Loaded, bundled_manifests, find, manifests, values};
 use crate::engine::EngineHandle;
@@ -133,7 +133,7 @@ impl Host {
             &loaded.component,
             place.nodes.len(),
             &fill,
-            &mut Said::default(),
+            &mut Held::default(),
         )
         .await
         {
@@ -224,12 +224,12 @@ impl Host {
             .map_err(|e| Stopped::because("DY-0215", &e))?;
         let limit = Duration::from_millis(step.budget_ms);
         let since = Instant::now();
-        let (mut said, mut pods) = (String::new(), Said::default());
+        let (mut said, mut held) = (String::new(), Held::default());
         let usual = Duration::from_millis(step.expected_ms);
         let mut look_around = since + (usual * 2).max(PATIENCE);
         let fill = |text: &str| expand(text, &self.lab, place);
         loop {
-            match look(&api, &loaded.component, place.nodes.len(), &fill, &mut pods).await {
+            match look(&api, &loaded.component, place.nodes.len(), &fill, &mut held).await {
                 Seen::Ready => return Ok(()),
                 Seen::Waiting(blocker) if since.elapsed() >= limit => {
                     // Told before the failure, whose message then names the likeliest cause.

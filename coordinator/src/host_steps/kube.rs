@@ -103,9 +103,7 @@ impl Cluster {
         namespace: &str,
         name: &str,
     ) -> Result<Option<DynamicObject>, KubeError> {
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("apps", "v1", kind));
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
-        api.get_opt(name).await.map_err(|e| self.refused(e))
+        self.object("apps/v1", kind, Some(namespace), name).await
     }
 
     /// Any object, None when it does not exist or its kind is not served. `namespace` is None for an object of the cluster.
@@ -127,35 +125,26 @@ impl Cluster {
 
     /// The JSON at a path of the API server.
     pub async fn json(&self, path: &str) -> Result<serde_json::Value, KubeError> {
-        let request = http::Request::get(path)
-            .body(Vec::new())
-            .map_err(|e| KubeError::Exec {
-                pod: self.name.clone(),
-                reason: e.to_string(),
-            })?;
-        self.client.request(request).await.map_err(|e| self.refused(e))
+        self.get(path).await.map_err(|e| self.refused(e))
     }
 
     /// Whether the API serves that kind.
     pub async fn serves(&self, api_version: &str, kind: &str) -> Result<bool, KubeError> {
-        let path = if api_version.contains('/') {
-            format!("/apis/{api_version}")
-        } else {
-            format!("/api/{api_version}")
-        };
-        let request = http::Request::get(path)
-            .body(Vec::new())
-            .map_err(|e| KubeError::Exec {
-                pod: self.name.clone(),
-                reason: e.to_string(),
-            })?;
-        match self.client.request::<serde_json::Value>(request).await {
+        let root = if api_version.contains('/') { "apis" } else { "api" };
+        match self.get(&format!("/{root}/{api_version}")).await {
             Ok(list) => Ok(list["resources"]
                 .as_array()
                 .is_some_and(|all| all.iter().any(|r| r["kind"] == kind))),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
             Err(error) => Err(self.refused(error)),
         }
+    }
+
+    async fn get(&self, path: &str) -> Result<serde_json::Value, kube::Error> {
+        let request = http::Request::get(path)
+            .body(Vec::new())
+            .map_err(kube::Error::HttpError)?;
+        self.client.request(request).await
     }
 
     /// Names of the running pods with a label, sorted.

@@ -4,6 +4,8 @@ pub mod component_secrets;
 pub mod ensure_nodes;
 mod evidence;
 pub mod executor;
+#[cfg(test)]
+mod fake_api;
 pub mod helm;
 pub mod kube;
 pub mod manifests;

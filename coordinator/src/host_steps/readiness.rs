@@ -15,36 +15,54 @@ pub enum Seen {
     Waiting(String),
 }
 
-/// Pods that said what they should, per check: each is asked until it does, as a program in a pod takes most of a second on a
-/// busy node. Kept for one wait; the next one asks anew.
+/// What held at an earlier look of the same wait and is not asked again until everything else holds too; the next wait asks
+/// anew.
 #[derive(Debug, Default)]
-pub struct Said(Vec<BTreeSet<String>>);
+pub struct Held(Vec<Check>);
 
-impl Said {
-    fn of(&mut self, checks: usize) -> &mut [BTreeSet<String>] {
-        self.0.resize_with(checks, BTreeSet::new);
+#[derive(Debug, Clone, Default)]
+struct Check {
+    holds: bool,
+    /// Pods that said what they should: a program in a pod takes most of a second on a busy node.
+    said: BTreeSet<String>,
+}
+
+impl Held {
+    fn of(&mut self, checks: usize) -> &mut [Check] {
+        self.0.resize_with(checks, Check::default);
         &mut self.0
     }
 }
 
-/// Looks at every check in order and stops at the first that does not hold. `expected_nodes` is the cluster's size in the
-/// lab document; `expand` fills the templates in expected texts.
+/// Looks at every check in order and stops at the first that does not hold; ready is what holds all at the same time.
+/// `expected_nodes` is the cluster's size in the lab document; `expand` fills the templates in expected texts.
 pub async fn look(
     cluster: &Cluster,
     component: &Component,
     expected_nodes: usize,
     expand: &(dyn Fn(&str) -> String + Sync),
-    said: &mut Said,
+    held: &mut Held,
 ) -> Seen {
-    for (check, said) in component.readiness.iter().zip(said.of(component.readiness.len())) {
-        let seen = one(cluster, component, check, expected_nodes, expand, said).await;
-        match seen {
-            Ok(Seen::Ready) => {}
-            Ok(waiting) => return waiting,
-            Err(error) => return Seen::Waiting(crate::exit::chain(&error)),
+    let held = held.of(component.readiness.len());
+    loop {
+        let is_whole = held.iter().all(|check| !check.holds);
+        for (check, known) in component.readiness.iter().zip(&mut *held) {
+            if known.holds {
+                continue;
+            }
+            let said = &mut known.said;
+            match one(cluster, component, check, expected_nodes, expand, said).await {
+                Ok(Seen::Ready) => known.holds = true,
+                Ok(waiting) => return waiting,
+                Err(error) => return Seen::Waiting(crate::exit::chain(&error)),
+            }
+        }
+        held.iter_mut().for_each(|check| check.holds = false);
+        // What held at an earlier look may not hold any more.
+        if is_whole {
+            return Seen::Ready;
         }
     }
-    Seen::Ready
 }
 
 async fn one(
@@ -275,5 +293,38 @@ mod tests {
             nodes_ready(&[node("True"), node("Unknown")], 2),
             Seen::Waiting("1 of 2 nodes are Ready".into())
         );
+    }
+
+    /// Two nodes that are Ready, and a workload that becomes available at its third look.
+    #[tokio::test]
+    async fn what_held_is_asked_again_only_when_the_rest_holds_too() {
+        let folder = tempfile::tempdir().expect("temp");
+        let looks = std::sync::atomic::AtomicI64::new(0);
+        let (cluster, seen) = super::super::fake_api::serve(folder.path(), move |line, _| {
+            if line.contains("/nodes") {
+                let node = serde_json::json!({"metadata": {"name": "n"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+                return (200, serde_json::json!({"apiVersion": "v1", "kind": "NodeList", "metadata": {}, "items": [node, node]}));
+            }
+            let there = looks.fetch_add(1, std::sync::atomic::Ordering::SeqCst) / 2;
+            (200, serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
+                "spec": {"replicas": 1}, "status": {"availableReplicas": there}}))
+        })
+        .await;
+        let text = "apiVersion: drillyard/v1\nkind: Component\nname: c\nphase: 3\nclusters: all\nmanifests: [a.yaml]\nnamespace: n\nneeds: [kubeconfig]\nprovides: [c]\nexpected_seconds: 1\nbudget_seconds: 9\nreadiness:\n  - {check: nodes_ready}\n  - {check: workload_available, kind: deployment, name: d}\n";
+        let component = Component::from_yaml("f", "c", text).expect("a component");
+        let mut held = Held::default();
+        for wanted in [
+            Seen::Waiting("d: 0 of 1 available".into()),
+            Seen::Waiting("d: 0 of 1 available".into()),
+            Seen::Ready,
+        ] {
+            assert_eq!(
+                look(&cluster, &component, 2, &str::to_owned, &mut held).await,
+                wanted
+            );
+        }
+        let seen = seen.lock().expect("whole");
+        let asked: Vec<bool> = seen.iter().map(|(line, _)| line.contains("/nodes")).collect();
+        assert_eq!(asked, [true, false, false, false, true, false], "{seen:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! The log in memory, for tests and simulation: same rules, nothing survives.
 
 use super::reader::ReadLog;
-use super::{Entry, Journal, JournalError, JournalReader, check_sizes, record};
+use super::{Entry, Journal, JournalError, JournalReader, check_sizes, record, to_keep};
 use model::ids::{Epoch, LogId, Revision};
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -124,11 +124,10 @@ impl Journal for MemoryJournal {
     }
 
     fn compact(&mut self, oldest: Revision, base: &[u8]) -> Result<(), JournalError> {
-        let head = self.head();
-        let oldest = oldest.min(head);
-        if oldest <= self.oldest() {
+        let Some(oldest) = to_keep(self, oldest) else {
             return Ok(());
-        }
+        };
+        let head = self.head();
         let mut kept = self.shared.0.write().unwrap_or_else(PoisonError::into_inner);
         while kept.dropped + 1 < oldest.0 {
             kept.entries.pop_front();

@@ -85,6 +85,12 @@ fn check_sizes(batch: &[Entry]) -> Result<(), JournalError> {
     }
 }
 
+/// Where a compaction up to `oldest` really cuts: the last entry always stays. None when nothing older is there.
+fn to_keep(journal: &impl Journal, oldest: Revision) -> Option<Revision> {
+    let oldest = oldest.min(journal.head());
+    (oldest > journal.oldest()).then_some(oldest)
+}
+
 /// A durable log with one writer.
 pub trait Journal: Send {
     /// Random name of this log; another one means that the old log is gone.

@@ -9,7 +9,7 @@ mod verify;
 
 use super::chain::Chain;
 use super::reader::ReadLog;
-use super::{Entry, Journal, JournalError, JournalReader, check_sizes, record};
+use super::{Entry, Journal, JournalError, JournalReader, check_sizes, record, to_keep};
 use crate::metrics::LogTimes;
 use damage::guarded;
 use model::ids::{Epoch, LogId, Revision};
@@ -176,11 +176,10 @@ impl Journal for RedbJournal {
         if self.poisoned {
             return Err(JournalError::Poisoned);
         }
-        let head = self.head();
-        let oldest = oldest.min(head);
-        if oldest <= self.oldest() {
+        let Some(oldest) = to_keep(self, oldest) else {
             return Ok(());
-        }
+        };
+        let head = self.head();
         // Readers are told first: a reader in the middle then sees `Compacted`, never a hole.
         self.store.oldest.store(oldest.0, Ordering::Release);
         let end = self.chain;

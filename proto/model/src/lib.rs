@@ -3,6 +3,7 @@
 //! Nothing here performs anything, reads a clock or knows the wire. Values are validated when they are made, so whoever
 //! holds one may rely on it.
 
+pub mod causes;
 pub mod event;
 pub mod evidence;
 pub mod fact;

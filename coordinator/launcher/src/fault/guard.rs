@@ -103,7 +103,7 @@ pub fn run(handle: &LabHandle, lease: LeaseId, out: &mut dyn Write) -> Result<()
         if let Err(error) = undo(handle, lease, cause) {
             eprintln!(
                 "lease {lease} is not undone yet: {}",
-                crate::down::with_causes(&error)
+                model::causes::chain(&error)
             );
             std::thread::sleep(AGAIN);
         }

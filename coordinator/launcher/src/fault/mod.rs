@@ -175,7 +175,7 @@ fn finish(handle: &LabHandle, record: &mut Record, cause: UndoCause) -> Result<(
         act::mend(handle, record.status.lease, &record.fault)
     };
     if let Err(error) = mended {
-        record.status.trouble = Some(crate::down::with_causes(&error));
+        record.status.trouble = Some(model::causes::chain(&error));
         record.save(handle)?;
         return Err(error);
     }

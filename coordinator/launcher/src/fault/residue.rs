@@ -27,7 +27,7 @@ pub fn survey(handle: &LabHandle) -> Result<Survey, LaunchError> {
             Ok(_) => {}
             Err(error) => found.residue.push(format!(
                 "the record of lease {lease} cannot be read: {}",
-                crate::down::with_causes(&error)
+                model::causes::chain(&error)
             )),
         }
     }

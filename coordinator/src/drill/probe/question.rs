@@ -7,7 +7,9 @@ use super::{admission, cluster, nodes};
 use crate::drill::timeline::Timeline;
 use crate::drill::{http, kube};
 use crate::host_steps::kube::Cluster;
+use domain::drill::history::{Answer, Sample};
 use model::ids::NodeName;
+use model::moment::Moment;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -131,6 +133,26 @@ impl Seen {
                 .take(200)
                 .collect(),
             values: BTreeMap::new(),
+        }
+    }
+
+    /// The sample of the request that was `due`, went out at `sent` and has this answer now.
+    pub(in crate::drill) fn sample(
+        self,
+        probe: String,
+        number: u64,
+        (due, sent): (Moment, Moment),
+        timeline: Timeline,
+    ) -> Sample {
+        Sample {
+            probe,
+            number,
+            due,
+            sent: Some(sent),
+            done: timeline.now(),
+            answer: if self.good { Answer::Good } else { Answer::Bad },
+            detail: self.detail,
+            values: self.values,
         }
     }
 
