@@ -139,6 +139,9 @@ fn port_taken(node: Inside) -> Broken {
     }
 }
 
+/// Keeps the content of the image. With the registry, since containerd's CRI looks short names up with one.
+const KEPT: &str = "docker.io/drillyard/kept:1";
+
 fn image_missing(node: Inside) -> Broken {
     let listed = node
         .output(&["ctr", "--namespace", "k8s.io", "images", "list", "--quiet"])
@@ -148,7 +151,7 @@ fn image_missing(node: Inside) -> Broken {
         .find(|name| name.starts_with("registry.k8s.io/etcd:"))
         .expect("etcd's image");
     let script = format!(
-        "set -e; ctr --namespace k8s.io images tag --force {etcd} drillyard/kept:1; ctr --namespace k8s.io images rm {etcd}; \
+        "set -e; ctr --namespace k8s.io images tag --force {etcd} {KEPT}; ctr --namespace k8s.io images rm {etcd}; \
          echo {etcd} > /run/etcd-image"
     );
     assert!(node.run(&["sh", "-c", &script]), "the image is removed");
@@ -157,7 +160,7 @@ fn image_missing(node: Inside) -> Broken {
         mend: &[
             "sh",
             "-c",
-            "ctr --namespace k8s.io images tag --force drillyard/kept:1 $(cat /run/etcd-image)",
+            "ctr --namespace k8s.io images tag --force docker.io/drillyard/kept:1 $(cat /run/etcd-image)",
         ],
     }
 }

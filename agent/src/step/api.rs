@@ -79,7 +79,7 @@ fn readyz(client: &Arc<ClientConfig>, server: SocketAddrV4) -> io::Result<()> {
     let mut stream = StreamOwned::new(connection, tcp);
     // In one piece: a server may answer and close after the first record.
     let request = format!("GET /readyz HTTP/1.0\r\nHost: {server}\r\nUser-Agent: drillyard-agent\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
+    stream.write_all(request.as_bytes()).map_err(in_words)?;
     let mut answer = Vec::new();
     // The server may cut the connection without a TLS goodbye; what came before it counts.
     let ended = stream.take(4096).read_to_end(&mut answer);
@@ -93,7 +93,22 @@ fn readyz(client: &Arc<ClientConfig>, server: SocketAddrV4) -> io::Result<()> {
         Some(_) => Err(io::Error::other(format!("it answers {line:?}"))),
         None => Err(ended
             .err()
+            .map(in_words)
             .unwrap_or_else(|| io::Error::other("it answers nothing"))),
+    }
+}
+
+/// The kernel says of a time that ran out only that something is temporarily unavailable.
+fn in_words(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!(
+                "it accepts connections and answers nothing for {} s",
+                ANSWER.as_secs()
+            ),
+        ),
+        _ => error,
     }
 }
 
@@ -135,6 +150,16 @@ mod tests {
             }
         });
         (SocketAddrV4::new(Ipv4Addr::LOCALHOST, port), pem)
+    }
+
+    #[test]
+    fn a_time_that_ran_out_is_told_in_words() {
+        for kind in [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut] {
+            let told = in_words(kind.into()).to_string();
+            assert_eq!(told, "it accepts connections and answers nothing for 5 s");
+        }
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert_eq!(in_words(refused).kind(), io::ErrorKind::ConnectionRefused);
     }
 
     #[test]

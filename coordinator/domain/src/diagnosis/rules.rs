@@ -81,6 +81,7 @@ pub(super) const RULES: &[Rule] = &[
     words("DY-0602", &["failed to pull and unpack image"], OWN_WORDS),
     words("DY-0602", &["failed to get sandbox image"], OWN_WORDS),
     words("DY-0602", &["[error imagepull]"], OWN_WORDS),
+    words("DY-0602", &["failed to get image from containerd"], OWN_WORDS),
     // Control group drivers.
     fact("DY-0603", &[Cgroup]),
     words("DY-0603", &["cgroup driver", "is different from"], OWN_WORDS),

@@ -289,7 +289,7 @@ fn node_event(kind: &NodeEventKind) -> String {
         } => {
             let pieces = evidence.len();
             format!(
-                "{pieces} pieces of evidence after {} s, no known cause",
+                "{pieces} pieces of evidence after {} s, no further cause",
                 waited_ms / 1000
             )
         }

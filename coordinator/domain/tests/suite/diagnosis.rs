@@ -59,6 +59,23 @@ const CASES: &[(&str, &[Piece], &str)] = &[
         "DY-0602",
     ),
     (
+        "an image is known by a name that is not in the store",
+        &[
+            (
+                ApiServer,
+                "192.168.77.10:6443",
+                "Connection refused (os error 111)",
+            ),
+            // Seen by `stuck_steps` on a real node.
+            (
+                Journal,
+                "kubelet or containerd",
+                r#"E1125 13:48:37.976079 286 log.go:32] "CreateContainer in sandbox from runtime service failed" err="rpc error: code = NotFound desc = failed to get image from containerd \"sha256:bfd1676f151bfe7f76fdfdb9aebc522ee76b5714f747d33d9dcf3e26c5ade2e5\": image \"docker.io/drillyard/kept:1\": not found""#,
+            ),
+        ],
+        "DY-0602",
+    ),
+    (
         "a registry cannot be reached, told by the cluster",
         &[(
             Pod,
