@@ -13,6 +13,7 @@ use crate::components;
 use crate::drill::library::{self, LibraryError};
 use crate::exit::{Failure, Outcome};
 use crate::host_facts;
+use domain::drill::backlog::PlannedWindow;
 use domain::drill::plan::{Present, drill_plan};
 use domain::drill::scenario::Scenario;
 use proto::v1::StartDrillRequest;
@@ -127,7 +128,9 @@ fn offline_plan(context: &Context, name: &str) -> Result<Value, Failure> {
         .collect();
     let present = Present::assumed(&context.lab, &components);
     let plan = drill_plan(&scenario, &context.lab, &components, &present).map_err(|e| wrong(&e))?;
-    Ok(json!({"digest": plan.digest, "text": plan.to_text(), "plan": plan}))
+    let windows = PlannedWindow::unseen(&plan, "no coordinator serves this lab, so no agent can be asked");
+    let text = plan.to_text() + &PlannedWindow::text(&windows);
+    Ok(json!({"digest": plan.digest, "text": text, "windows": windows, "plan": plan}))
 }
 
 fn refused_scenario(error: &LibraryError) -> Failure {

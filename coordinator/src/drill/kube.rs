@@ -16,6 +16,19 @@ pub async fn text(cluster: &Cluster, path: &str) -> Result<String, String> {
         .map_err(|e| short(&e))
 }
 
+/// Headers of a HEAD below the API server's root; None when there is nothing.
+pub async fn head(cluster: &Cluster, path: &str) -> Result<Option<http::HeaderMap>, String> {
+    let request = http::Request::head(path)
+        .body(::kube::client::Body::empty())
+        .map_err(|e| e.to_string())?;
+    let response = cluster.client().send(request).await.map_err(|e| short(&e))?;
+    match response.status() {
+        status if status.is_success() => Ok(Some(response.headers().clone())),
+        http::StatusCode::NOT_FOUND => Ok(None),
+        status => Err(format!("status {}", status.as_u16())),
+    }
+}
+
 /// All objects of a kind, in every namespace.
 pub async fn all(
     cluster: &Cluster,

@@ -49,16 +49,7 @@ impl LabStage {
         (run, timeline): (RunId, Timeline),
         engine: EngineHandle,
     ) -> Self {
-        let mut clusters = BTreeMap::new();
-        for cluster in &lab.clusters {
-            let kubeconfig = places.kubeconfig(cluster.name.as_str());
-            match Cluster::open(cluster.name.as_str(), &kubeconfig).await {
-                Ok(open) => {
-                    clusters.insert(cluster.name.clone(), open);
-                }
-                Err(error) => tracing::warn!(cluster = %cluster.name, "{}", chain(&error)),
-            }
-        }
+        let clusters = clusters(&lab, places).await;
         Self {
             lab,
             plan,
@@ -175,6 +166,21 @@ impl LabStage {
             Err(error) => Err(chain(&error)),
         }
     }
+}
+
+/// A client for every cluster that has a kubeconfig.
+pub(super) async fn clusters(lab: &Lab, places: &Places) -> BTreeMap<ClusterName, Cluster> {
+    let mut clusters = BTreeMap::new();
+    for cluster in &lab.clusters {
+        let kubeconfig = places.kubeconfig(cluster.name.as_str());
+        match Cluster::open(cluster.name.as_str(), &kubeconfig).await {
+            Ok(open) => {
+                clusters.insert(cluster.name.clone(), open);
+            }
+            Err(error) => tracing::warn!(cluster = %cluster.name, "{}", chain(&error)),
+        }
+    }
+    clusters
 }
 
 #[tonic::async_trait]

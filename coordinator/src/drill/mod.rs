@@ -19,3 +19,4 @@ pub mod runs;
 pub mod service;
 pub mod stage;
 pub mod timeline;
+pub mod windows;

@@ -1,7 +1,9 @@
 //! The operator's methods about drills.
 
 use super::service::{DrillService, StartError};
+use super::windows;
 use crate::exit::chain;
+use domain::drill::backlog::PlannedWindow;
 use model::ids::RunId;
 use proto::v1;
 use tokio::sync::mpsc;
@@ -21,7 +23,10 @@ pub async fn start(
 ) -> Result<v1::StartDrillResponse, Status> {
     if wanted.dry_run {
         let plan = drills.plan(&wanted.name).await.map_err(|e| refusal(&e))?;
-        let document = serde_json::json!({"digest": plan.digest, "text": plan.to_text(), "plan": plan});
+        let windows = windows::predict(&drills.lab, &drills.places, &plan).await;
+        let text = plan.to_text() + &PlannedWindow::text(&windows);
+        let document =
+            serde_json::json!({"digest": plan.digest, "text": text, "windows": windows, "plan": plan});
         return Ok(v1::StartDrillResponse {
             run_id: Vec::new(),
             plan_digest: plan.digest.0.to_vec(),

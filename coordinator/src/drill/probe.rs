@@ -3,12 +3,14 @@
 mod admission;
 mod canary;
 mod cluster;
+mod log;
 mod nodes;
 mod pace;
 mod pki;
 mod prepare;
 mod question;
 mod secrets;
+mod settings;
 
 pub use pace::Pace;
 pub(super) use prepare::stored;

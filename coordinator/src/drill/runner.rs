@@ -14,6 +14,7 @@ use domain::drill::phases::{Decision, Effect, Event, Run, begin, step};
 use domain::drill::plan::DrillPlan;
 use domain::drill::record::{Phase, Record};
 use domain::drill::report::verdict::Verdict;
+use domain::drill::scenario::Probe;
 use model::ids::RunId;
 use orders::Orders;
 use serde_json::json;
@@ -170,7 +171,9 @@ impl Runner {
         for record in &decision.records {
             self.run.apply(record, time);
             match record {
+                Record::Started { plan, .. } => self.live = Live::watching(plan),
                 Record::PhaseEntered { phase: Phase::Revert } => self.pace.hurry(),
+                Record::FaultInjected { from, .. } => self.live.began(*from),
                 Record::FaultUndone { from, .. } => self.live.undone(*from),
                 _ => {}
             }
@@ -269,6 +272,33 @@ impl Runner {
         self.feed.live(&json!({
             "kind": "live", "time": now.to_string(), "phase": self.run.phase.map(Phase::word), "phase_ms": waited,
             "left_ms": limit.map(|s| (s * 1000).saturating_sub(waited)), "probes": probes,
+            "backlogs": self.backlogs(plan),
         }));
+    }
+
+    /// The deadline clock of every agent that is watched: while an outage lasts, of that outage; before, of one that begins
+    /// now; after it, of none.
+    fn backlogs(&self, plan: &DrillPlan) -> Vec<serde_json::Value> {
+        if !matches!(
+            self.run.phase,
+            Some(Phase::Steady | Phase::Inject | Phase::Observe | Phase::Revert)
+        ) {
+            return Vec::new();
+        }
+        let now = self.timeline.now();
+        let one = |probe: &Probe| {
+            let tracker = self.live.backlogs.get(&probe.name)?;
+            let left = tracker.left(self.live.began, now);
+            let window = tracker.outlook().map(|o| o.window);
+            Some(json!({
+                "cluster": probe.cluster, "outage": self.live.began.is_some(),
+                "left_ms": left.map(|span| span.micros() / 1000),
+                "dies_at": left.map(|span| span.after(now).to_string()),
+                "guaranteed_ms": window.map(|w| w.guaranteed.micros() / 1000),
+                "expected_ms": window.map(|w| w.expected.micros() / 1000),
+                "trouble": tracker.trouble,
+            }))
+        };
+        plan.active_probes().filter_map(one).collect()
     }
 }

@@ -1,8 +1,10 @@
 //! From a history to the report: pure, so that a run can be judged again with other checks.
 
+mod backlog;
 mod canary;
 mod delivery;
 mod figures;
+mod foreseen;
 mod recovery;
 mod secrets;
 mod watch;
@@ -56,6 +58,8 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
         rpo: None,
         answers: figures::answers(&watches, &window),
     };
+    let losses = delivery::losses(&books, &watches, &window);
+    let wal = backlog::all(history, &watches, &books, &losses, &window);
     let slo = slo::judge(objectives(plan), measured);
     let contracts = contracts::judge(plan, history, &watches, &books, &window);
     let phases: Vec<PhaseSpan> = history
@@ -105,17 +109,18 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
             .into_iter()
             .chain(delivery::figures(&books, &window))
             .chain(secrets::figures(&staleness))
+            .chain(backlog::figures(&wal))
             .collect(),
         contracts,
-        losses: delivery::losses(&books, &watches, &window),
+        losses,
         faults: fault_bands(plan, history, end),
         probes: watches.iter().map(|w| w.report(&window)).collect(),
         recovery: recoveries,
         recovery_points: Vec::new(),
         slo: Some(slo),
-        wal: Vec::new(),
         staleness,
-        horizon: figures::horizon(&watches, &window),
+        horizon: figures::horizon(&watches, &window, backlog::horizon(&wal)),
+        wal,
         coverage: coverage(plan),
         comparison: Vec::new(),
         notes: notes(plan, history),

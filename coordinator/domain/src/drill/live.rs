@@ -1,6 +1,9 @@
 //! What the probes say at this moment: enough to go from one phase to the next, not enough to judge.
 
+use super::backlog::Tracker;
 use super::history::{Answer, Sample};
+use super::plan::DrillPlan;
+use super::scenario::Look;
 use model::moment::Moment;
 use std::collections::BTreeMap;
 
@@ -9,6 +12,10 @@ use std::collections::BTreeMap;
 pub struct Live {
     /// By probe.
     pub probes: BTreeMap<String, ProbeLive>,
+    /// Logs of metrics agents, by the probe that watches each.
+    pub backlogs: BTreeMap<String, Tracker>,
+    /// When the first fault took hold, at the earliest.
+    pub began: Option<Moment>,
     /// When the last fault was undone, at the earliest: good answers of before prove no recovery.
     pub undone: Option<Moment>,
 }
@@ -31,11 +38,27 @@ pub struct ProbeLive {
 }
 
 impl Live {
+    /// A fault took hold, not before `after`.
+    pub fn began(&mut self, after: Moment) {
+        self.began.get_or_insert(after);
+    }
+
     /// A fault was undone, not before `after`: from here on only what speaks of the time since then counts as good in a row.
     pub fn undone(&mut self, after: Moment) {
         self.undone = self.undone.max(Some(after));
         for live in self.probes.values_mut() {
             live.good_in_row = 0;
+        }
+    }
+
+    /// Watches the logs that the plan's probes look at.
+    pub fn watching(plan: &DrillPlan) -> Self {
+        let logs = plan
+            .active_probes()
+            .filter(|p| matches!(p.look, Look::MetricsLog { .. }));
+        Self {
+            backlogs: logs.map(|p| (p.name.clone(), Tracker::default())).collect(),
+            ..Self::default()
         }
     }
 
@@ -52,6 +75,9 @@ impl Live {
             live.good_in_row = 0;
             live.bad_since.get_or_insert(sample.sent.unwrap_or(sample.due));
             live.detail.clone_from(&sample.detail);
+        }
+        if let Some(tracker) = self.backlogs.get_mut(&sample.probe) {
+            tracker.see(sample);
         }
         for (name, value) in &sample.values {
             live.values.insert(name.clone(), *value);

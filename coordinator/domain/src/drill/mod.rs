@@ -10,6 +10,7 @@
 //! can be judged again, with other checks, long after the run.
 
 pub mod assemble;
+pub mod backlog;
 pub mod contract;
 pub mod contracts;
 pub mod history;

@@ -1,5 +1,6 @@
 //! What is made durable of a running drill, before what follows from it happens.
 
+use super::backlog::Foretold;
 use super::plan::DrillPlan;
 use super::report::verdict::Verdict;
 use model::ids::RunId;
@@ -108,6 +109,11 @@ pub enum Record {
         /// Which.
         phase: Phase,
     },
+    /// What will become of a cluster's metrics backlog, written down before anything is broken.
+    BacklogForetold {
+        /// The forecast and what it was computed from.
+        forecast: Box<Foretold>,
+    },
     /// A fault will be injected: from here on it counts as outstanding, whatever becomes of the injection.
     FaultIntended {
         /// Which.
@@ -172,6 +178,7 @@ impl Record {
         match self {
             Self::Started { plan, .. } => format!("drill {} began", plan.drill),
             Self::PhaseEntered { phase } => format!("phase {}", phase.word()),
+            Self::BacklogForetold { forecast } => forecast.message(),
             Self::FaultIntended { fault, deadline } => format!("injecting {fault}, lease until {deadline}"),
             Self::FaultInjected { fault, .. } => format!("{fault} took hold"),
             Self::FaultFailed { fault, reason } => format!("{fault} could not be injected: {reason}"),
@@ -191,6 +198,7 @@ impl Record {
         match self {
             Self::Started { .. } => "started",
             Self::PhaseEntered { .. } => "phase_entered",
+            Self::BacklogForetold { .. } => "backlog_foretold",
             Self::FaultIntended { .. } => "fault_intended",
             Self::FaultInjected { .. } => "fault_injected",
             Self::FaultFailed { .. } => "fault_failed",

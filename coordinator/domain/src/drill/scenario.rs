@@ -5,7 +5,7 @@ mod probe;
 mod rules;
 
 pub use fault::{Fault, FaultKind, Process, Target};
-pub use probe::{Expectation, Look, Probe, Via};
+pub use probe::{Expectation, Look, Probe, Receiver, Via};
 
 use super::contract::ContractId;
 use model::Invalid;
@@ -135,6 +135,17 @@ pub enum AbortRule {
         value: String,
         /// Threshold in the value's own unit.
         threshold: f64,
+    },
+    /// The backlog whose log a `metrics_log` probe watches dies so soon that it could not be saved much later.
+    BacklogDiesWithin {
+        /// Name of the probe.
+        probe: String,
+        /// What undoing takes, until the receiver answers again, seconds.
+        #[serde(rename = "undoSeconds")]
+        undo_seconds: u64,
+        /// What is kept on top, seconds.
+        #[serde(rename = "marginSeconds")]
+        margin_seconds: u64,
     },
 }
 

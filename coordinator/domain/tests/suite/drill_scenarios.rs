@@ -32,7 +32,7 @@ pub(crate) fn scenario(name: &str) -> Scenario {
     Scenario::from_yaml(name, name, &text).expect("valid")
 }
 
-fn component(name: &str, clusters: &str, needs: &str, provides: &str) -> Component {
+pub(crate) fn component(name: &str, clusters: &str, needs: &str, provides: &str) -> Component {
     let text = format!(
         "apiVersion: drillyard/v1\nkind: Component\nname: {name}\nphase: 4\nclusters: {clusters}\n\
          chart: {{name: {name}, version: 1.0.0}}\nnamespace: demo\nneeds: {needs}\nprovides: {provides}\n\
@@ -120,11 +120,16 @@ fn each_rule_names_its_field() {
     breaks("probes[0].periodMs", "periodMs: 50", "periodMs: 1");
     breaks("probes[1].name", "name: app1-web-pod", "name: app1-web-host");
     breaks(
-        "probes[19].look.listener",
+        "probes[21].look.listener",
         "listener: vault/vault-tls",
         "listener: vault-tls",
     );
     breaks("abort[0].probe", "probe: app1-web-host", "probe: nobody");
+    breaks(
+        "abort[2].probe",
+        "probe: app1-backlog",
+        "probe: app1-metrics-agent",
+    );
     breaks("scale.factor", "factor: 1.0", "factor: 0.5");
     for word in RESERVED {
         let text = good.replacen("name: mgmt-down", &format!("name: {word}"), 1);

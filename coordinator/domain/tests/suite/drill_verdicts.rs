@@ -19,8 +19,16 @@ pub(crate) const FAULT: i64 = 20_000_000;
 pub(crate) const UNDONE: i64 = 60_000_000;
 const END: i64 = 120_000_000;
 
-/// A run in which every probe sees what `sees` says of it at each moment: good or not, with figures.
+/// The report of such a run.
 pub(crate) fn run(plan: DrillPlan, sees: impl Fn(&Probe, i64) -> (bool, BTreeMap<String, f64>)) -> Report {
+    assemble(&history(plan, sees), &Facts::default(), Moment(END)).expect("planned")
+}
+
+/// A run in which every probe sees what `sees` says of it at each moment: good or not, with figures.
+pub(crate) fn history(
+    plan: DrillPlan,
+    sees: impl Fn(&Probe, i64) -> (bool, BTreeMap<String, f64>),
+) -> History {
     let fault = plan.faults[0].name.clone();
     let probes: Vec<Probe> = plan.active_probes().cloned().collect();
     let record = |at: i64, record: Record| Line {
@@ -70,11 +78,10 @@ pub(crate) fn run(plan: DrillPlan, sees: impl Fn(&Probe, i64) -> (bool, BTreeMap
             });
         }
     }
-    let history = History {
+    History {
         lines,
         damaged: vec![],
-    };
-    assemble(&history, &Facts::default(), Moment(END)).expect("planned")
+    }
 }
 
 /// In the outage, hit probes are bad.

@@ -6,6 +6,7 @@
 )]
 
 mod diagnosis;
+mod drill_backlog;
 mod drill_platform;
 mod drill_runs;
 mod drill_scenarios;

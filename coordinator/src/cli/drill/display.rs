@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const QUIET_EVERY: Duration = Duration::from_secs(5);
 
 /// Longest line of measurements.
-const WIDTH: usize = 160;
+const WIDTH: usize = 200;
 
 /// Shows a drill's progress.
 #[derive(Debug)]
@@ -69,6 +69,9 @@ fn live_line(update: &Value) -> String {
     if let Some(left) = update["left_ms"].as_u64() {
         text.push_str(&format!(", {} s left", left.div_ceil(1000)));
     }
+    for backlog in update["backlogs"].as_array().into_iter().flatten() {
+        text.push_str(&deadline(backlog));
+    }
     let mut probes: Vec<&Value> = update["probes"].as_array().into_iter().flatten().collect();
     probes.sort_by_key(|probe| probe["bad_for_ms"].is_null());
     for probe in probes {
@@ -92,6 +95,31 @@ fn live_line(update: &Value) -> String {
     text
 }
 
+/// ` | app1 metrics die in 5:58:03`, or why nobody knows.
+fn deadline(backlog: &Value) -> String {
+    let cluster = plain(&backlog["cluster"]);
+    let would = if backlog["outage"] == true {
+        "die"
+    } else {
+        "would die"
+    };
+    match backlog["left_ms"].as_u64() {
+        Some(ms) => {
+            let s = ms / 1000;
+            format!(
+                " | {cluster} metrics {would} in {}:{:02}:{:02}",
+                s / 3600,
+                s / 60 % 60,
+                s % 60
+            )
+        }
+        None => format!(
+            " | {cluster} metrics: no deadline ({})",
+            plain(&backlog["trouble"])
+        ),
+    }
+}
+
 fn plain(value: &Value) -> String {
     value
         .as_str()
@@ -108,13 +136,16 @@ mod tests {
 
     #[test]
     fn trouble_comes_first() {
-        let update = json!({"kind": "live", "phase": "observe", "left_ms": 42_001, "probes": [
+        let update = json!({"kind": "live", "phase": "observe", "left_ms": 42_001, "backlogs": [
+            {"cluster": "app1", "outage": true, "left_ms": 3_661_900},
+            {"cluster": "app2", "outage": true, "left_ms": null, "trouble": "no answer"},
+        ], "probes": [
             {"name": "a", "good": 8, "all": 8, "bad_for_ms": null, "detail": ""},
             {"name": "b", "good": 0, "all": 9, "bad_for_ms": 6_040, "detail": "refused"},
         ]});
         assert_eq!(
             live_line(&update),
-            "observe, 43 s left | b bad for 6.0 s (refused) | a 8/8"
+            "observe, 43 s left | app1 metrics die in 1:01:01 | app2 metrics: no deadline (no answer) | b bad for 6.0 s (refused) | a 8/8"
         );
     }
 }

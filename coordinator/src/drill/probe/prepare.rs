@@ -1,10 +1,11 @@
 //! Names become addresses: done once, on the intact lab, so that no probe depends on what the drill breaks.
 
 use super::canary::{ServedWatch, StoredWatch};
+use super::log::{LogPlace, LogWatch};
 use super::{Question, pki::PkiWatch, secrets::SecretWatch};
 use crate::drill::kube;
 use crate::host_steps::kube::Cluster;
-use domain::drill::scenario::{Look, Probe, Via};
+use domain::drill::scenario::{Look, Probe, Receiver, Via};
 use model::ids::{ClusterName, NodeName};
 use model::lab::Lab;
 use model::step::Role;
@@ -85,6 +86,23 @@ async fn resolve(probe: &Probe, grounds: &Grounds<'_>) -> Result<Question, Strin
             port: *port,
             keep: keep.clone(),
         },
+        Look::MetricsLog {
+            namespace,
+            selector,
+            port,
+            files_port,
+            folder,
+            receiver,
+        } => {
+            let place = LogPlace {
+                namespace: namespace.clone(),
+                selector: selector.clone(),
+                port: *port,
+                files_port: *files_port,
+                folder: folder.trim_matches('/').to_owned(),
+            };
+            Question::Log(Box::new(log(grounds, cluster, place, receiver).await?))
+        }
         Look::Query {
             namespace,
             service,
@@ -133,6 +151,23 @@ async fn resolve(probe: &Probe, grounds: &Grounds<'_>) -> Result<Question, Strin
         }),
         Look::SecretAge {} => Question::Secrets(SecretWatch::new(cluster)),
     })
+}
+
+async fn log(
+    grounds: &Grounds<'_>,
+    cluster: Cluster,
+    place: LogPlace,
+    receiver: &Receiver,
+) -> Result<LogWatch, String> {
+    let Receiver {
+        cluster: at,
+        namespace,
+        service,
+    } = receiver;
+    let at = grounds.cluster(at)?;
+    let port = ports(at, namespace, service).await?.port;
+    let proxy = format!("/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy");
+    LogWatch::open(cluster, place, (at, &proxy)).await
 }
 
 /// How the receiver is asked about the canary of a `canary_stored` probe; refused for another kind of probe.

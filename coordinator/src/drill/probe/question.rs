@@ -1,6 +1,7 @@
 //! What a probe asks, with every name resolved.
 
 use super::canary::{ServedWatch, StoredWatch};
+use super::log::LogWatch;
 use super::pki::PkiWatch;
 use super::secrets::SecretWatch;
 use super::{admission, cluster, nodes};
@@ -67,6 +68,8 @@ pub enum Question {
         /// Names to keep.
         keep: Vec<String>,
     },
+    /// The write-ahead log of a metrics agent.
+    Log(Box<LogWatch>),
     /// An instant query.
     Query {
         /// Cluster.
@@ -200,6 +203,7 @@ impl Question {
                 port,
                 keep,
             } => cluster::metrics(cluster, namespace, selector, *port, keep).await,
+            Self::Log(watch) => watch.look().await,
             Self::Query { cluster, path } => cluster::query(cluster, path).await,
             Self::CanaryStored(watch) => watch.look(timeline).await,
             Self::CanaryServed(watch) => watch.look().await,

@@ -188,7 +188,8 @@ fn lateness(watches: &[Watch<'_>]) -> Option<Quantity> {
 }
 
 /// How long the services that must not notice would survive, as far as this run shows.
-pub(super) fn horizon(watches: &[Watch<'_>], window: &Window) -> Vec<Horizon> {
+/// `others` are dependencies whose horizon is known from elsewhere.
+pub(super) fn horizon(watches: &[Watch<'_>], window: &Window, others: Vec<Dependency>) -> Vec<Horizon> {
     let Some(fault) = window.fault else {
         return Vec::new();
     };
@@ -208,7 +209,7 @@ pub(super) fn horizon(watches: &[Watch<'_>], window: &Window) -> Vec<Horizon> {
         .iter()
         .filter(|w| w.probe.expect == Expectation::StaysGood);
     horizon::table(
-        users.map(of_one).collect(),
+        users.map(of_one).chain(others).collect(),
         Span::from_micros(window.outage().micros()),
     )
 }

@@ -3,6 +3,8 @@
 use super::fold::{FaultStatus, Run};
 use super::{Decision, Effect, GIVE_UP_MS, LEASE_RESERVE_MS, UNDO_RETRY_MS};
 use crate::drill::live::Live;
+use crate::drill::measure::span::Span;
+use crate::drill::measure::wal::limits::must_abort;
 use crate::drill::plan::DrillPlan;
 use crate::drill::record::{AbortCause, Phase, Record};
 use crate::drill::report::verdict::Verdict;
@@ -111,7 +113,7 @@ impl Draft {
         match self.run.phase {
             Some(Phase::Steady) if self.run.abort.is_none() && waited >= phases.steady_seconds * 1000 => {
                 match not_good(&plan, live) {
-                    None => self.begin_outage(&plan),
+                    None => self.begin_outage(&plan, live),
                     Some(waiting) if waited >= (phases.steady_seconds * 3 + 30) * 1000 => {
                         self.abort(AbortCause::NotSteady { waiting });
                     }
@@ -132,7 +134,14 @@ impl Draft {
         }
     }
 
-    fn begin_outage(&mut self, plan: &Arc<DrillPlan>) {
+    fn begin_outage(&mut self, plan: &Arc<DrillPlan>, live: &Live) {
+        for probe in plan.active_probes() {
+            let tracker = live.backlogs.get(&probe.name);
+            if let Some(forecast) = tracker.and_then(|t| t.foretell(&probe.cluster, self.now)) {
+                let forecast = Box::new(forecast);
+                self.record(Record::BacklogForetold { forecast });
+            }
+        }
         self.enter(Phase::Inject);
         for fault in plan.faults.iter().filter(|f| f.at_ms == 0) {
             self.inject(&fault.name, fault.lease_ms);
@@ -264,6 +273,19 @@ fn broken_rule(plan: &DrillPlan, live: &Live, now: Moment) -> Option<String> {
         } => {
             let found = *live.probes.get(probe)?.values.get(value)?;
             (found < *threshold).then(|| format!("{value} of {probe} is {found}, below {threshold}"))
+        }
+        AbortRule::BacklogDiesWithin {
+            probe,
+            undo_seconds,
+            margin_seconds,
+        } => {
+            let left = live.backlogs.get(probe)?.left(live.began, now)?;
+            let (undo, margin) = (Span::from_secs(*undo_seconds), Span::from_secs(*margin_seconds));
+            must_abort(left, undo, margin).then(|| {
+                format!(
+                    "the backlog that {probe} watches dies in {left}; undoing takes {undo} and {margin} are kept on top"
+                )
+            })
         }
     })
 }

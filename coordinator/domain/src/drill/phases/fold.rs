@@ -78,6 +78,7 @@ impl Run {
                 self.phase = Some(*phase);
                 self.phase_since = time;
             }
+            Record::BacklogForetold { .. } => {}
             Record::FaultIntended { fault, deadline } => {
                 let state = FaultState {
                     status: FaultStatus::Intended,

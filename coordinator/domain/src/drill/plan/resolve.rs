@@ -157,6 +157,13 @@ pub(super) fn probes(
         if let Look::CanaryStored { receiver, .. } = &probe.look {
             known(lab, &format!("probes[{i}].look.receiver"), receiver)?;
         }
+        if let Look::MetricsLog { receiver, .. } = &probe.look {
+            known(
+                lab,
+                &format!("probes[{i}].look.receiver.cluster"),
+                &receiver.cluster,
+            )?;
+        }
         let need = probe.needs.as_deref();
         let skipped = need.and_then(|need| absent(need, probe.cluster.as_str(), present));
         out.push(PlannedProbe {

@@ -18,6 +18,7 @@ pub fn render(report: &Report) -> String {
     for part in [
         tables::horizon(report),
         tables::wal(report),
+        tables::foreseen(report),
         tables::losses(report),
         tables::secrets(report),
         tables::probes(report),
@@ -26,6 +27,7 @@ pub fn render(report: &Report) -> String {
         tables::changes(report),
         tables::coverage(report),
         tables::measurements(report),
+        tables::inputs(report),
         tables::versions(report),
     ] {
         write(&mut out, &part);

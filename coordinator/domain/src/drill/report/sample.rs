@@ -8,8 +8,9 @@ use super::parts::{
     Bounds, CoverageRow, FaultBand, Horizon, Outcome, Point, ProbeReport, Recovery, SecretStaleness, Slice,
 };
 use super::verdict::Verdict;
-use super::wal::WalReport;
+use super::wal::{Foreseen, WalReport};
 use super::{compare, html, json, junit, markdown, matrix};
+use crate::drill::backlog::Input;
 use crate::drill::measure::quantity::Quantity;
 use crate::drill::measure::slo::{Measured, Objectives, judge};
 use crate::drill::measure::stamp::Stamp;
@@ -201,14 +202,28 @@ pub(super) fn report() -> Report {
             guaranteed: Quantity::whole(30),
             expected: Quantity::whole(40),
             best: Quantity::whole(50),
+            memory: Some(ms(8_000, 22_000)),
             disk_window: None,
             receiver_window: Some(Quantity::whole(3600)),
             governed_by: "count_rule".into(),
             deadline: Some(at(105)),
+            deadline_by: Some(at(107)),
             predicted_loss: Some(true),
             observed_loss: Some(true),
             died: Some(at(105)),
             catch_up: None,
+            foreseen: vec![Foreseen {
+                what: "backlog".into(),
+                foretold: "lost".into(),
+                seen: "39 samples are missing".into(),
+                agree: Verdict::Pass,
+            }],
+            inputs: vec![Input {
+                name: "truncate_frequency".into(),
+                value: Quantity::whole(10),
+                unit: "seconds".into(),
+                source: "agent's flag storage.agent.wal-truncate-frequency".into(),
+            }],
             backlog_segments: curve(|t| if outage(t) { (t - 50) / 10 } else { 0 }),
             backlog_bytes: curve(|t| if outage(t) { (t - 50) * 3000 } else { 32_768 }),
             headroom: curve(|t| if outage(t) { (105 - t).max(0) } else { 40 }),

@@ -132,7 +132,12 @@ pub(super) fn wal(report: &Report) -> Table {
     ];
     let rows = report.wal.iter().map(|w| {
         [
-            format!("{} ({})", w.cluster, w.version).into(),
+            if w.version.is_empty() {
+                w.cluster.clone()
+            } else {
+                format!("{} ({})", w.cluster, w.version)
+            }
+            .into(),
             seconds(w.guaranteed).into(),
             seconds(w.expected).into(),
             seconds(w.best).into(),
@@ -145,6 +150,44 @@ pub(super) fn wal(report: &Report) -> Table {
         ]
     });
     table("Metrics buffering", columns, rows)
+}
+
+pub(super) fn foreseen(report: &Report) -> Table {
+    let rows = report.wal.iter().flat_map(|w| {
+        w.foreseen.iter().map(|f| {
+            [
+                (&w.cluster).into(),
+                (&f.what).into(),
+                (&f.foretold).into(),
+                (&f.seen).into(),
+                Cell::Verdict(f.agree),
+            ]
+        })
+    });
+    table(
+        "Metrics buffering, foretold and seen",
+        ["cluster", "what", "foretold", "seen", "agree"],
+        rows,
+    )
+}
+
+pub(super) fn inputs(report: &Report) -> Table {
+    let rows = report.wal.iter().flat_map(|w| {
+        w.inputs.iter().map(|i| {
+            [
+                (&w.cluster).into(),
+                i.name.replace('_', " ").into(),
+                i.value.to_string().into(),
+                (&i.unit).into(),
+                (&i.source).into(),
+            ]
+        })
+    });
+    table(
+        "Metrics buffering, what the forecast was computed from",
+        ["cluster", "input", "value", "unit", "source"],
+        rows,
+    )
 }
 
 pub(super) fn losses(report: &Report) -> Table {

@@ -1,6 +1,8 @@
 //! Parts of the report on metrics buffering.
 
 use super::parts::{Bounds, Point};
+use super::verdict::Verdict;
+use crate::drill::backlog::Input;
 use crate::drill::measure::quantity::Quantity;
 use crate::drill::measure::stamp::Stamp;
 use serde::{Deserialize, Serialize};
@@ -22,12 +24,15 @@ pub struct WalReport {
     pub bytes_per_sample: Quantity,
     /// Segments that volume alone cuts within one period.
     pub segments_per_period: Quantity,
-    /// Seconds that the backlog survives when the outage begins at the worst moment.
+    /// Seconds that the backlog survives when the reader stops at the worst moment; what memory takes comes on top.
     pub guaranteed: Quantity,
     /// The mean over all moments.
     pub expected: Quantity,
     /// At the best moment.
     pub best: Quantity,
+    /// Seconds that the queue in memory takes samples before the reader stops.
+    #[serde(default)]
+    pub memory: Option<Bounds>,
     /// Seconds until the disk is full; None: unknown.
     pub disk_window: Option<Quantity>,
     /// Seconds that the receiver accepts back; None: no bound found.
@@ -36,6 +41,9 @@ pub struct WalReport {
     pub governed_by: String,
     /// The tick at which this outage's backlog dies, as forecast when it began; None: beyond what was computed.
     pub deadline: Option<Stamp>,
+    /// Not later than this; `deadline` is the earliest.
+    #[serde(default)]
+    pub deadline_by: Option<Stamp>,
     /// Whether the forecast said that samples would be lost.
     pub predicted_loss: Option<bool>,
     /// Whether samples were lost.
@@ -44,6 +52,12 @@ pub struct WalReport {
     pub died: Option<Stamp>,
     /// How long catching up took, seconds.
     pub catch_up: Option<Bounds>,
+    /// What was foretold beside what was seen.
+    #[serde(default)]
+    pub foreseen: Vec<Foreseen>,
+    /// What the forecast was computed from.
+    #[serde(default)]
+    pub inputs: Vec<Input>,
     /// Segments between writer and reader, against time.
     #[serde(default)]
     pub backlog_segments: Vec<Point>,
@@ -53,4 +67,17 @@ pub struct WalReport {
     /// Seconds left to the deadline, against time, as computed live.
     #[serde(default)]
     pub headroom: Vec<Point>,
+}
+
+/// One thing that was foretold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Foreseen {
+    /// `backlog`, `next truncation`, `reader`, `samples a second`, `bytes a second`
+    pub what: String,
+    /// Before the outage.
+    pub foretold: String,
+    /// In it and after it.
+    pub seen: String,
+    /// `pass` when both agree; `inconclusive` when one of them could not be told.
+    pub agree: Verdict,
 }

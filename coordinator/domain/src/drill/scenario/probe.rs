@@ -85,6 +85,23 @@ pub enum Look {
         /// Names of the metrics to keep.
         keep: Vec<String>,
     },
+    /// The write-ahead log of the metrics agent of the probe's cluster: configuration, metrics and files, from which the
+    /// deadline of its backlog is computed. Good when all of it could be read.
+    MetricsLog {
+        /// Namespace of the agent's pod.
+        namespace: String,
+        /// Label selector of the pod.
+        selector: String,
+        /// The agent's port.
+        port: u16,
+        /// Port of the file server in the same pod that has the agent's data read-only.
+        #[serde(rename = "filesPort")]
+        files_port: u16,
+        /// Folder of the log below the file server's root.
+        folder: String,
+        /// Where the samples go.
+        receiver: Receiver,
+    },
     /// An instant query to a Prometheus API behind a service, through the API server; good when it answers.
     Query {
         /// Namespace.
@@ -150,6 +167,18 @@ pub enum Look {
     SecretAge {},
 }
 
+/// A Prometheus that takes what agents send.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Receiver {
+    /// Its cluster.
+    pub cluster: ClusterName,
+    /// Namespace of its service.
+    pub namespace: String,
+    /// Its service.
+    pub service: String,
+}
+
 /// From where an HTTP probe asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "from", rename_all = "snake_case", deny_unknown_fields)]
@@ -179,6 +208,7 @@ impl Look {
             Self::NodesReady {} => "nodes_ready",
             Self::Mesh { .. } => "mesh",
             Self::Metrics { .. } => "metrics",
+            Self::MetricsLog { .. } => "metrics_log",
             Self::Query { .. } => "query",
             Self::CanaryStored { .. } => "canary_stored",
             Self::CanaryServed { .. } => "canary_served",

@@ -1,6 +1,6 @@
 //! Rules over a scenario that types alone do not express. Each broken rule names the field's path.
 
-use super::{AbortRule, FaultKind, Look, RESERVED, Scenario, Target};
+use super::{AbortRule, FaultKind, Look, Probe, RESERVED, Scenario, Target};
 use model::Invalid;
 use model::ids::dns_label;
 use std::collections::BTreeSet;
@@ -208,14 +208,17 @@ fn probes(scenario: &Scenario, out: &mut Vec<Invalid>) {
 
 fn abort(scenario: &Scenario, out: &mut Vec<Invalid>) {
     for (i, rule) in scenario.abort.iter().enumerate() {
-        let (AbortRule::ProbeBadFor { probe, .. } | AbortRule::ValueBelow { probe, .. }) = rule;
-        if !scenario.probes.iter().any(|p| p.name == *probe) {
-            out.push(Invalid::new(
-                format!("abort[{i}].probe"),
-                probe,
-                "is not the name of a probe",
-            ));
-        }
+        let (AbortRule::ProbeBadFor { probe, .. }
+        | AbortRule::ValueBelow { probe, .. }
+        | AbortRule::BacklogDiesWithin { probe, .. }) = rule;
+        let found = scenario.probes.iter().find(|p| p.name == *probe);
+        let log = |p: &Probe| matches!(p.look, Look::MetricsLog { .. });
+        let broken = match (found, rule) {
+            (None, _) => "is not the name of a probe",
+            (Some(p), AbortRule::BacklogDiesWithin { .. }) if !log(p) => "must be a metrics_log probe",
+            _ => continue,
+        };
+        out.push(Invalid::new(format!("abort[{i}].probe"), probe, broken));
     }
 }
 

@@ -63,7 +63,7 @@ impl Sender {
 ///
 /// A shard buffers whole batches, at least one, then fills one more, and its sender holds one batch in its hands that may
 /// be a small one. One full shard stops the reader, so with several shards the least is what one of them takes.
-fn room(shards: u64, capacity: u64, per_send: u64) -> (u64, u64) {
+pub fn room(shards: u64, capacity: u64, per_send: u64) -> (u64, u64) {
     let buffered = (capacity / per_send.max(1)).max(1).saturating_mul(per_send);
     let most = buffered.saturating_add(per_send.saturating_mul(2));
     (buffered, most.saturating_mul(shards.max(1)))
@@ -91,19 +91,23 @@ pub fn stops(gone: Moment, sender: &Sender, samples_per_second: Quantity) -> Opt
 /// The state for the forecast. `last_tick` comes from the listing ([`Listing::last_tick`]) or from seeing one; without
 /// one, ticks are counted from the process' start, which is good to a second plus its start-up.
 pub fn live(at: Moment, listing: &Listing, pace: Pace, started: Moment, last_tick: Option<Moment>) -> Live {
-    let counted = || {
-        let ticks = (Span::between(started, at).micros() / pace.period().micros().max(1)).saturating_add(1);
-        pace.period().times(ticks).after(started)
-    };
-    // Every tick cuts a segment, so one that is not in the listing has not happened: it is late, not over.
-    let next_tick = last_tick.map_or_else(counted, |tick| pace.period().after(tick).max(at));
     Live {
         at,
         first: listing.first(),
         current: listing.current(),
         filled: listing.filled(),
-        next_tick,
+        next_tick: next_tick(at, pace, started, last_tick),
     }
+}
+
+/// When the next tick comes, seen at `at`; `last_tick` and `started` as in [`live`].
+pub fn next_tick(at: Moment, pace: Pace, started: Moment, last_tick: Option<Moment>) -> Moment {
+    let counted = || {
+        let ticks = (Span::between(started, at).micros() / pace.period().micros().max(1)).saturating_add(1);
+        pace.period().times(ticks).after(started)
+    };
+    // Every tick cuts a segment, so one that is not in the listing has not happened: it is late, not over.
+    last_tick.map_or_else(counted, |tick| pace.period().after(tick).max(at))
 }
 
 /// The pace between two listings that are `apart`; None when the log was replaced or no time passed.

@@ -27,6 +27,7 @@ pub fn render(report: &Report) -> String {
     }
     table(&mut out, tables::horizon(report));
     table(&mut out, tables::wal(report));
+    table(&mut out, tables::foreseen(report));
     wal_plots(&mut out, report);
     table(&mut out, tables::losses(report));
     table(&mut out, tables::recovery_points(report));
@@ -38,6 +39,7 @@ pub fn render(report: &Report) -> String {
         tables::probes(report),
         tables::coverage(report),
         tables::measurements(report),
+        tables::inputs(report),
         tables::versions(report),
     ] {
         table(&mut out, rest);

@@ -1,0 +1,274 @@
+//! The deadline clock in a run: foretold before anything is broken, counted down, ended early, compared in the report.
+//!
+//! The agent here truncates every 20 s and writes little, so its files follow from the count rule by hand: at 80 s segments 0
+//! and 1 go, at 120 s 2 and 3, at 160 s 4 and 5, at 200 s 6 and 7.
+
+use crate::drill_scenarios::{component, scenario};
+use crate::drill_verdicts::history;
+use crate::fixtures::run_id;
+use domain::drill::assemble::{Facts, assemble};
+use domain::drill::backlog::{Tracker, names};
+use domain::drill::history::{Answer, History, Line, Sample, What};
+use domain::drill::live::Live;
+use domain::drill::phases::{Event, Run, begin, step};
+use domain::drill::plan::{DrillPlan, Present, drill_plan};
+use domain::drill::record::{AbortCause, Phase, Record};
+use domain::drill::report::verdict::Verdict;
+use model::ids::ClusterName;
+use model::lab::Lab;
+use model::moment::Moment;
+use std::collections::BTreeMap;
+
+const SECOND: i64 = 1_000_000;
+/// The agent began so long before the history's first moment that its rhythm is there.
+const BEFORE: i64 = 95;
+
+fn plan() -> DrillPlan {
+    let lab = Lab::default();
+    let components = vec![
+        component("metrics-agent", "[app1, app2]", "[]", "[metrics-agent]"),
+        component("application", "all", "[]", "[application]"),
+    ];
+    let present = Present::assumed(&lab, &components);
+    drill_plan(&scenario("mgmt-down"), &lab, &components, &present).expect("fits")
+}
+
+/// What a look at `at` sees, counted from the agent's begin.
+fn values(at: i64) -> BTreeMap<String, f64> {
+    let number = |n: i64| f64::from(i32::try_from(n).expect("small"));
+    let (tick, mut first) = (at / 20, 0);
+    // The rule by hand: from 80 s on, every 40 s the two oldest.
+    if at >= 80 {
+        first = (at - 80) / 40 * 2 + 2;
+    }
+    [
+        (names::PERIOD, 20),
+        (names::MAX_TIME, 14_400),
+        (names::SEGMENT, 1 << 27),
+        (names::SHARDS, 1),
+        (names::CAPACITY, 100),
+        (names::PER_SEND, 50),
+        (names::STARTED, 0),
+        (names::APPENDED, at * 10),
+        (names::READER, tick),
+        (names::FIRST, first),
+        (names::CURRENT, tick),
+        (names::FILLED, at % 20 * 100),
+        (names::BYTES, at * 100),
+        (names::WRITTEN, at * 100),
+        (names::LAST_TICK, tick * 20),
+    ]
+    .map(|(name, value)| (name.to_owned(), number(value)))
+    .into()
+}
+
+fn sample(probe: &str, at: i64) -> Sample {
+    Sample {
+        probe: probe.into(),
+        number: 0,
+        due: Moment(at * SECOND),
+        sent: Some(Moment(at * SECOND)),
+        done: Moment(at * SECOND),
+        answer: Answer::Good,
+        detail: String::new(),
+        values: values(at),
+    }
+}
+
+fn app1() -> ClusterName {
+    ClusterName::new("app1").expect("valid")
+}
+
+#[test]
+fn the_deadline_is_the_tick_of_the_count_rule() {
+    let mut tracker = Tracker::default();
+    (80..=100)
+        .step_by(5)
+        .for_each(|at| tracker.see(&sample("app1-backlog", at)));
+    // The queue takes 10 to 20 s, so the reader holds segment 5 or 6; both of their next ones go at 200 s.
+    let foretold = tracker
+        .foretell(&app1(), Moment(100 * SECOND))
+        .expect("a forecast");
+    assert!(
+        foretold.deadline.after.micros() > 196 * SECOND && foretold.deadline.by.micros() < 204 * SECOND,
+        "{foretold:?}"
+    );
+    assert_eq!(foretold.samples_per_second.to_string(), "10");
+    assert_eq!(foretold.guaranteed.to_string(), "60.003");
+    assert!(
+        foretold
+            .inputs
+            .iter()
+            .any(|i| i.name == names::PERIOD && i.source.contains("wal-truncate-frequency"))
+    );
+    let left = tracker
+        .left(Some(Moment(100 * SECOND)), Moment(150 * SECOND))
+        .expect("a deadline");
+    assert!((46..=50).contains(&(left.micros() / 1_000_000)), "{left}");
+}
+
+#[test]
+fn a_look_that_misses_something_or_another_process_is_no_look_at_the_same_log() {
+    let mut tracker = Tracker::default();
+    let mut cut = sample("app1-backlog", 80);
+    cut.values.remove(names::FIRST);
+    tracker.see(&cut);
+    assert_eq!(tracker.outlook(), None);
+    assert!(tracker.trouble.contains(names::FIRST), "{}", tracker.trouble);
+    tracker.see(&sample("app1-backlog", 80));
+    let mut restarted = sample("app1-backlog", 100);
+    restarted.values.insert(names::STARTED.into(), 99.0);
+    restarted.values.insert(names::APPENDED.into(), 20.0);
+    tracker.see(&restarted);
+    let outlook = tracker.outlook().expect("an outlook");
+    assert_eq!(
+        outlook.per_second.to_string(),
+        "20",
+        "rates are those of the new process"
+    );
+}
+
+#[test]
+fn what_was_foretold_is_on_record_before_the_fault_and_too_short_a_time_ends_the_outage() {
+    let plan = plan();
+    let mut live = Live::watching(&plan);
+    let mut run = Run::default();
+    let mut records = Vec::new();
+    let mut apply = |run: &mut Run, decision: domain::drill::phases::Decision, now: i64| {
+        for record in decision.records {
+            run.apply(&record, Moment(now * SECOND));
+            records.push(record);
+        }
+    };
+    apply(&mut run, begin(run_id(1), plan.clone()), 70);
+    let decision = step(&run, Event::GuardsChecked(vec![]), Moment(70 * SECOND));
+    apply(&mut run, decision, 70);
+    for at in (70..=100).step_by(5) {
+        for probe in plan.active_probes() {
+            let mut seen = sample(&probe.name, at);
+            if !live.backlogs.contains_key(&probe.name) {
+                seen.values.clear();
+            }
+            for _ in 0..10 {
+                live.observe(&seen);
+            }
+        }
+    }
+    let mut tick = |run: &mut Run, live: &Live, at: i64| {
+        let decision = step(run, Event::Tick(live.clone()), Moment(at * SECOND));
+        apply(run, decision, at);
+    };
+    tick(&mut run, &live, 100);
+    assert_eq!(run.phase, Some(Phase::Inject));
+    // 100 s are left, 90 s are needed.
+    live.began(Moment(100 * SECOND));
+    tick(&mut run, &live, 105);
+    assert_eq!(run.abort, None);
+    tick(&mut run, &live, 115);
+    let Some(AbortCause::Rule { reason }) = &run.abort else {
+        panic!("{:?}", run.abort)
+    };
+    assert!(reason.contains("app1-backlog"), "{reason}");
+    assert_eq!(run.phase, Some(Phase::Revert));
+    let order: Vec<&str> = records
+        .iter()
+        .map(Record::kind)
+        .filter(|kind| ["backlog_foretold", "fault_intended", "aborting"].contains(kind))
+        .collect();
+    assert_eq!(
+        order,
+        [
+            "backlog_foretold",
+            "backlog_foretold",
+            "fault_intended",
+            "aborting"
+        ]
+    );
+}
+
+/// A history of an agent that is as foretold, or whose ticks come when `warp` says.
+fn recorded(warp: fn(i64) -> i64) -> History {
+    let plan = plan();
+    let mut history = history(plan, |probe, at| {
+        let log = probe.name.ends_with("-backlog");
+        let values = if log {
+            values(warp(at / SECOND + BEFORE))
+        } else {
+            BTreeMap::new()
+        };
+        (true, values)
+    });
+    let mut tracker = Tracker::default();
+    let shifted = |line: &mut Line| {
+        if let What::Sample(sample) = &mut line.what
+            && sample.probe.ends_with("-backlog")
+        {
+            for name in [names::STARTED, names::LAST_TICK] {
+                let value = sample.values.get_mut(name).expect("a look");
+                *value -= 95.0;
+            }
+        }
+    };
+    history.lines.iter_mut().for_each(shifted);
+    for sample in history.samples("app1-backlog") {
+        if sample.done.0 < 20 * SECOND {
+            tracker.see(sample);
+        }
+    }
+    let forecast = tracker
+        .foretell(&app1(), Moment(20 * SECOND))
+        .expect("a forecast");
+    let record = Record::BacklogForetold {
+        forecast: Box::new(forecast),
+    };
+    let line = Line {
+        time: Moment(20 * SECOND),
+        what: What::Record(record),
+    };
+    history.lines.insert(2, line);
+    history
+}
+
+#[test]
+fn the_report_holds_what_was_foretold_beside_what_was_seen() {
+    let report = |warp| {
+        let history = recorded(warp);
+        let report = assemble(&history, &Facts::default(), Moment(120 * SECOND)).expect("planned");
+        // What is recorded is what is judged: nothing is lost on the way to the file and back.
+        let text: Vec<u8> = history.lines.iter().flat_map(Line::to_json).collect();
+        let again = History::read(std::str::from_utf8(&text).expect("text"));
+        assert_eq!(again.lines.len(), history.lines.len());
+        let read = assemble(&again, &Facts::default(), Moment(120 * SECOND));
+        assert_eq!(read.map(|r| r.wal), Some(report.wal.clone()));
+        report
+    };
+    let agree = |report: &domain::drill::report::model::Report, what: &str| {
+        let found = report.wal[0]
+            .foreseen
+            .iter()
+            .find(|f| f.what == what)
+            .map(|f| f.agree);
+        found.expect("a row")
+    };
+    let as_foretold = report(|at| at);
+    let [wal] = as_foretold.wal.as_slice() else {
+        panic!("{:?}", as_foretold.wal)
+    };
+    assert_eq!(wal.cluster, "app1");
+    assert!(wal.headroom.len() > 5 && !wal.inputs.is_empty());
+    assert_eq!(agree(&as_foretold, "next truncation"), Verdict::Pass);
+    assert_eq!(agree(&as_foretold, "samples a second"), Verdict::Pass);
+    // Without a receiver that was asked nothing can be said of the backlog itself.
+    assert_eq!((wal.predicted_loss, wal.observed_loss), (None, None));
+    assert!(as_foretold.horizon.iter().any(|h| h.dependency == "app1 metrics"));
+    assert!(
+        as_foretold
+            .measurements
+            .iter()
+            .any(|m| m.id == "backlog.app1.least_headroom")
+    );
+    // An agent that goes on at a quarter of its pace from the forecast on is not as foretold.
+    let slower = report(|at| at.min(115) + (at - 115).max(0) / 4);
+    assert_eq!(agree(&slower, "samples a second"), Verdict::Fail);
+    assert_eq!(agree(&slower, "next truncation"), Verdict::Fail);
+}

@@ -1,0 +1,195 @@
+//! Settings of Prometheus as its own API tells them, in seconds and bytes.
+
+use domain::drill::backlog::names;
+use domain::drill::measure::quantity::Quantity;
+use model::moment::Moment;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// By the names of the forecast's inputs.
+pub(super) type Settings = BTreeMap<String, f64>;
+
+/// What the agent takes where a flag says nothing.
+const FREQUENCY: f64 = 2.0 * 3600.0;
+const MIN_TIME: f64 = 5.0 * 60.0;
+const MAX_TIME: f64 = 4.0 * 3600.0;
+const SEGMENT: f64 = 128.0 * 1024.0 * 1024.0;
+
+/// From the answer of `/api/v1/status/flags`, as the agent itself raises what contradicts.
+pub(super) fn of_agent(answer: &str) -> Result<Settings, String> {
+    let answer: Value = serde_json::from_str(answer).map_err(|e| e.to_string())?;
+    let flags = &answer["data"];
+    if flags["agent"] != "true" {
+        return Err("it is no Prometheus in agent mode".into());
+    }
+    let read = |flag: &str, parse: fn(&str) -> Option<f64>, unset: f64| {
+        let text = flags[flag].as_str().unwrap_or_default();
+        match text {
+            "" => Ok(unset),
+            text => match parse(text) {
+                Some(0.0) => Ok(unset),
+                Some(value) => Ok(value),
+                None => Err(format!("{flag} is {text:?}, which is not understood")),
+            },
+        }
+    };
+    let frequency = read("storage.agent.wal-truncate-frequency", duration, FREQUENCY)?;
+    let least = read("storage.agent.retention.min-time", duration, MIN_TIME)?;
+    let most = read("storage.agent.retention.max-time", duration, MAX_TIME)?;
+    let segment = read("storage.agent.wal-segment-size", bytes, SEGMENT)?;
+    Ok(BTreeMap::from([
+        (names::PERIOD.to_owned(), frequency),
+        (names::MIN_TIME.to_owned(), least),
+        (names::MAX_TIME.to_owned(), most.max(least).max(frequency)),
+        (names::SEGMENT.to_owned(), segment),
+    ]))
+}
+
+/// From the answer of `/api/v1/status/config`.
+pub(super) fn of_receiver(answer: &str) -> Result<Settings, String> {
+    let answer: Value = serde_json::from_str(answer).map_err(|e| e.to_string())?;
+    let yaml = answer["data"]["yaml"].as_str().unwrap_or_default();
+    let config: Value = serde_norway::from_str(yaml).map_err(|e| e.to_string())?;
+    let window = config["storage"]["tsdb"]["out_of_order_time_window"].as_str();
+    let window = window.map_or(Some(0.0), duration);
+    let window = window.ok_or("out_of_order_time_window of the receiver is not understood")?;
+    let scrapes = config["scrape_configs"]
+        .as_array()
+        .is_some_and(|all| !all.is_empty());
+    Ok(BTreeMap::from([
+        (names::OUT_OF_ORDER.to_owned(), window),
+        (names::FRESH.to_owned(), if scrapes { 1.0 } else { 0.0 }),
+    ]))
+}
+
+/// A duration as Prometheus or Go writes it, `1h30m`, `2h0m0s`, `1d`; seconds.
+pub(super) fn duration(text: &str) -> Option<f64> {
+    units(text, |unit| {
+        Some(match unit {
+            "ms" => 0.001,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            "d" => 86_400.0,
+            "w" => 7.0 * 86_400.0,
+            "y" => 365.0 * 86_400.0,
+            _ => return None,
+        })
+    })
+}
+
+/// A size as Prometheus writes it, `128MiB`, `10MB`, `0B`, both of them powers of 1024.
+pub(super) fn bytes(text: &str) -> Option<f64> {
+    units(text, |unit| {
+        Some(match unit {
+            "B" => 1.0,
+            "KB" | "KiB" => 1024.0,
+            "MB" | "MiB" => 1024.0 * 1024.0,
+            "GB" | "GiB" => 1024.0 * 1024.0 * 1024.0,
+            _ => return None,
+        })
+    })
+}
+
+/// A sum of numbers with units; a bare zero needs none.
+fn units(text: &str, factor: impl Fn(&str) -> Option<f64>) -> Option<f64> {
+    if text == "0" {
+        return Some(0.0);
+    }
+    let (mut rest, mut sum) = (text, 0.0);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, behind) = rest.split_at(digits);
+        let letters = behind
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(behind.len());
+        let (unit, behind) = behind.split_at(letters);
+        sum += number.parse::<f64>().ok()? * factor(unit)?;
+        rest = behind;
+    }
+    (!text.is_empty()).then_some(sum)
+}
+
+/// The time of an HTTP header, `Wed, 25 Nov 2026 13:00:00 GMT`.
+pub(super) fn http_date(text: &str) -> Option<Moment> {
+    let at = httpdate::parse_http_date(text).ok()?;
+    let since = at.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_micros()).ok().map(Moment)
+}
+
+/// A figure as a sample holds it.
+pub(super) fn seconds(quantity: Quantity) -> f64 {
+    Duration::from_micros(u64::try_from(quantity.micros()).unwrap_or(0)).as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn durations_and_sizes_are_read_as_prometheus_writes_them() {
+        for (text, seconds) in [
+            ("2h", Some(7200.0)),
+            ("1h30m", Some(5400.0)),
+            ("2h0m0s", Some(7200.0)),
+            ("250ms", Some(0.25)),
+            ("1d", Some(86_400.0)),
+            ("0s", Some(0.0)),
+            ("0", Some(0.0)),
+            ("", None),
+            ("5", None),
+            ("h", None),
+            ("5x", None),
+        ] {
+            assert_eq!(duration(text), seconds, "{text}");
+        }
+        for (text, size) in [
+            ("0B", Some(0.0)),
+            ("128MiB", Some(134_217_728.0)),
+            ("10MB", Some(10_485_760.0)),
+            ("1MiB512KiB", Some(1_572_864.0)),
+            ("MiB", None),
+        ] {
+            assert_eq!(bytes(text), size, "{text}");
+        }
+    }
+
+    #[test]
+    fn unset_flags_are_prometheus_own_and_max_time_is_raised() {
+        let flags = |frequency: &str, most: &str| {
+            json!({"status": "success", "data": {"agent": "true", "storage.agent.wal-truncate-frequency": frequency,
+                "storage.agent.retention.min-time": "5m", "storage.agent.retention.max-time": most,
+                "storage.agent.wal-segment-size": "0B"}})
+            .to_string()
+        };
+        let of = |frequency: &str, most: &str| {
+            let settings = of_agent(&flags(frequency, most)).expect("flags");
+            [names::PERIOD, names::MAX_TIME, names::SEGMENT].map(|name| settings[name])
+        };
+        assert_eq!(of("0s", "4h"), [7200.0, 14_400.0, SEGMENT]);
+        assert_eq!(of("8h", "4h"), [28_800.0, 28_800.0, SEGMENT]);
+        assert_eq!(of("20s", "1m"), [20.0, 300.0, SEGMENT]);
+        assert!(of_agent(&flags("often", "4h")).is_err_and(|e| e.contains("wal-truncate-frequency")));
+        assert!(of_agent(r#"{"data": {"agent": "false"}}"#).is_err());
+    }
+
+    #[test]
+    fn the_receiver_says_how_far_back_it_takes() {
+        let of = |yaml: &str| of_receiver(&json!({"data": {"yaml": yaml}}).to_string()).expect("config");
+        let with = of("storage: {tsdb: {out_of_order_time_window: 6h}}\nscrape_configs: [{job_name: a}]\n");
+        assert_eq!((with[names::OUT_OF_ORDER], with[names::FRESH]), (21_600.0, 1.0));
+        let without = of("global: {scrape_interval: 15s}\n");
+        assert_eq!((without[names::OUT_OF_ORDER], without[names::FRESH]), (0.0, 0.0));
+    }
+
+    #[test]
+    fn times_of_headers_are_read() {
+        assert_eq!(
+            http_date("Thu, 01 Jan 1970 00:00:01 GMT"),
+            Some(Moment(1_000_000))
+        );
+        assert_eq!(http_date("yesterday"), None);
+    }
+}
