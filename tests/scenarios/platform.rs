@@ -1,6 +1,6 @@
 //! The components of phases 4 and 6 on the real lab: metrics arrive, a secret is synced, a restarted Vault is unsealed.
 //!
-//! It needs the bundle's `drill` profile, which takes about twenty minutes on two cores from an empty cache, and five minutes
+//! It needs the bundle's `drill` profile, which takes about half an hour on two cores from an empty cache, and five minutes
 //! with it: `cargo test -p tests -- --ignored --nocapture platform`.
 
 use super::health;

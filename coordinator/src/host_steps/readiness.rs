@@ -182,8 +182,11 @@ fn nodes_ready(nodes: &[DynamicObject], expected: usize) -> Seen {
 
 /// Whether the condition is True; its own words where it is not.
 fn holds(object: &DynamicObject, kind: &str, name: &str, wanted: &str) -> Seen {
-    let conditions = object.data["status"]["conditions"].as_array();
-    let Some(found) = conditions.and_then(|all| all.iter().find(|c| c["type"] == wanted)) else {
+    let status = &object.data["status"];
+    // Kyverno's policies keep theirs one level deeper.
+    let lists = [&status["conditions"], &status["conditionStatus"]["conditions"]];
+    let mut conditions = lists.into_iter().filter_map(|list| list.as_array()).flatten();
+    let Some(found) = conditions.find(|c| c["type"] == wanted) else {
         return Seen::Waiting(format!("{kind} {name} does not say whether it is {wanted}"));
     };
     let of_now = found["observedGeneration"]
@@ -279,6 +282,11 @@ mod tests {
             seen(bad),
             Seen::Waiting("Store vault is not Ready: Sealed try later".into())
         );
+        let deeper = object(serde_json::json!({
+            "metadata": {"name": "p"},
+            "status": {"conditionStatus": {"conditions": [{"type": "Ready", "status": "True"}]}},
+        }));
+        assert_eq!(holds(&deeper, "Policy", "p", "Ready"), Seen::Ready);
     }
 
     #[test]

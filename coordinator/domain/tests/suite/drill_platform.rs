@@ -4,7 +4,7 @@ use crate::drill_scenarios::scenario;
 use crate::drill_verdicts::{contract, run};
 use domain::component::Component;
 use domain::drill::contract::ContractId;
-use domain::drill::contracts::PkiFigure;
+use domain::drill::contracts::{PODS, PkiFigure, REFUSED};
 use domain::drill::plan::{DrillPlan, Present, drill_plan};
 use domain::drill::report::verdict::Verdict;
 use domain::drill::scenario::Look;
@@ -36,9 +36,11 @@ fn values(figures: &[(&str, f64)]) -> BTreeMap<String, f64> {
         .collect()
 }
 
-/// What every probe of the contract sees where all is well.
+/// What every probe of the two contracts sees where all is well.
 fn well(look: &Look) -> BTreeMap<String, f64> {
     match look {
+        Look::NoPods { .. } => values(&[(PODS, 0.0)]),
+        Look::PodRefused { .. } => values(&[(REFUSED, 1.0)]),
         Look::Pki { .. } => values(&[
             (PkiFigure::AuthorityReady.name(), 1.0),
             (PkiFigure::IssuerPresent.name(), 1.0),
@@ -62,6 +64,19 @@ fn verdict(id: ContractId, probe: &str, instead: Option<&[(&str, f64)]>) -> (Ver
         (true, seen)
     });
     contract(&report, id)
+}
+
+#[test]
+fn kyverno_stays_off_mgmt_and_its_policies_stay_in_force_on_the_others() {
+    let judged = |probe, instead| verdict(ContractId::C4, probe, instead);
+    assert_eq!(judged("none", None).0, Verdict::Pass);
+    let (found, why) = judged("mgmt-without-kyverno", Some(&[(PODS, 1.0)]));
+    assert_eq!(found, Verdict::Fail, "{why}");
+    let (found, why) = judged("app2-refuses-privileges", Some(&[(REFUSED, 0.0)]));
+    assert_eq!(found, Verdict::Fail, "{why}");
+    assert!(why.contains("app2-refuses-privileges"), "{why}");
+    // A webhook that does not answer for a while neither admits nor refuses.
+    assert_eq!(judged("app1-refuses-privileges", None).0, Verdict::Pass);
 }
 
 #[test]
