@@ -14,6 +14,7 @@ use domain::drill::phases::{Event, Run, begin, step};
 use domain::drill::plan::{DrillPlan, Present, drill_plan};
 use domain::drill::record::{AbortCause, Phase, Record};
 use domain::drill::report::verdict::Verdict;
+use domain::drill::scenario::AbortRule;
 use model::ids::ClusterName;
 use model::lab::Lab;
 use model::moment::Moment;
@@ -128,62 +129,83 @@ fn a_look_that_misses_something_or_another_process_is_no_look_at_the_same_log() 
     );
 }
 
-#[test]
-fn what_was_foretold_is_on_record_before_the_fault_and_too_short_a_time_ends_the_outage() {
-    let plan = plan();
-    let mut live = Live::watching(&plan);
+/// A run in its steady phase since 70 s, and looks until `until` at which everything is good.
+fn steady(plan: &DrillPlan, until: i64) -> (Run, Live) {
+    let now = Moment(70 * SECOND);
     let mut run = Run::default();
-    let mut records = Vec::new();
-    let mut apply = |run: &mut Run, decision: domain::drill::phases::Decision, now: i64| {
-        for record in decision.records {
-            run.apply(&record, Moment(now * SECOND));
-            records.push(record);
-        }
-    };
-    apply(&mut run, begin(run_id(1), plan.clone()), 70);
-    let decision = step(&run, Event::GuardsChecked(vec![]), Moment(70 * SECOND));
-    apply(&mut run, decision, 70);
-    for at in (70..=100).step_by(5) {
+    let begun = begin(run_id(1), plan.clone());
+    begun.records.iter().for_each(|record| run.apply(record, now));
+    let guarded = step(&run, Event::GuardsChecked(vec![]), now);
+    guarded.records.iter().for_each(|record| run.apply(record, now));
+    let mut live = Live::watching(plan);
+    for at in (70..=until).step_by(5) {
         for probe in plan.active_probes() {
             let mut seen = sample(&probe.name, at);
             if !live.backlogs.contains_key(&probe.name) {
                 seen.values.clear();
             }
-            for _ in 0..10 {
-                live.observe(&seen);
-            }
+            (0..10).for_each(|_| live.observe(&seen));
         }
     }
-    let mut tick = |run: &mut Run, live: &Live, at: i64| {
-        let decision = step(run, Event::Tick(live.clone()), Moment(at * SECOND));
-        apply(run, decision, at);
-    };
-    tick(&mut run, &live, 100);
+    (run, live)
+}
+
+/// Time passes until `at`; what is recorded of it.
+fn tick(run: &mut Run, live: &Live, at: i64) -> Vec<Record> {
+    let now = Moment(at * SECOND);
+    let decision = step(run, Event::Tick(live.clone()), now);
+    decision.records.iter().for_each(|record| run.apply(record, now));
+    decision.records
+}
+
+fn told(run: &Run) -> &str {
+    match &run.abort {
+        Some(AbortCause::Rule { reason }) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_was_foretold_is_on_record_before_the_fault_and_too_short_a_time_ends_the_outage() {
+    let plan = plan();
+    let (mut run, mut live) = steady(&plan, 100);
+    let records = tick(&mut run, &live, 100);
+    let kinds: Vec<&str> = records.iter().map(Record::kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            "backlog_foretold",
+            "backlog_foretold",
+            "phase_entered",
+            "fault_intended"
+        ]
+    );
     assert_eq!(run.phase, Some(Phase::Inject));
     // 100 s are left, 90 s are needed.
     live.began(Moment(100 * SECOND));
     tick(&mut run, &live, 105);
     assert_eq!(run.abort, None);
     tick(&mut run, &live, 115);
-    let Some(AbortCause::Rule { reason }) = &run.abort else {
-        panic!("{:?}", run.abort)
-    };
-    assert!(reason.contains("app1-backlog"), "{reason}");
+    assert!(told(&run).contains("app1-backlog"), "{}", told(&run));
     assert_eq!(run.phase, Some(Phase::Revert));
-    let order: Vec<&str> = records
-        .iter()
-        .map(Record::kind)
-        .filter(|kind| ["backlog_foretold", "fault_intended", "aborting"].contains(kind))
-        .collect();
-    assert_eq!(
-        order,
-        [
-            "backlog_foretold",
-            "backlog_foretold",
-            "fault_intended",
-            "aborting"
-        ]
+}
+
+#[test]
+fn an_outage_whose_backlog_could_not_be_saved_is_not_begun() {
+    let mut plan = plan();
+    for rule in &mut plan.scenario.abort {
+        if let AbortRule::BacklogDiesWithin { undo_seconds, .. } = rule {
+            *undo_seconds = 100;
+        }
+    }
+    let (mut run, live) = steady(&plan, 100);
+    let records = tick(&mut run, &live, 100);
+    assert!(told(&run).contains("undoing takes 100 s"), "{}", told(&run));
+    assert!(
+        records.iter().all(|r| r.kind() != "fault_intended"),
+        "{records:?}"
     );
+    assert_eq!(run.phase, Some(Phase::Verdict));
 }
 
 /// A history of an agent that is as foretold, or whose ticks come when `warp` says.

@@ -113,7 +113,11 @@ impl Draft {
         match self.run.phase {
             Some(Phase::Steady) if self.run.abort.is_none() && waited >= phases.steady_seconds * 1000 => {
                 match not_good(&plan, live) {
-                    None => self.begin_outage(&plan, live),
+                    // What would have to be ended at once is not begun.
+                    None => match doomed(&plan, live, self.now) {
+                        Some(reason) => self.abort(AbortCause::Rule { reason }),
+                        None => self.begin_outage(&plan, live),
+                    },
                     Some(waiting) if waited >= (phases.steady_seconds * 3 + 30) * 1000 => {
                         self.abort(AbortCause::NotSteady { waiting });
                     }
@@ -274,18 +278,30 @@ fn broken_rule(plan: &DrillPlan, live: &Live, now: Moment) -> Option<String> {
             let found = *live.probes.get(probe)?.values.get(value)?;
             (found < *threshold).then(|| format!("{value} of {probe} is {found}, below {threshold}"))
         }
-        AbortRule::BacklogDiesWithin {
-            probe,
-            undo_seconds,
-            margin_seconds,
-        } => {
-            let left = live.backlogs.get(probe)?.left(live.began, now)?;
-            let (undo, margin) = (Span::from_secs(*undo_seconds), Span::from_secs(*margin_seconds));
-            must_abort(left, undo, margin).then(|| {
-                format!(
-                    "the backlog that {probe} watches dies in {left}; undoing takes {undo} and {margin} are kept on top"
-                )
-            })
-        }
+        AbortRule::BacklogDiesWithin { .. } => dies_too_soon(rule, live, now),
+    })
+}
+
+/// Why an outage must not begin: a backlog would die before it could be saved.
+fn doomed(plan: &DrillPlan, live: &Live, now: Moment) -> Option<String> {
+    let mut rules = plan.scenario.abort.iter();
+    rules.find_map(|rule| dies_too_soon(rule, live, now))
+}
+
+fn dies_too_soon(rule: &AbortRule, live: &Live, now: Moment) -> Option<String> {
+    let AbortRule::BacklogDiesWithin {
+        probe,
+        undo_seconds,
+        margin_seconds,
+    } = rule
+    else {
+        return None;
+    };
+    let left = live.backlogs.get(probe)?.left(live.began, now)?;
+    let (undo, margin) = (Span::from_secs(*undo_seconds), Span::from_secs(*margin_seconds));
+    must_abort(left, undo, margin).then(|| {
+        format!(
+            "the backlog that {probe} watches dies in {left}; undoing takes {undo} and {margin} are kept on top"
+        )
     })
 }
