@@ -76,10 +76,11 @@ fn detection_times() {
         assert!(took <= case.limit_ms, "{}: {took} ms", case.name);
         // Until it is over: the next fault finds the node whole.
         until("the fault is over", Duration::from_secs(60), || {
-            let gone = witness
-                .so_far()
-                .iter()
-                .any(|event| event["kind"] == "lease_undone");
+            let gone = witness.so_far().iter().any(|event| {
+                event["message"]
+                    .as_str()
+                    .is_some_and(|m| m.contains(" is undone ("))
+            });
             gone.then_some(()).ok_or_else(|| "there".into())
         })
         .expect("undone");
