@@ -81,21 +81,28 @@ fn cluster(input: &Input<'_>) -> Value {
         "clusterName": params.cluster,
         "controlPlaneEndpoint": params.control_plane,
         "networking": {"podSubnet": params.pod_cidr, "serviceSubnet": params.service_cidr},
-        "etcd": {"local": {"imageTag": params.etcd_tag}},
+        "etcd": {"local": {"imageTag": params.etcd_tag, "extraEnvs": collect_less("256MiB")}},
+        "apiServer": {"extraEnvs": collect_less("768MiB")},
         "dns": {"imageTag": params.coredns_tag},
         // Cilium replaces it; said here rather than by a skipped phase, so that upgrades respect it.
         "proxy": {"disabled": true},
         "encryptionAlgorithm": "ECDSA-P256",
         // Each of some ninety controllers asks for a token as it starts: at the default of 20 requests per second that
         // alone holds the first certificate of every worker up for nearly five seconds.
-        "controllerManager": {"extraArgs": [
+        "controllerManager": {"extraEnvs": collect_less("256MiB"), "extraArgs": [
             {"name": "kube-api-qps", "value": "200"},
             {"name": "kube-api-burst", "value": "400"},
             {"name": "leader-elect-retry-period", "value": "1s"},
         ]},
         // There is one scheduler, and it needs no lease to say so.
-        "scheduler": {"extraArgs": [{"name": "leader-elect", "value": "false"}]},
+        "scheduler": {"extraEnvs": collect_less("256MiB"), "extraArgs": [{"name": "leader-elect", "value": "false"}]},
     })
+}
+
+/// Go's collector runs when the heap has grown fourfold, or when the program has `limit`, whichever comes first; by default
+/// it runs at each doubling. On a host with several control planes processors are short before memory is.
+fn collect_less(limit: &str) -> Value {
+    json!([{"name": "GOGC", "value": "300"}, {"name": "GOMEMLIMIT", "value": limit}])
 }
 
 fn kubelet(input: &Input<'_>) -> Value {
