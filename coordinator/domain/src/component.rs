@@ -35,6 +35,10 @@ pub struct Component {
     /// Manifest files of the folder, applied in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub manifests: Vec<String>,
+    /// Workloads (`KIND/NAME`, in `namespace`) whose pods mount what the manifests hold: kubelet looks at their volumes at
+    /// once, not at its next round.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remount: Vec<String>,
     /// Helm release name; the component's name when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,

@@ -5,6 +5,7 @@ use super::helm::{Release, upgrade};
 use super::kube::Cluster;
 use super::manifests::apply;
 use super::readiness::{Held, Seen, look};
+use super::remount::remount;
 use super::values::{HostFacts, expand};
 use crate::components::{Loaded, bundled_manifests, find, manifests, values};
 use crate::engine::EngineHandle;
@@ -186,9 +187,12 @@ impl Host {
                 self.places.tool("kubectl"),
                 self.places.kubeconfig(cluster.as_str()),
             );
-            return apply(&kubectl, &kubeconfig, &loaded.component.namespace, &documents)
+            apply(&kubectl, &kubeconfig, &loaded.component.namespace, &documents)
                 .await
-                .map_err(|e| Stopped::because("DY-0217", &e));
+                .map_err(|e| Stopped::because("DY-0217", &e))?;
+            return remount(cluster.as_str(), &kubeconfig, &loaded.component)
+                .await
+                .map_err(|e| Stopped::because("DY-0215", &e));
         };
         let merged = super::values::merge(&texts).map_err(|e| Stopped::because("DY-0211", &e))?;
         let release = Release {

@@ -1,6 +1,6 @@
 //! A cluster's API as the coordinator sees it: plain reads with the kubeconfig that the control plane minted.
 
-use kube::api::{Api, AttachParams, DeleteParams, DynamicObject, ListParams};
+use kube::api::{Api, AttachParams, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, Config};
@@ -159,6 +159,22 @@ impl Cluster {
             .collect();
         names.sort();
         Ok(names)
+    }
+
+    /// Sets one annotation of a pod.
+    pub async fn annotate_pod(
+        &self,
+        namespace: &str,
+        pod: &str,
+        key: &str,
+        value: &str,
+    ) -> Result<(), KubeError> {
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &pod_resource());
+        let change = serde_json::json!({"metadata": {"annotations": {key: value}}});
+        api.patch(pod, &PatchParams::default(), &Patch::Merge(change))
+            .await
+            .map_err(|e| self.refused(e))?;
+        Ok(())
     }
 
     /// Takes away the marks that an interrupted Helm left on a release; what it had made stays, and the next one takes it

@@ -10,4 +10,5 @@ pub mod helm;
 pub mod kube;
 pub mod manifests;
 pub mod readiness;
+mod remount;
 pub mod values;

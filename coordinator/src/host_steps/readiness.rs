@@ -141,7 +141,11 @@ async fn one(
 }
 
 /// Names of the workload's running pods, found by its own selector.
-async fn pods_of(cluster: &Cluster, namespace: &str, workload: &str) -> Result<Vec<String>, KubeError> {
+pub(super) async fn pods_of(
+    cluster: &Cluster,
+    namespace: &str,
+    workload: &str,
+) -> Result<Vec<String>, KubeError> {
     let (kind, name) = workload.split_once('/').unwrap_or(("deployment", workload));
     let kind = match kind {
         "daemonset" | "ds" => "DaemonSet",

@@ -55,6 +55,13 @@ fn content(component: &Component, out: &mut Vec<Invalid>) {
             "must be given when there are no manifests, and only then",
         ));
     }
+    if !component.remount.is_empty() && !manifests {
+        let found = component.remount.join(", ");
+        out.push(Invalid::new("remount", found, "is for components with manifests"));
+    }
+    for (i, name) in component.remount.iter().enumerate() {
+        workload(&format!("remount[{i}]"), name, out);
+    }
     for (field, name) in [
         ("namespace", Some(&component.namespace)),
         ("release", component.release.as_ref()),
@@ -177,23 +184,14 @@ fn capabilities(component: &Component, out: &mut Vec<Invalid>) {
 fn readiness(component: &Component, out: &mut Vec<Invalid>) {
     for (i, check) in component.readiness.iter().enumerate() {
         if let Readiness::Exec {
-            workload,
+            workload: named,
             command,
             expect,
             ..
         } = check
         {
             let path = format!("readiness[{i}]");
-            if workload
-                .split_once('/')
-                .is_none_or(|(kind, name)| kind.is_empty() || name.is_empty())
-            {
-                out.push(Invalid::new(
-                    format!("{path}.workload"),
-                    workload,
-                    "must be KIND/NAME",
-                ));
-            }
+            workload(&format!("{path}.workload"), named, out);
             if command.is_empty() {
                 out.push(Invalid::new(
                     format!("{path}.command"),
@@ -209,5 +207,14 @@ fn readiness(component: &Component, out: &mut Vec<Invalid>) {
                 ));
             }
         }
+    }
+}
+
+fn workload(field: &str, name: &str, out: &mut Vec<Invalid>) {
+    let both = name
+        .split_once('/')
+        .is_some_and(|(kind, name)| !kind.is_empty() && !name.is_empty());
+    if !both {
+        out.push(Invalid::new(field, name, "must be KIND/NAME"));
     }
 }

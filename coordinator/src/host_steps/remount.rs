@@ -1,0 +1,30 @@
+//! Lets kubelet look at the volumes of running pods at once. It takes in a changed Secret or ConfigMap at its next round over a
+//! pod, 10 to 15 s apart here; any change of the pod itself brings the round forward.
+
+use super::kube::{Cluster, KubeError};
+use super::readiness::pods_of;
+use domain::component::Component;
+use std::path::Path;
+
+/// Says when the pod's volumes were last asked to be looked at.
+const REMOUNTED_AT: &str = "drillyard.dev/remounted-at";
+
+/// Marks every running pod of the component's `remount` workloads.
+pub(super) async fn remount(
+    cluster: &str,
+    kubeconfig: &Path,
+    component: &Component,
+) -> Result<(), KubeError> {
+    if component.remount.is_empty() {
+        return Ok(());
+    }
+    let api = Cluster::open(cluster, kubeconfig).await?;
+    let now = crate::clock::now().to_string();
+    for workload in &component.remount {
+        for pod in pods_of(&api, &component.namespace, workload).await? {
+            api.annotate_pod(&component.namespace, &pod, REMOUNTED_AT, &now)
+                .await?;
+        }
+    }
+    Ok(())
+}
