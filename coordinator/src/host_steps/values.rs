@@ -164,11 +164,42 @@ mod tests {
             let yaml: serde_json::Value = serde_norway::from_str(&text).expect("valid YAML");
             assert_eq!(yaml["tunnelProtocol"], "vxlan");
             assert_eq!(yaml["cluster"]["name"], cluster.name.as_str());
-            assert_eq!(
-                yaml["clustermesh"]["config"]["clusters"].as_array().map(Vec::len),
-                Some(2)
-            );
             assert_eq!(text.contains("SYS_RESOURCE"), sys_resource);
         }
+    }
+
+    #[test]
+    fn the_mesh_servers_dial_the_peers_and_the_agents_their_own_server() {
+        let text = rendered(include_str!(
+            "../../../values/components/cluster-mesh/peers.yaml.j2"
+        ))
+        .expect("renders");
+        let endpoints = |secret: &str| -> BTreeMap<String, String> {
+            let yaml: serde_json::Value = serde_norway::from_str(secret).expect("valid YAML");
+            let files = yaml["stringData"].as_object().expect("files").iter();
+            files
+                .map(|(peer, file)| {
+                    let file: serde_json::Value =
+                        serde_norway::from_str(file.as_str().expect("text")).expect("valid YAML");
+                    (
+                        peer.clone(),
+                        file["endpoints"][0].as_str().expect("one").to_owned(),
+                    )
+                })
+                .collect()
+        };
+        let peers = |mgmt: &str, app2: &str| {
+            BTreeMap::from([("mgmt".into(), mgmt.into()), ("app2".into(), app2.into())])
+        };
+        let own = "https://clustermesh-apiserver.kube-system.svc:2379";
+        let (servers, agents) = text.split_once("---\n").expect("two documents");
+        assert_eq!(
+            endpoints(servers),
+            peers(
+                "https://mgmt.mesh.cilium.io:32379",
+                "https://app2.mesh.cilium.io:32381"
+            )
+        );
+        assert_eq!(endpoints(agents), peers(own, own));
     }
 }
