@@ -183,14 +183,11 @@ impl Host {
             let own = manifests(&loaded, &self.lab, place, &self.places, self.facts)
                 .map_err(|e| Stopped::because("DY-0211", &e))?;
             documents.extend(own);
-            let (kubectl, kubeconfig) = (
-                self.places.tool("kubectl"),
-                self.places.kubeconfig(cluster.as_str()),
-            );
-            apply(&kubectl, &kubeconfig, &loaded.component.namespace, &documents)
+            let api = self.open(cluster).await?;
+            apply(&api, &loaded.component.namespace, &documents)
                 .await
                 .map_err(|e| Stopped::because("DY-0217", &e))?;
-            return remount(cluster.as_str(), &kubeconfig, &loaded.component)
+            return remount(&api, &loaded.component)
                 .await
                 .map_err(|e| Stopped::because("DY-0215", &e));
         };
@@ -223,9 +220,7 @@ impl Host {
                 message: format!("the lab has no cluster {cluster}"),
             });
         };
-        let api = Cluster::open(cluster.as_str(), &self.places.kubeconfig(cluster.as_str()))
-            .await
-            .map_err(|e| Stopped::because("DY-0215", &e))?;
+        let api = self.open(cluster).await?;
         let limit = Duration::from_millis(step.budget_ms);
         let since = Instant::now();
         let (mut said, mut held) = (String::new(), Held::default());
@@ -275,6 +270,12 @@ impl Host {
                 evidence,
             });
         }
+    }
+
+    async fn open(&self, cluster: &ClusterName) -> Result<Cluster, Stopped> {
+        Cluster::open(cluster.as_str(), &self.places.kubeconfig(cluster.as_str()))
+            .await
+            .map_err(|e| Stopped::because("DY-0215", &e))
     }
 
     fn component(&self, name: &ComponentName) -> Result<Loaded, Stopped> {

@@ -1,9 +1,15 @@
-//! Manifests of a component, applied by `kubectl` of the bundle: server-side, so that a second time changes nothing that is right.
+//! Manifests of a component, applied on the server's side, so that a second time changes nothing that is right.
+//!
+//! Spoken by the coordinator itself: a kubectl per component and cluster costs the two cores most when they have least to give.
 
-use std::path::Path;
-use std::process::Stdio;
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use super::kube::Cluster;
+use crate::exit::chain;
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::core::{ApiResource, GroupVersionKind, TypeMeta};
+use kube::discovery::{ApiCapabilities, Scope, pinned_kind};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+use std::collections::HashMap;
 
 /// Whose fields are ours.
 const FIELD_MANAGER: &str = "drillyard";
@@ -11,108 +17,195 @@ const FIELD_MANAGER: &str = "drillyard";
 /// Why manifests were not applied.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// kubectl could not be started or fed.
-    #[error("kubectl of the bundle")]
-    Start(#[source] std::io::Error),
-    /// kubectl or the API server refused.
-    #[error("kubectl: {0}")]
-    Refused(String),
+    /// A document is no YAML.
+    #[error("a manifest is no YAML")]
+    Yaml(#[from] serde_norway::Error),
+    /// A document is no object of Kubernetes.
+    #[error("a manifest has no {0}")]
+    NoObject(&'static str),
+    /// The API server refused, or did not answer.
+    #[error("{kind} {name} was not applied: {reason}")]
+    Refused {
+        /// Kind of the object.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// The server's words.
+        reason: String,
+    },
 }
 
-/// Applies the documents in `namespace`, which is made first. They go in on standard input: they may hold secrets.
-pub async fn apply(
-    kubectl: &Path,
-    kubeconfig: &Path,
+/// Applies the documents in their order; objects that name no namespace go into `namespace`, which is made first.
+pub async fn apply(cluster: &Cluster, namespace: &str, documents: &[String]) -> Result<(), ManifestError> {
+    let own = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+    // Asked for once, not for each of dozens of definitions.
+    let mut kinds = HashMap::new();
+    one(cluster, namespace, &own, &mut kinds).await?;
+    for text in documents {
+        // Taken apart one by one: all of Cilium's definitions as values take tens of megabytes, in three clusters at a time.
+        let objects: Result<Vec<Value>, _> = serde_norway::Deserializer::from_str(text)
+            .map(Value::deserialize)
+            .collect();
+        // A document of comments only says nothing.
+        for object in objects?.iter().filter(|object| !object.is_null()) {
+            one(cluster, namespace, object, &mut kinds).await?;
+        }
+    }
+    Ok(())
+}
+
+type Served = HashMap<GroupVersionKind, (ApiResource, ApiCapabilities)>;
+
+async fn one(
+    cluster: &Cluster,
     namespace: &str,
-    documents: &[String],
+    object: &Value,
+    kinds: &mut Served,
 ) -> Result<(), ManifestError> {
-    let own = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n");
-    // kubectl takes the documents in their order, so the namespace is there before what is in it.
-    let text = std::iter::once(&own)
-        .chain(documents)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join("\n---\n");
-    let mut child = Command::new(kubectl)
-        .arg("--kubeconfig")
-        .arg(kubeconfig)
-        .args([
-            "--namespace",
-            namespace,
-            "apply",
-            "--server-side",
-            "--force-conflicts",
-        ])
-        .args(["--field-manager", FIELD_MANAGER, "--filename", "-"])
-        .env_clear()
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(ManifestError::Start)?;
-    let mut stdin = child.stdin.take();
-    // A kubectl that ends early closes the pipe; its own words say why.
-    let feed = async move {
-        if let Some(stdin) = &mut stdin {
-            let _ = stdin.write_all(text.as_bytes()).await;
+    let of = Named::read(object)?;
+    let refused = |error: kube::Error| ManifestError::Refused {
+        kind: of.kind.kind.clone(),
+        name: of.name.to_owned(),
+        reason: chain(&error),
+    };
+    let served = match kinds.get(&of.kind) {
+        Some(known) => known,
+        None => {
+            let found = pinned_kind(cluster.client(), &of.kind).await.map_err(refused)?;
+            kinds.entry(of.kind.clone()).or_insert(found)
         }
     };
-    let ((), output) = tokio::join!(feed, child.wait_with_output());
-    let output = output.map_err(ManifestError::Start)?;
-    if output.status.success() {
-        return Ok(());
+    let how = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
+    api(cluster, served, of.namespace.unwrap_or(namespace))
+        .patch(of.name, &how, &Patch::Apply(object))
+        .await
+        .map_err(refused)?;
+    Ok(())
+}
+
+fn api(
+    cluster: &Cluster,
+    (resource, capabilities): &(ApiResource, ApiCapabilities),
+    namespace: &str,
+) -> Api<DynamicObject> {
+    let client = cluster.client().clone();
+    match capabilities.scope {
+        Scope::Cluster => Api::all_with(client, resource),
+        Scope::Namespaced => Api::namespaced_with(client, namespace, resource),
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let last: Vec<&str> = said.lines().rev().take(3).collect();
-    Err(ManifestError::Refused(
-        last.into_iter().rev().collect::<Vec<_>>().join("; "),
-    ))
+}
+
+/// What an object is called.
+struct Named<'a> {
+    kind: GroupVersionKind,
+    name: &'a str,
+    namespace: Option<&'a str>,
+}
+
+impl<'a> Named<'a> {
+    fn read(object: &'a Value) -> Result<Self, ManifestError> {
+        let text = |value: &'a Value, what| value.as_str().ok_or(ManifestError::NoObject(what));
+        let types = TypeMeta {
+            api_version: text(&object["apiVersion"], "apiVersion")?.to_owned(),
+            kind: text(&object["kind"], "kind")?.to_owned(),
+        };
+        Ok(Self {
+            kind: GroupVersionKind::try_from(&types).map_err(|_| ManifestError::NoObject("apiVersion"))?,
+            name: text(&object["metadata"]["name"], "metadata.name")?,
+            namespace: object["metadata"]["namespace"].as_str(),
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::fake_api::{self, Seen};
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
-    /// A kubectl that keeps what it is given and ends as told.
-    fn fake(folder: &Path, ends: &str) -> std::path::PathBuf {
-        let path = folder.join("kubectl");
-        let script = format!(
-            "#!/bin/sh\n/bin/cat > {0}/in\necho \"$@\" > {0}/args\n{ends}\n",
-            folder.display()
+    /// Knows three kinds, and refuses what is called `bad`.
+    async fn server(folder: &std::path::Path) -> (Cluster, Seen) {
+        let resource = |name: &str, kind: &str, namespaced: bool| json!({"name": name, "singularName": "", "kind": kind, "namespaced": namespaced, "verbs": ["patch"]});
+        let list = |group: &str, resources: Value| json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group, "resources": resources});
+        let core = list(
+            "v1",
+            json!([
+                resource("namespaces", "Namespace", false),
+                resource("services", "Service", true)
+            ]),
         );
-        std::fs::write(&path, script).expect("write");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("mode");
-        path
+        let apps = list("apps/v1", json!([resource("deployments", "Deployment", true)]));
+        fake_api::serve(folder, move |line, body| {
+            match line.split(' ').nth(1).unwrap_or_default() {
+                "/api/v1" => (200, core.clone()),
+                "/apis/apps/v1" => (200, apps.clone()),
+                path if path.contains("/bad?") => {
+                    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 422,
+                        "reason": "Invalid", "message": "unknown field"});
+                    (422, status)
+                }
+                _ => (200, body.clone()),
+            }
+        })
+        .await
     }
 
     #[tokio::test]
-    async fn documents_go_in_on_standard_input_after_their_namespace() {
-        let folder = tempfile::tempdir().expect("folder");
-        let kubectl = fake(folder.path(), "exit 0");
-        apply(&kubectl, Path::new("/k"), "demo", &["kind: Secret".into()])
-            .await
-            .expect("applied");
-        let given = std::fs::read_to_string(folder.path().join("in")).expect("in");
-        assert!(
-            given.find("kind: Namespace") < given.find("kind: Secret"),
-            "{given}"
+    async fn objects_go_in_their_order_after_their_namespace_and_each_kind_is_asked_for_once() {
+        let folder = tempfile::tempdir().expect("temp");
+        let (cluster, seen) = server(folder.path()).await;
+        let documents = [
+            "# only words\n---\napiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {x: 1}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: b, namespace: other}\n".to_owned(),
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: c}\n".to_owned(),
+        ];
+        apply(&cluster, "demo", &documents).await.expect("applied");
+        let seen = seen.lock().expect("whole");
+        let paths: Vec<&str> = seen
+            .iter()
+            .filter_map(|(line, _)| line.split(' ').nth(1)?.split('?').next())
+            .collect();
+        assert_eq!(
+            paths,
+            [
+                "/api/v1",
+                "/api/v1/namespaces/demo",
+                "/api/v1",
+                "/api/v1/namespaces/demo/services/a",
+                "/api/v1/namespaces/other/services/b",
+                "/apis/apps/v1",
+                "/apis/apps/v1/namespaces/demo/deployments/c",
+            ]
         );
-        let words = std::fs::read_to_string(folder.path().join("args")).expect("args");
-        assert!(
-            !words.contains("Secret") && words.contains("--server-side"),
-            "{words}"
-        );
+        let (line, body) = &seen[3];
+        for word in [
+            "PATCH ",
+            "fieldManager=drillyard",
+            "force=true",
+            "fieldValidation=Strict",
+        ] {
+            assert!(line.contains(word), "{word} not in {line}");
+        }
+        assert_eq!(body["spec"], json!({"x": 1}));
     }
 
     #[tokio::test]
-    async fn a_refusal_has_the_last_words() {
-        let folder = tempfile::tempdir().expect("folder");
-        let kubectl = fake(folder.path(), "echo no such kind >&2; exit 1");
-        let refused = apply(&kubectl, Path::new("/k"), "demo", &[])
-            .await
-            .expect_err("refused");
-        assert_eq!(refused.to_string(), "kubectl: no such kind");
+    async fn a_refusal_names_the_object_and_has_the_server_s_words() {
+        let folder = tempfile::tempdir().expect("temp");
+        let (cluster, _) = server(folder.path()).await;
+        let bad = "apiVersion: v1\nkind: Service\nmetadata: {name: bad}\n".to_owned();
+        let refused = apply(&cluster, "demo", &[bad]).await.expect_err("refused");
+        let text = refused.to_string();
+        assert!(
+            text.starts_with("Service bad was not applied") && text.contains("unknown field"),
+            "{text}"
+        );
+        for (document, lacks) in [
+            ("kind: Service", "apiVersion"),
+            ("apiVersion: v1\nkind: Service", "name"),
+        ] {
+            let refused = apply(&cluster, "demo", &[document.to_owned()])
+                .await
+                .expect_err("refused");
+            assert!(refused.to_string().contains(lacks), "{refused}");
+        }
     }
 }

@@ -4,25 +4,17 @@
 use super::kube::{Cluster, KubeError};
 use super::readiness::pods_of;
 use domain::component::Component;
-use std::path::Path;
 
 /// Says when the pod's volumes were last asked to be looked at.
 const REMOUNTED_AT: &str = "drillyard.dev/remounted-at";
 
 /// Marks every running pod of the component's `remount` workloads.
-pub(super) async fn remount(
-    cluster: &str,
-    kubeconfig: &Path,
-    component: &Component,
-) -> Result<(), KubeError> {
-    if component.remount.is_empty() {
-        return Ok(());
-    }
-    let api = Cluster::open(cluster, kubeconfig).await?;
+pub(super) async fn remount(cluster: &Cluster, component: &Component) -> Result<(), KubeError> {
     let now = crate::clock::now().to_string();
     for workload in &component.remount {
-        for pod in pods_of(&api, &component.namespace, workload).await? {
-            api.annotate_pod(&component.namespace, &pod, REMOUNTED_AT, &now)
+        for pod in pods_of(cluster, &component.namespace, workload).await? {
+            cluster
+                .annotate_pod(&component.namespace, &pod, REMOUNTED_AT, &now)
                 .await?;
         }
     }

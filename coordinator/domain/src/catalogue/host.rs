@@ -56,7 +56,7 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         code: "DY-0217",
         title: "A component's manifests were refused",
         exits: &[5],
-        cause: "kubectl or the API server did not take the component's documents; the message has the last lines.",
+        cause: "The API server did not take one of the component's objects; the message names it and has the server's words.",
         remedy: "Read the message. A kind that is not served yet, or a field that it does not know, are the usual causes.",
         next: "coordinator up",
     },
