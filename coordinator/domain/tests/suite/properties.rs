@@ -2,7 +2,7 @@
 
 use crate::fixtures::small_plan;
 use crate::world::World;
-use crate::world::actions::Action;
+use crate::world::actions::{Action, Fault};
 use domain::history;
 use proptest::prelude::*;
 
@@ -64,4 +64,32 @@ proptest! {
     fn random_walks_with_many_faults_break_no_promise(choices in prop::collection::vec((0u8..=255, 0u8..=255), 0..250)) {
         walk(&choices)?;
     }
+}
+
+/// Found by the walks: an order of a dead coordinator reached an agent whose store, and with it the knowledge of having run it,
+/// was gone. No order can: it was in a session of the process that ended.
+#[test]
+fn an_order_on_its_way_ends_with_the_process_it_was_sent_to() {
+    let name = crate::fixtures::node("mgmt-cp");
+    let may_arrive = |then: Option<Fault>| {
+        let mut world = World::new(small_plan(), 60);
+        let (up, down) = (Action::DeliverUp(name.clone()), Action::DeliverDown(name.clone()));
+        // Hello, welcome, question and ledger; then the first order is on its way.
+        for action in [&Action::Connect(name.clone()), &up, &down, &down, &up] {
+            world.act(action);
+        }
+        let died = Fault::CoordinatorDies {
+            host_work_was_done: false,
+        };
+        for fault in std::iter::once(died).chain(then) {
+            world.act(&Action::Fault(fault));
+        }
+        world.faults().contains(&Fault::StaleOrder)
+    };
+    assert!(may_arrive(None));
+    assert!(!may_arrive(Some(Fault::StoreLost(name.clone()))));
+    assert!(!may_arrive(Some(Fault::Reboot(name.clone()))));
+    assert!(may_arrive(Some(Fault::Reboot(crate::fixtures::node(
+        "mgmt-worker"
+    )))));
 }

@@ -191,11 +191,11 @@ impl World {
             Fault::CoordinatorDies { host_work_was_done } => self.crash_coordinator(*host_work_was_done),
             Fault::AgentDies(name) | Fault::Partition(name) => self.cut(name),
             Fault::Reboot(name) => {
-                self.cut(name);
+                self.end_process(name);
                 self.agents.get_mut(name).expect("known").reboot();
             }
             Fault::StoreLost(name) => {
-                self.cut(name);
+                self.end_process(name);
                 self.agents.get_mut(name).expect("known").lose_store();
             }
             Fault::LoseDown(name) => drop(self.wire(name).down.pop_front()),
@@ -253,6 +253,13 @@ impl World {
         if let Some(connection) = self.connections.remove(name) {
             self.unnoticed.push((name.clone(), connection.session));
         }
+    }
+
+    /// What was on its way to a process ends with it: an order travels in one session, and the next process has another. Only a
+    /// process that lives on may still find in its socket what a dead coordinator sent.
+    fn end_process(&mut self, name: &NodeName) {
+        self.cut(name);
+        self.stale.take_if(|(to, _)| to == name);
     }
 
     fn send_up(&mut self, name: &NodeName, message: Up) {
