@@ -1,7 +1,7 @@
 //! The status document: what the machine knows, with what can only be seen now: heartbeats and Kubernetes' own word.
 
 use crate::agents::LastSeen;
-use crate::host_steps::kube::Cluster;
+use crate::host_steps::kube::{Cluster, is_ready};
 use crate::places::Places;
 use domain::status::Observed;
 use model::ids::NodeName;
@@ -50,14 +50,10 @@ async fn nodes_ready(name: &str, kubeconfig: &std::path::Path) -> Vec<(NodeName,
     nodes
         .into_iter()
         .filter_map(|node| {
-            let name = NodeName::new(node.metadata.name?).ok()?;
-            let conditions = node.data["status"]["conditions"].as_array()?.clone();
-            Some((
-                name,
-                conditions
-                    .iter()
-                    .any(|c| c["type"] == "Ready" && c["status"] == "True"),
-            ))
+            // A node that nobody has said anything of yet is not told.
+            node.data["status"]["conditions"].as_array()?;
+            let ready = is_ready(&node);
+            Some((NodeName::new(node.metadata.name?).ok()?, ready))
         })
         .collect()
 }

@@ -11,6 +11,7 @@ mod prepare;
 mod question;
 mod secrets;
 mod settings;
+mod units;
 
 pub use pace::Pace;
 pub(super) use prepare::stored;

@@ -5,7 +5,6 @@ use super::probe::{Grounds, Question, prepare};
 use super::timeline::Timeline;
 use crate::places::Places;
 use domain::drill::backlog::{Foretold, PlannedWindow, Tracker, logs};
-use domain::drill::history::{Answer, Sample};
 use domain::drill::plan::DrillPlan;
 use domain::drill::scenario::Probe;
 use futures_util::future::join_all;
@@ -48,18 +47,11 @@ async fn look(probe: &Probe, grounds: &Grounds<'_>) -> Result<Foretold, String> 
         Question::Impossible(why) => return Err(why),
         question => question.ask(timeline).await,
     };
-    let now = timeline.now();
+    let answered = timeline.now();
+    let sample = seen.sample(probe.name.clone(), 0, (answered, answered), timeline);
+    let now = sample.done;
     let mut tracker = Tracker::default();
-    tracker.see(&Sample {
-        probe: probe.name.clone(),
-        number: 0,
-        due: now,
-        sent: Some(now),
-        done: now,
-        answer: if seen.good { Answer::Good } else { Answer::Bad },
-        detail: seen.detail,
-        values: seen.values,
-    });
+    tracker.see(&sample);
     let forecast = tracker.foretell(&probe.cluster, now);
     forecast.ok_or_else(|| match tracker.trouble.as_str() {
         "" => "the numbers are beyond what can be computed".to_owned(),

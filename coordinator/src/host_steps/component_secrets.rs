@@ -64,6 +64,14 @@ pub fn authority_pem(dir: &Path, name: &str) -> Result<String, SecretError> {
     std::fs::read_to_string(&path).map_err(|source| file_error(&path, source))
 }
 
+/// Certificate and key of the authority `name` below `dir`, both PEM.
+fn authority_pair(dir: &Path, name: &str) -> Result<(String, String), SecretError> {
+    let cert = authority_pem(dir, name)?;
+    let path = dir.join(format!("{name}.key"));
+    let key = std::fs::read_to_string(&path).map_err(|source| file_error(&path, source))?;
+    Ok((cert, key))
+}
+
 /// Reads the server certificate `name` below `dir`, or makes it: P-256, as long as its authority is good for, for
 /// `subjects`, names and addresses. It is made again when its authority or its subjects changed.
 pub fn server_certificate(
@@ -72,9 +80,7 @@ pub fn server_certificate(
     authority: &str,
     subjects: Vec<String>,
 ) -> Result<CaSecret, SecretError> {
-    let authority_cert = authority_pem(dir, authority)?;
-    let key_path = dir.join(format!("{authority}.key"));
-    let authority_key = std::fs::read_to_string(&key_path).map_err(|source| file_error(&key_path, source))?;
+    let (authority_cert, authority_key) = authority_pair(dir, authority)?;
     // What it was made from stands beside it, so that a change is seen.
     let made_from = dir.join(format!("{name}.for"));
     let wanted = format!("{authority_cert}{}\n", subjects.join("\n"));
@@ -88,9 +94,7 @@ pub fn server_certificate(
 /// Signs the request `csr`, PEM, of an authority that stands below the authority `name` in `dir` and has none below itself; PEM.
 /// It is good as long as other certificates made here.
 pub fn sign_authority(dir: &Path, name: &str, csr: &str) -> Result<String, SecretError> {
-    let authority_cert = authority_pem(dir, name)?;
-    let key_path = dir.join(format!("{name}.key"));
-    let authority_key = std::fs::read_to_string(&key_path).map_err(|source| file_error(&key_path, source))?;
+    let (authority_cert, authority_key) = authority_pair(dir, name)?;
     let signed = || {
         let issuer = Issuer::from_ca_cert_pem(&authority_cert, KeyPair::from_pem(&authority_key)?)?;
         let mut request = CertificateSigningRequestParams::from_pem(csr)?;

@@ -124,8 +124,7 @@ impl Host {
         else {
             return ProbeResult::NotStarted;
         };
-        let opened = Cluster::open(cluster.as_str(), &self.places.kubeconfig(cluster.as_str())).await;
-        let Ok(api) = opened else {
+        let Ok(api) = self.open(cluster).await else {
             return ProbeResult::NotStarted;
         };
         let fill = |text: &str| expand(text, &self.lab, place);

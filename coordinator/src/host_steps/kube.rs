@@ -244,6 +244,13 @@ impl Cluster {
     }
 }
 
-fn pod_resource() -> ApiResource {
+/// Whether an object's status says that it is Ready.
+pub fn is_ready(object: &DynamicObject) -> bool {
+    let conditions = object.data["status"]["conditions"].as_array();
+    conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
+}
+
+/// Pods as a resource.
+pub(crate) fn pod_resource() -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod"))
 }

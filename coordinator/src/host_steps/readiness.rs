@@ -1,6 +1,6 @@
 //! Readiness of a component in one cluster, observed through its API; never assumed from what was installed.
 
-use super::kube::{Cluster, KubeError};
+use super::kube::{Cluster, KubeError, is_ready};
 use domain::component::{Component, Readiness, WorkloadKind};
 use kube::api::DynamicObject;
 use serde_json::Value;
@@ -167,16 +167,7 @@ pub(super) async fn pods_of(
 }
 
 fn nodes_ready(nodes: &[DynamicObject], expected: usize) -> Seen {
-    let is_ready = |node: &DynamicObject| {
-        let conditions = node.data["status"]["conditions"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        conditions
-            .iter()
-            .any(|c| c["type"] == "Ready" && c["status"] == "True")
-    };
-    let ready = nodes.iter().filter(|n| is_ready(n)).count();
+    let ready = nodes.iter().filter(|node| is_ready(node)).count();
     if ready >= expected {
         Seen::Ready
     } else {

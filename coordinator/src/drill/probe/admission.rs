@@ -1,10 +1,9 @@
 //! Whether a cluster's policies are in force: a pod that must not be admitted is asked for, as a dry run.
 
 use super::Seen;
-use crate::host_steps::kube::Cluster;
+use crate::host_steps::kube::{Cluster, pod_resource};
 use domain::drill::contracts::REFUSED;
 use kube::api::{Api, DynamicObject, PostParams};
-use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::json;
 
 /// The pod that a policy refuses. A dry run goes through every webhook and is not stored, so nothing is ever started.
@@ -19,8 +18,7 @@ fn pod() -> serde_json::Value {
 
 /// Asks once. What a webhook that does not answer says is neither a refusal nor an admission.
 pub(super) async fn refused(cluster: &Cluster, namespace: &str, contains: &str) -> Seen {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod"));
-    let api: Api<DynamicObject> = Api::namespaced_with(cluster.client().clone(), namespace, &resource);
+    let api: Api<DynamicObject> = Api::namespaced_with(cluster.client().clone(), namespace, &pod_resource());
     let pod: DynamicObject = match serde_json::from_value(pod()) {
         Ok(pod) => pod,
         Err(error) => return Seen::bad(error.to_string()),

@@ -1,7 +1,7 @@
 //! The PKI's two phases as the management cluster's API shows them: issuers, their age, and who signed Vault's certificate.
 
 use super::Seen;
-use crate::host_steps::kube::Cluster;
+use crate::host_steps::kube::{Cluster, is_ready};
 use ::kube::api::DynamicObject;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -116,11 +116,6 @@ fn is_older(authority: Option<&DynamicObject>, issuer: &DynamicObject) -> bool {
         (Some(authority), Some(issuer)) => authority <= issuer,
         _ => false,
     }
-}
-
-fn is_ready(issuer: &DynamicObject) -> bool {
-    let conditions = issuer.data["status"]["conditions"].as_array();
-    conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
 }
 
 #[cfg(test)]

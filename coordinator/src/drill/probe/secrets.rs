@@ -1,9 +1,9 @@
 //! ExternalSecrets: how old each one is, and whether the Secret that it made is still there, unchanged.
 
-use super::Seen;
+use super::{Seen, units};
 use crate::drill::kube;
 use crate::drill::timeline::Timeline;
-use crate::host_steps::kube::Cluster;
+use crate::host_steps::kube::{Cluster, is_ready};
 use ::kube::api::DynamicObject;
 use domain::drill::measure::stamp::Stamp;
 use serde_json::Value;
@@ -80,7 +80,7 @@ impl SecretWatch {
             let hash = secret.and_then(|s| annotation(s, HASH)).unwrap_or_default();
             let changed = self.changed(&id, hash);
             for (what, is) in [
-                ("ready", is_ready(&external.data)),
+                ("ready", is_ready(external)),
                 ("present", present),
                 ("changed", changed),
             ] {
@@ -107,32 +107,8 @@ impl SecretWatch {
 
 /// `spec.refreshInterval` in seconds, as Go writes durations; an hour where nothing is said.
 fn interval(data: &Value) -> Option<f64> {
-    let Some(text) = data["spec"]["refreshInterval"].as_str() else {
-        return Some(3600.0);
-    };
-    let (mut seconds, mut digits) = (0.0, String::new());
-    let mut units = text.chars().peekable();
-    while let Some(c) = units.next() {
-        let factor = match c {
-            '0'..='9' | '.' => {
-                digits.push(c);
-                continue;
-            }
-            'h' => 3600.0,
-            'm' if units.next_if_eq(&'s').is_some() => 0.001,
-            'm' => 60.0,
-            's' => 1.0,
-            _ => return None,
-        };
-        seconds += std::mem::take(&mut digits).parse::<f64>().ok()? * factor;
-    }
-    // A bare zero is allowed without a unit.
-    (digits.is_empty() || digits == "0").then_some(seconds)
-}
-
-fn is_ready(data: &Value) -> bool {
-    let conditions = data["status"]["conditions"].as_array();
-    conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
+    let said = data["spec"]["refreshInterval"].as_str();
+    said.map_or(Some(3600.0), units::go_duration)
 }
 
 /// An annotation's text.
