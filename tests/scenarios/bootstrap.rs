@@ -31,6 +31,7 @@ fn up_makes_three_real_clusters_and_down_leaves_nothing() {
     health::check(&lab);
     global_service::check(&lab).expect("global service");
     a_second_up_does_nothing(&lab);
+    what_was_deleted_comes_back(&lab);
     faults::check(&lab);
 
     let down = lab.run(&["down"]).expect("down runs");
@@ -49,15 +50,40 @@ fn up_makes_three_real_clusters_and_down_leaves_nothing() {
 
 fn a_second_up_does_nothing(lab: &TestLab) {
     let since = Instant::now();
+    assert_eq!(steps_of_up_again(lab), Vec::<String>::new());
+    eprintln!("second up: {:.2} s", since.elapsed().as_secs_f64());
+}
+
+/// Somebody deletes what a component had installed: `up` brings it back, and touches nothing else.
+fn what_was_deleted_comes_back(lab: &TestLab) {
+    let operator = ["-n", "kube-system", "deployment/cilium-operator"];
+    let words = |verb| [&[verb][..], &operator[..]].concat();
+    lab.kubectl("app2", &words("delete")).expect("deleted");
+    let ran = steps_of_up_again(lab);
+    assert_eq!(
+        ran,
+        ["app2 install/cilium", "app2 await_ready/cilium"]
+            .map(|step| format!("{step}: handed out, attempt 2"))
+    );
+    lab.kubectl("app2", &words("get")).expect("it is there again");
+}
+
+/// What another `up` hands out, in order: the cluster and the event's words.
+fn steps_of_up_again(lab: &TestLab) -> Vec<String> {
     let again = lab
         .run(&["--json", "up", "--yes", "--through", "3"])
         .expect("up runs");
-    assert!(again.status.success());
-    let lines = String::from_utf8_lossy(&again.stdout).into_owned();
-    let ran = lines
+    assert!(again.status.success(), "up ended with {}", again.status);
+    let events = String::from_utf8_lossy(&again.stdout);
+    let events: Vec<serde_json::Value> = events
         .lines()
-        .filter(|l| l.contains("\"kind\":\"step_dispatched\""))
-        .count();
-    assert_eq!(ran, 0, "steps ran: {lines}");
-    eprintln!("second up: {:.2} s", since.elapsed().as_secs_f64());
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect();
+    let handed_out = events.iter().filter(|event| event["kind"] == "step_dispatched");
+    handed_out
+        .map(|event| {
+            let text = |key: &str| event[key].as_str().unwrap_or_default();
+            format!("{} {}", text("cluster"), text("message"))
+        })
+        .collect()
 }

@@ -119,13 +119,19 @@ impl Host {
         }
     }
 
+    /// Done when it is ready, `NotStarted` when the API says that something of it does not exist; all else may come by waiting.
     async fn probe_ready(&self, component: &ComponentName, cluster: &ClusterName) -> ProbeResult {
         let (Ok(loaded), Some(place)) = (self.component(component), self.lab.cluster(cluster.as_str()))
         else {
             return ProbeResult::NotStarted;
         };
-        let Ok(api) = self.open(cluster).await else {
-            return ProbeResult::NotStarted;
+        let api = match self.open(cluster).await {
+            Ok(api) => api,
+            Err(stopped) => {
+                return ProbeResult::Partial {
+                    detail: stopped.message,
+                };
+            }
         };
         let fill = |text: &str| expand(text, &self.lab, place);
         match look(
@@ -139,6 +145,7 @@ impl Host {
         {
             Seen::Ready => ProbeResult::Done,
             Seen::Waiting(detail) => ProbeResult::Partial { detail },
+            Seen::Missing(_) => ProbeResult::NotStarted,
         }
     }
 
@@ -229,7 +236,7 @@ impl Host {
         loop {
             match look(&api, &loaded.component, place.nodes.len(), &fill, &mut held).await {
                 Seen::Ready => return Ok(()),
-                Seen::Waiting(blocker) if since.elapsed() >= limit => {
+                Seen::Waiting(blocker) | Seen::Missing(blocker) if since.elapsed() >= limit => {
                     // Told before the failure, whose message then names the likeliest cause.
                     self.look_around(step, attempt, &api, &loaded.component.namespace)
                         .await;
@@ -239,7 +246,7 @@ impl Host {
                         message,
                     });
                 }
-                Seen::Waiting(blocker) => {
+                Seen::Waiting(blocker) | Seen::Missing(blocker) => {
                     if blocker != said {
                         said.clone_from(&blocker);
                         self.engine.submit(Event::HostProgress {

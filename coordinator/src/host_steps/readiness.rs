@@ -13,6 +13,8 @@ pub enum Seen {
     Ready,
     /// It does not hold yet; the blocker for people.
     Waiting(String),
+    /// It cannot hold, because an object that it is about does not exist; the same for people.
+    Missing(String),
 }
 
 /// What held at an earlier look of the same wait and is not asked again until everything else holds too; the next wait asks
@@ -83,7 +85,7 @@ async fn one(
             let namespace = namespace.as_deref().unwrap_or(&component.namespace);
             let object = cluster.workload(kind_name(*kind), namespace, name).await?;
             Ok(object.map_or_else(
-                || Seen::Waiting(format!("{name} does not exist")),
+                || Seen::Missing(format!("{name} does not exist")),
                 |o| available(*kind, name, &o),
             ))
         }
@@ -92,7 +94,7 @@ async fn one(
             Ok(if served {
                 Seen::Ready
             } else {
-                Seen::Waiting(format!("{api_version} {kind} is not served"))
+                Seen::Missing(format!("{api_version} {kind} is not served"))
             })
         }
         Readiness::Condition {
@@ -106,7 +108,7 @@ async fn one(
                 .object(api_version, kind, namespace.as_deref(), name)
                 .await?;
             Ok(object.map_or_else(
-                || Seen::Waiting(format!("{kind} {name} does not exist")),
+                || Seen::Missing(format!("{kind} {name} does not exist")),
                 |o| holds(&o, kind, name, condition),
             ))
         }

@@ -3,7 +3,7 @@
 use super::draft::Draft;
 use super::outcomes::{codes, init_phase};
 use crate::effect::Effect;
-use crate::plan::{PlannedStep, Target};
+use crate::plan::{HostStep, PlannedStep, Target};
 use crate::record::Record;
 use crate::state::{State, StepState};
 use model::ids::{Attempt, StepId};
@@ -72,9 +72,33 @@ impl Draft {
             return self.note_served(step);
         }
         let Some(known) = self.known(step) else { return };
-        if let Some(reason) = verdict(&self.state, &planned, known, &result) {
-            let found = crate::record::found(&result);
-            self.needs_decision(step, format!("{reason}: found {found}"));
+        match verdict(&self.state, &planned, known, &result) {
+            Some(reason) => {
+                let found = crate::record::found(&result);
+                self.needs_decision(step, format!("{reason}: found {found}"));
+            }
+            None if result == ProbeResult::NotStarted => self.install_anew(&planned),
+            None => {}
+        }
+    }
+}
+
+impl Draft {
+    /// Where a component that was installed is not there any more, waiting for it would never end. Installing converges, so
+    /// it is done once more; what waits for it then waits again.
+    fn install_anew(&mut self, awaited: &PlannedStep) {
+        let Some(HostStep::AwaitReady { component, cluster }) = awaited.host_step() else {
+            return;
+        };
+        let Some(plan) = self.plan() else { return };
+        let installs = |step: &&PlannedStep| {
+            matches!(step.host_step(), Some(HostStep::InstallComponent { component: c, cluster: at, .. })
+                if c == component && at == cluster)
+        };
+        for install in plan.steps.iter().filter(installs) {
+            if self.state.is_done(install.id) {
+                self.unknown(install.id, "what it installed is not there any more");
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use domain::capability::Capability;
 use domain::plan::{HostStep, Plan, PlannedStep, StepBody, Target};
-use model::ids::{BootId, ComponentName, Digest, Incarnation, NodeName, RunId};
+use model::ids::{BootId, ClusterName, ComponentName, Digest, Incarnation, NodeName, RunId};
 use model::lab::Lab;
 use model::step::{InitPhase, JoinPhase, NodeStep, step_id};
 
@@ -58,17 +58,8 @@ pub(crate) fn small_plan() -> Plan {
         budget_ms: 60_000,
         expected_ms: 1_000,
     };
-    let host = |subject: &str, body: HostStep, needs: &[Capability], provides: &[Capability]| PlannedStep {
-        id: step_id("default", "host", &serde_json::to_vec(&body).expect("serde")),
-        name: format!("{subject} {}", body.label()),
-        phase: 1,
-        cluster: Some(name.clone()),
-        target: Target::Host,
-        body: StepBody::Host(body),
-        needs: needs.to_vec(),
-        provides: provides.to_vec(),
-        budget_ms: 60_000,
-        expected_ms: 1_000,
+    let host = |subject: &str, body: HostStep, needs: &[Capability], provides: &[Capability]| {
+        host_step(&name, subject, body, needs, provides)
     };
     let agent = |node: &NodeName| Capability::node(node, "agent");
     let steps = vec![
@@ -103,5 +94,56 @@ pub(crate) fn small_plan() -> Plan {
         steps,
         digest: Digest([9; 32]),
         through: 1,
+    }
+}
+
+/// [`small_plan`] whose host step is also waited for.
+pub(crate) fn awaited_plan() -> Plan {
+    let mut plan = small_plan();
+    let install = plan.steps.pop().expect("the host step");
+    let Some(HostStep::InstallComponent {
+        component, cluster, ..
+    }) = install.host_step()
+    else {
+        panic!("{} is the last step", install.name);
+    };
+    let body = HostStep::AwaitReady {
+        component: component.clone(),
+        cluster: cluster.clone(),
+    };
+    let installed = Capability::cluster(cluster, "component/network/installed");
+    let ready = host_step(
+        cluster,
+        "mgmt",
+        body,
+        std::slice::from_ref(&installed),
+        &install.provides,
+    );
+    plan.steps.push(PlannedStep {
+        provides: vec![installed],
+        ..install
+    });
+    plan.steps.push(ready);
+    plan
+}
+
+fn host_step(
+    cluster: &ClusterName,
+    subject: &str,
+    body: HostStep,
+    needs: &[Capability],
+    provides: &[Capability],
+) -> PlannedStep {
+    PlannedStep {
+        id: step_id("default", "host", &serde_json::to_vec(&body).expect("serde")),
+        name: format!("{subject} {}", body.label()),
+        phase: 1,
+        cluster: Some(cluster.clone()),
+        target: Target::Host,
+        body: StepBody::Host(body),
+        needs: needs.to_vec(),
+        provides: provides.to_vec(),
+        budget_ms: 60_000,
+        expected_ms: 1_000,
     }
 }

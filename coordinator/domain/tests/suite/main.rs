@@ -6,6 +6,7 @@
 )]
 
 mod diagnosis;
+mod drift;
 mod drill_backlog;
 mod drill_platform;
 mod drill_runs;

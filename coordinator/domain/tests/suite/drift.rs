@@ -1,0 +1,134 @@
+//! A component that was ready at an earlier run: what a new run does when it is gone, only not ready, or untouched.
+
+use crate::fixtures::awaited_plan;
+use crate::sim::Sim;
+use crate::steps::{INSTALL, outcome};
+use domain::effect::Effect;
+use domain::event::Event;
+use domain::record::RunOutcome;
+use domain::state::StepPhase;
+use model::ids::Attempt;
+use model::step::{ProbeResult, StepOutcome};
+
+const READY: &str = "mgmt await_ready/network";
+
+/// A lab whose first run has ended well, and whose second one has just been asked for.
+fn up_again() -> Sim {
+    let mut sim = Sim::new(awaited_plan());
+    let _ = sim.up(1, true);
+    for node in ["mgmt-cp", "mgmt-worker"] {
+        sim.connect(node);
+    }
+    for node in ["mgmt-cp", "mgmt-cp", "mgmt-worker"] {
+        sim.succeed(node);
+    }
+    done(&mut sim, INSTALL);
+    done(&mut sim, READY);
+    assert_eq!(outcome(&sim), Some(RunOutcome::Succeeded));
+    sim.take();
+    let _ = sim.up(2, true);
+    sim
+}
+
+fn done(sim: &mut Sim, name: &str) {
+    let step = sim.id(name);
+    let attempt = sim.state.steps[&step].attempt;
+    let outcome = StepOutcome::Succeeded { run_ms: 5, cpu_ms: 0 };
+    let _ = sim.event(Event::HostStepFinished {
+        step,
+        attempt,
+        outcome,
+    });
+}
+
+fn answer(sim: &mut Sim, name: &str, result: ProbeResult) {
+    let step = sim.id(name);
+    let attempt = sim.state.steps[&step].attempt;
+    let _ = sim.event(Event::HostProbeAnswered {
+        step,
+        attempt,
+        result,
+    });
+}
+
+/// Names of the host steps that were handed out since the last look.
+fn ran(sim: &mut Sim) -> Vec<String> {
+    let effects = sim.take();
+    let ran = effects.iter().filter_map(|effect| match effect {
+        Effect::RunHost { step, .. } => Some(step.name.clone()),
+        _ => None,
+    });
+    ran.collect()
+}
+
+#[test]
+fn what_is_ready_is_left_alone() {
+    let mut sim = up_again();
+    answer(&mut sim, READY, ProbeResult::Done);
+    assert_eq!(ran(&mut sim), Vec::<String>::new());
+    assert_eq!(outcome(&sim), Some(RunOutcome::Succeeded));
+    assert_eq!(sim.state.run.as_ref().expect("run").executed, 0);
+    sim.check();
+}
+
+#[test]
+fn what_is_there_and_not_ready_is_waited_for() {
+    let mut sim = up_again();
+    let detail = "d: 0 of 1 available".into();
+    answer(&mut sim, READY, ProbeResult::Partial { detail });
+    assert_eq!(ran(&mut sim), [READY]);
+    assert!(matches!(sim.phase(INSTALL), Some(StepPhase::Succeeded { .. })));
+    sim.check();
+}
+
+#[test]
+fn what_is_gone_is_installed_once_more_and_then_waited_for() {
+    let mut sim = up_again();
+    answer(&mut sim, READY, ProbeResult::NotStarted);
+    assert_eq!(
+        ran(&mut sim),
+        Vec::<String>::new(),
+        "looked at before anything is run"
+    );
+    answer(&mut sim, INSTALL, ProbeResult::NotStarted);
+    assert_eq!(ran(&mut sim), [INSTALL], "the wait needs what it waits for");
+    done(&mut sim, INSTALL);
+    assert_eq!(ran(&mut sim), [READY]);
+    done(&mut sim, READY);
+    assert_eq!(outcome(&sim), Some(RunOutcome::Succeeded));
+    assert_eq!(sim.state.steps[&sim.id(INSTALL)].attempt, Attempt(2));
+    sim.check();
+}
+
+/// Installing does not bring it: as many attempts as any step has, then a person decides.
+#[test]
+fn what_does_not_come_back_ends_in_a_decision() {
+    let mut sim = up_again();
+    answer(&mut sim, READY, ProbeResult::NotStarted);
+    answer(&mut sim, INSTALL, ProbeResult::NotStarted);
+    for round in 0..10 {
+        if matches!(sim.phase(READY), Some(StepPhase::NeedsDecision { .. })) {
+            assert!(round > 1, "given up at once");
+            assert_eq!(outcome(&sim), Some(RunOutcome::NeedsDecision));
+            return sim.check();
+        }
+        done(&mut sim, INSTALL);
+        let step = sim.id(READY);
+        let attempt = sim.state.steps[&step].attempt;
+        let outcome = StepOutcome::Failed {
+            code: "DY-0216".into(),
+            message: "not ready after 60 s: d does not exist".into(),
+            output: String::new(),
+        };
+        let _ = sim.event(Event::HostStepFinished {
+            step,
+            attempt,
+            outcome,
+        });
+        answer(&mut sim, READY, ProbeResult::NotStarted);
+        sim.pass(10_000);
+        answer(&mut sim, INSTALL, ProbeResult::NotStarted);
+        sim.pass(10_000);
+    }
+    panic!("tried for ever: {:?}", sim.phase(READY));
+}
