@@ -196,6 +196,11 @@ impl Engine {
         self
     }
 
+    /// Bytes of the entries that are kept.
+    pub fn log_size(&self) -> u64 {
+        self.journal.size()
+    }
+
     /// Runs until every handle is gone. An error means that nothing more may be concluded: the process must end.
     pub fn run(mut self) -> Result<(), EngineError> {
         while let Some(first) = self.requests.blocking_recv() {

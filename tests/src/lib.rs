@@ -5,6 +5,7 @@ pub mod dice;
 pub mod history;
 pub mod hunt;
 pub mod lab;
+pub mod load;
 pub mod node_net;
 pub mod patience;
 pub mod ports;

@@ -4,10 +4,10 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 
@@ -27,8 +27,9 @@ pub(super) enum ConnectError {
     Transport(#[source] tonic::transport::Error),
 }
 
-/// Dials once.
+/// Dials once, from `source` where one is given.
 pub(super) async fn channel(
+    source: Option<IpAddr>,
     address: SocketAddr,
     name: &str,
     tls: Arc<ClientConfig>,
@@ -48,7 +49,7 @@ pub(super) async fn channel(
         let (connector, server) = (connector.clone(), server.clone());
         async move {
             let dialled = async {
-                let tcp = TcpStream::connect(address).await?;
+                let tcp = connect(source, address).await?;
                 tcp.set_nodelay(true)?;
                 connector.connect(server, tcp).await
             };
@@ -62,4 +63,17 @@ pub(super) async fn channel(
         .connect_with_connector(dial)
         .await
         .map_err(ConnectError::Transport)
+}
+
+async fn connect(source: Option<IpAddr>, address: SocketAddr) -> io::Result<TcpStream> {
+    let Some(source) = source else {
+        return TcpStream::connect(address).await;
+    };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.bind(SocketAddr::new(source, 0))?;
+    socket.connect(address).await
 }

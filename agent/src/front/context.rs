@@ -7,6 +7,7 @@ use crate::journal::{Batch, Draft, Handle, JournalError};
 use model::event::NodeEventKind;
 use model::ids::{BootId, NodeName};
 use model::moment::{ClockOffset, Moment};
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
@@ -16,6 +17,8 @@ pub(super) struct Context {
     pub(super) lab: Arc<str>,
     pub(super) node: NodeName,
     pub(super) boot: BootId,
+    /// The address to dial from; None leaves it to the system.
+    pub(super) source: Option<IpAddr>,
     pub(super) journal: Handle,
     pub(super) helper: Helper,
     /// The session's client while there is a session.

@@ -7,6 +7,7 @@ use model::moment::Moment;
 use proto::v1::agent_link_client::AgentLinkClient;
 use proto::v1::enrolment_client::EnrolmentClient;
 use proto::v1::{EnrolRequest, EnrolResponse, RenewRequest};
+use std::net::IpAddr;
 use std::time::Duration;
 use tonic::transport::Channel;
 
@@ -41,10 +42,16 @@ impl EnrolError {
 }
 
 /// Trades the token for a certificate.
-pub(super) async fn enrol(files: &Files, seed: &Seed, token: String) -> Result<Moment, EnrolError> {
+pub(super) async fn enrol(
+    files: &Files,
+    seed: &Seed,
+    token: String,
+    source: Option<IpAddr>,
+) -> Result<Moment, EnrolError> {
     let key = files.pending_key()?;
     let csr_der = identity::request(&key)?;
-    let channel = connect_grpc::channel(seed.enrol_url.0, &seed.server_name, files.tls(None)?).await?;
+    let channel =
+        connect_grpc::channel(source, seed.enrol_url.0, &seed.server_name, files.tls(None)?).await?;
     let mut client = EnrolmentClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
     let request = EnrolRequest {
         token,

@@ -29,6 +29,16 @@ pub(super) struct Helper {
 }
 
 impl Helper {
+    /// Of an agent that has none: whatever is asked of it fails.
+    pub(super) fn none() -> Self {
+        Self {
+            socket: PathBuf::new(),
+            stream: Arc::default(),
+            looks: Arc::new(Semaphore::new(LOOKS)),
+            connected: watch::channel(0).1,
+        }
+    }
+
     /// Starts listening; pushes arrive on the receiver.
     pub(super) fn start(socket: PathBuf) -> (Self, mpsc::Receiver<Push>) {
         let (pushes, receiver) = mpsc::channel(64);

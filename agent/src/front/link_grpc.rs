@@ -104,7 +104,7 @@ async fn establish(files: &Files, seed: &Seed, steps: &Steps) -> Result<Held, An
     let renew_at = half_life(&identity);
     let validity = (identity.not_before, identity.not_after);
     steps.context.certificate.send_replace(Some(validity));
-    let link = dial(files, seed, identity).await?;
+    let link = dial(files, seed, steps, identity).await?;
     let (ready, welcomed) = oneshot::channel();
     let task = tokio::spawn(session_grpc::hold(steps.clone(), link.clone(), ready));
     match tokio::time::timeout(WELCOME, welcomed).await {
@@ -124,16 +124,17 @@ async fn establish(files: &Files, seed: &Seed, steps: &Steps) -> Result<Held, An
     }
 }
 
-async fn dial(files: &Files, seed: &Seed, identity: Identity) -> Result<Link, AnyError> {
+async fn dial(files: &Files, seed: &Seed, steps: &Steps, identity: Identity) -> Result<Link, AnyError> {
     let tls = files.tls(Some(identity))?;
-    let channel = connect_grpc::channel(seed.agent_url.0, &seed.server_name, tls).await?;
+    let channel =
+        connect_grpc::channel(steps.context.source, seed.agent_url.0, &seed.server_name, tls).await?;
     Ok(AgentLinkClient::new(channel).max_decoding_message_size(MAX_MESSAGE))
 }
 
 /// The stored identity, or a new one for the token. A token that lies there is newer than any identity.
 async fn identity(files: &Files, seed: &Seed, steps: &Steps) -> Result<Identity, AnyError> {
     if let Some(token) = files.token()? {
-        match enrol_grpc::enrol(files, seed, token).await {
+        match enrol_grpc::enrol(files, seed, token, steps.context.source).await {
             Ok(_) => tracing::info!("enrolled"),
             // Used up by an earlier life that was ended just then: the certificate is here.
             Err(error) if error.is_final() && files.identity()?.is_some() => files.used_up()?,
@@ -162,7 +163,7 @@ async fn identity(files: &Files, seed: &Seed, steps: &Steps) -> Result<Identity,
 /// three recoveries, or 30 days, only a new token helps.
 async fn recover(files: &Files, seed: &Seed, steps: &Steps, expired: Identity) -> Result<Identity, AnyError> {
     tracing::warn!(ended = %expired.not_after, "the certificate ran out; asking for another one");
-    let link = dial(files, seed, expired).await?;
+    let link = dial(files, seed, steps, expired).await?;
     match enrol_grpc::renew(files, link).await {
         Ok(not_after) => {
             let _ = steps

@@ -24,6 +24,7 @@ mod producer;
 mod secrets_grpc;
 mod seen;
 mod session_grpc;
+pub mod simulated;
 mod steps;
 mod vitals;
 
@@ -92,6 +93,7 @@ async fn serve(paths: Paths) -> Result<(), FrontError> {
         lab,
         node: seed.node.clone(),
         boot,
+        source: None,
         journal,
         helper,
         link: linked,

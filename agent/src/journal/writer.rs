@@ -1,6 +1,6 @@
-//! One thread owns the journal. Appends that wait together are written together: one sync for all of them.
+//! One thread, or task, owns the journal. Appends that wait together are written together: one sync for all of them.
 
-use super::{Batch, Draft, Journal, JournalError, Position, StepRecord};
+use super::{Batch, Draft, Journal, JournalError, MemoryJournal, Position, StepRecord};
 use model::event::NodeEvent;
 use model::ids::{Epoch, Seq};
 use std::sync::Arc;
@@ -41,6 +41,19 @@ impl std::fmt::Debug for Writer {
 impl Writer {
     /// Starts the thread; gives the handle, and what the journal held: ledger and highest epoch.
     pub fn start(journal: Box<dyn Journal>) -> (Handle, Vec<StepRecord>, Epoch) {
+        let (writer, handle, steps, epoch) = Self::over(journal);
+        std::thread::spawn(move || writer.run());
+        (handle, steps, epoch)
+    }
+
+    /// As [`Self::start`], but in a task of the present runtime: for a journal that never waits for a disk.
+    pub fn start_in_task(journal: MemoryJournal) -> Handle {
+        let (writer, handle, _, _) = Self::over(Box::new(journal));
+        tokio::spawn(writer.run_in_task());
+        handle
+    }
+
+    fn over(journal: Box<dyn Journal>) -> (Self, Handle, Vec<StepRecord>, Epoch) {
         let (commands, receiver) = mpsc::channel(QUEUE);
         let (position, watched) = watch::channel(journal.position());
         let (steps, epoch) = (journal.steps(), journal.epoch());
@@ -49,20 +62,33 @@ impl Writer {
             commands: receiver,
             position,
         };
-        std::thread::spawn(move || writer.run());
-        (
-            Handle {
-                commands,
-                position: watched,
-            },
-            steps,
-            epoch,
-        )
+        let handle = Handle {
+            commands,
+            position: watched,
+        };
+        (writer, handle, steps, epoch)
     }
 
     fn run(mut self) {
-        let mut held = None;
-        while let Some(command) = held.take().or_else(|| self.commands.blocking_recv()) {
+        while let Some(command) = self.commands.blocking_recv() {
+            if !self.perform(command) {
+                return;
+            }
+        }
+    }
+
+    async fn run_in_task(mut self) {
+        while let Some(command) = self.commands.recv().await {
+            if !self.perform(command) {
+                return;
+            }
+        }
+    }
+
+    /// Performs the command and those that an append found behind it; false when the journal cannot be relied on any more.
+    fn perform(&mut self, command: Command) -> bool {
+        let mut held = Some(command);
+        while let Some(command) = held.take() {
             let fatal = match command {
                 Command::Append(batch, answer) => {
                     let (outcome, next) = self.append(batch, answer);
@@ -87,9 +113,10 @@ impl Writer {
                 .send_if_modified(|known| std::mem::replace(known, self.journal.position()) != *known);
             // After a failed write or sync nothing the store says can be relied on: the process ends, and begins anew.
             if fatal.is_some_and(|error| !matches!(*error, JournalError::Full | JournalError::Record(_))) {
-                return;
+                return false;
             }
         }
+        true
     }
 
     /// Writes this batch with all others that wait; the first command that is no append is handed back.
