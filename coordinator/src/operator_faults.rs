@@ -1,8 +1,11 @@
 //! The operator's calls about faults.
 
+use crate::drill::leftovers;
 use crate::exit::chain;
 use crate::faults::{FaultError, Faults};
+use crate::places::Places;
 use model::fault::Fault;
+use model::lab::Lab;
 use proto::{convert, v1};
 use tonic::Status;
 
@@ -30,6 +33,7 @@ pub(crate) async fn release(
 /// Looks everywhere, and heals before that on request.
 pub(crate) async fn survey(
     faults: &Faults,
+    (lab, places): (&Lab, &Places),
     wanted: v1::SurveyFaultsRequest,
 ) -> Result<v1::SurveyFaultsResponse, Status> {
     let found = if wanted.heal {
@@ -37,6 +41,7 @@ pub(crate) async fn survey(
     } else {
         faults.survey().await
     };
+    let found = found.with(leftovers::survey(lab, places, wanted.heal).await);
     let survey_json = serde_json::to_vec(&found).map_err(|e| Status::internal(e.to_string()))?;
     Ok(v1::SurveyFaultsResponse { survey_json })
 }

@@ -257,9 +257,13 @@ impl Operator for OperatorApi {
         &self,
         request: Request<v1::SurveyFaultsRequest>,
     ) -> Result<Response<v1::SurveyFaultsResponse>, Status> {
-        crate::operator_faults::survey(&self.faults, request.into_inner())
-            .await
-            .map(Response::new)
+        crate::operator_faults::survey(
+            &self.faults,
+            (&self.drills.lab, &self.drills.places),
+            request.into_inner(),
+        )
+        .await
+        .map(Response::new)
     }
 
     async fn start_drill(

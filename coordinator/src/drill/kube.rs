@@ -4,6 +4,9 @@ use crate::host_steps::kube::{Cluster, KubeError};
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams};
 use kube::core::{ApiResource, GroupVersionKind};
 
+/// Group and version of ExternalSecrets and their stores.
+pub(super) const EXTERNAL_SECRETS: (&str, &str) = ("external-secrets.io", "v1");
+
 /// Text of a GET below the API server's root, for example `/readyz`.
 pub async fn text(cluster: &Cluster, path: &str) -> Result<String, String> {
     let request = http::Request::get(path)
@@ -45,7 +48,17 @@ pub async fn all(
 
 /// The leases of a namespace.
 pub async fn leases(cluster: &Cluster, namespace: &str) -> Result<Vec<DynamicObject>, String> {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("coordination.k8s.io", "v1", "Lease"));
+    within(cluster, ("coordination.k8s.io", "v1"), "Lease", namespace).await
+}
+
+/// All objects of a kind in a namespace.
+pub async fn within(
+    cluster: &Cluster,
+    (group, version): (&str, &str),
+    kind: &str,
+    namespace: &str,
+) -> Result<Vec<DynamicObject>, String> {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
     let api: Api<DynamicObject> = Api::namespaced_with(cluster.client().clone(), namespace, &resource);
     Ok(api
         .list(&ListParams::default())
@@ -83,7 +96,7 @@ pub async fn delete_pods(cluster: &Cluster, namespace: &str, selector: &str) -> 
 }
 
 /// An error in one short line: it goes into every bad sample.
-fn short(error: &kube::Error) -> String {
+pub(super) fn short(error: &kube::Error) -> String {
     let text = crate::exit::chain(error);
     text.chars().filter(|c| !c.is_control()).take(160).collect()
 }

@@ -1,6 +1,7 @@
 //! The real lab as the world of a run.
 
-use super::probe::{Grounds, Question, prepare};
+use super::probe::{Grounds, Question, SecretCanaryWatch, prepare};
+use super::secret_canary::{self, Garden};
 use super::stage::{Between, Stage};
 use super::timeline::Timeline;
 use super::{kube, last_looks, probe};
@@ -10,18 +11,22 @@ use crate::exit::chain;
 use crate::faults::{Faults, Lease};
 use crate::host_steps::kube::Cluster;
 use crate::places::Places;
+use crate::vault::CanarySource;
+use domain::drill::assemble::{DELETED, NEW, NUMBERS};
+use domain::drill::deed::Deed;
 use domain::drill::history::Sample;
 use domain::drill::phases::Run;
 use domain::drill::plan::{DrillPlan, PlannedFault};
 use domain::drill::record::Record;
-use domain::drill::scenario::{FaultKind, Guard, Probe};
+use domain::drill::scenario::{FaultKind, Guard, Look, Probe};
 use domain::event::Event;
 use futures_util::future::join_all;
 use model::ids::{ClusterName, NodeName, RunId};
 use model::lab::Lab;
 use model::moment::Moment;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a cluster may take to say whether its nodes are ready.
@@ -37,17 +42,21 @@ pub struct LabStage {
     faults: Faults,
     run: RunId,
     timeline: Timeline,
+    source: Option<CanarySource>,
+    /// The number that the drill's own Secrets should hold, by the probe that watches them.
+    latest: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
 }
 
 impl LabStage {
     /// Opens a client for every cluster that has a kubeconfig; the others are asked in vain and say so.
-    pub async fn open(
+    pub(super) async fn open(
         lab: Arc<Lab>,
         places: &Places,
         plan: Arc<DrillPlan>,
         faults: Faults,
         (run, timeline): (RunId, Timeline),
         engine: EngineHandle,
+        source: Option<CanarySource>,
     ) -> Self {
         let clusters = clusters(&lab, places).await;
         Self {
@@ -58,7 +67,22 @@ impl LabStage {
             faults,
             run,
             timeline,
+            source,
+            latest: Mutex::default(),
         }
+    }
+
+    fn latest(&self, probe: &Probe) -> Arc<AtomicU64> {
+        let mut all = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(probe.name.clone()).or_default())
+    }
+
+    /// Writes a number into the source of the drill's own Secrets. Answers when.
+    async fn write(&self, source: &CanarySource, probe: &Probe, number: u64) -> Result<Between, String> {
+        let writer = source.open(probe.cluster.as_str()).await.map_err(|e| chain(&e))?;
+        let from = self.timeline.now();
+        writer.write(number).await.map_err(|e| chain(&e))?;
+        Ok((from, self.timeline.now()))
     }
 
     /// When the parts of a fault changed, by the run's clock: after the first could have, not after the last did. None when
@@ -192,7 +216,61 @@ impl Stage for LabStage {
     }
 
     async fn prepare(&self, probe: &Probe) -> Question {
+        if let Look::SecretCanary { store, .. } = &probe.look
+            && let Some(cluster) = self.clusters.get(&probe.cluster)
+        {
+            return Question::SecretCanary(SecretCanaryWatch {
+                cluster: cluster.clone(),
+                store: store.clone(),
+                latest: self.latest(probe),
+            });
+        }
         prepare(probe, &self.grounds(&self.rebooted())).await
+    }
+
+    async fn perform(&self, probe: &Probe, deed: Deed) -> Result<Option<Between>, String> {
+        let Look::SecretCanary {
+            store,
+            refresh_seconds,
+            ..
+        } = &probe.look
+        else {
+            return Err(format!("{} has no ExternalSecrets of its own", probe.name));
+        };
+        let cluster = self.clusters.get(&probe.cluster);
+        let cluster = cluster.ok_or_else(|| format!("cluster {} cannot be asked", probe.cluster))?;
+        let source = self
+            .source
+            .as_ref()
+            .ok_or("no component has a value for drills to write")?;
+        let garden = Garden {
+            cluster: cluster.clone(),
+            run: self.run.to_string(),
+            store: store.clone(),
+            key: source.key(probe.cluster.as_str()),
+            refresh_seconds: *refresh_seconds,
+        };
+        let latest = self.latest(probe);
+        match deed {
+            Deed::Plant => {
+                self.write(source, probe, NUMBERS.0).await?;
+                garden.plant().await?;
+                latest.store(NUMBERS.0, Ordering::Relaxed);
+                Ok(None)
+            }
+            Deed::Delete => garden.delete_secret(DELETED).await.map(|()| None),
+            Deed::Create => garden.external_secret(NEW).await.map(|()| None),
+            Deed::Write => {
+                latest.store(NUMBERS.1, Ordering::Relaxed);
+                self.write(source, probe, NUMBERS.1).await.map(Some)
+            }
+            Deed::Clear => {
+                secret_canary::clear(cluster).await?;
+                let writer = source.open(probe.cluster.as_str()).await.map_err(|e| chain(&e))?;
+                writer.forget().await.map_err(|e| chain(&e))?;
+                Ok(None)
+            }
+        }
     }
 
     async fn inject(&self, fault: &PlannedFault, deadline: Moment) -> Result<Option<Between>, String> {

@@ -9,6 +9,7 @@ mod pace;
 mod pki;
 mod prepare;
 mod question;
+mod secret_canary;
 mod secrets;
 mod settings;
 mod units;
@@ -17,6 +18,7 @@ pub use pace::Pace;
 pub(super) use prepare::stored;
 pub use prepare::{Grounds, prepare};
 pub use question::{Question, Seen};
+pub use secret_canary::SecretCanaryWatch;
 
 use super::timeline::Timeline;
 use domain::drill::history::{Answer, Sample};

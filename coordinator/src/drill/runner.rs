@@ -8,6 +8,7 @@ use super::probe;
 use super::stage::Stage;
 use super::timeline::Timeline;
 use domain::drill::assemble::{Facts, assemble};
+use domain::drill::deed::Deed;
 use domain::drill::history::{History, Line, Sample, What};
 use domain::drill::live::Live;
 use domain::drill::phases::{Decision, Effect, Event, Run, begin, step};
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// How often the machine hears that time passes.
 const TICK: Duration = Duration::from_millis(200);
@@ -43,6 +45,7 @@ pub struct Runner {
     samples: mpsc::UnboundedReceiver<Sample>,
     sampler: mpsc::UnboundedSender<Sample>,
     probing: Option<CancellationToken>,
+    asking: TaskTracker,
     pace: probe::Pace,
 }
 
@@ -85,7 +88,10 @@ impl Runner {
             feed: feed.clone(),
             events: event_sender.clone(),
         };
-        let orders = Orders::new(Arc::clone(&stage), timeline, event_sender);
+        let asking = TaskTracker::new();
+        // Closed is what it says when it is empty; probes may still be added.
+        asking.close();
+        let orders = Orders::new(Arc::clone(&stage), timeline, event_sender, asking.clone());
         let runner = Self {
             run: Run::default(),
             folder,
@@ -100,6 +106,7 @@ impl Runner {
             samples,
             sampler,
             probing: None,
+            asking,
             pace: probe::Pace::default(),
         };
         Ok((runner, handle))
@@ -121,9 +128,7 @@ impl Runner {
 
     async fn guarded(&mut self, first: Decision) -> io::Result<Verdict> {
         let result = self.work(first).await;
-        if let Some(stop) = self.probing.take() {
-            stop.cancel();
-        }
+        self.stop_probes();
         if result.is_err() {
             self.orders.undo_all(&self.run).await;
         }
@@ -175,6 +180,15 @@ impl Runner {
                 Record::PhaseEntered { phase: Phase::Revert } => self.pace.hurry(),
                 Record::FaultInjected { from, .. } => self.live.began(*from),
                 Record::FaultUndone { from, .. } => self.live.undone(*from),
+                Record::DeedDone {
+                    probe,
+                    deed: Deed::Write,
+                    to,
+                    ..
+                } => self.live.renew(probe, *to),
+                Record::PhaseEntered {
+                    phase: Phase::Verdict,
+                } => self.stop_probes(),
                 _ => {}
             }
             self.stage.tell(&self.run, record);
@@ -206,7 +220,7 @@ impl Runner {
         let stop = CancellationToken::new();
         for probe in plan.active_probes() {
             let question = Arc::new(self.stage.prepare(probe).await);
-            tokio::spawn(probe::run(
+            self.asking.spawn(probe::run(
                 probe.clone(),
                 question,
                 self.timeline,
@@ -218,12 +232,16 @@ impl Runner {
         self.probing = Some(stop);
     }
 
-    /// Stops asking, writes down what is still on its way, and judges what is on disk: the same text that anybody can judge
-    /// again later.
-    async fn judge(&mut self) -> io::Result<()> {
+    fn stop_probes(&mut self) {
         if let Some(stop) = self.probing.take() {
             stop.cancel();
         }
+    }
+
+    /// Stops asking, writes down what is still on its way, and judges what is on disk: the same text that anybody can judge
+    /// again later.
+    async fn judge(&mut self) -> io::Result<()> {
+        self.stop_probes();
         while let Ok(sample) = self.samples.try_recv() {
             self.sampled(sample);
         }

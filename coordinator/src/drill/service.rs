@@ -13,6 +13,7 @@ use crate::engine::EngineHandle;
 use crate::faults::Faults;
 use crate::host_steps::values::HostFacts;
 use crate::places::Places;
+use crate::vault::CanarySource;
 use domain::drill::assemble::Facts;
 use domain::drill::phases::Run;
 use domain::drill::plan::{DrillPlan, DrillPlanError, drill_plan};
@@ -182,6 +183,9 @@ impl DrillService {
         let folder = runs::folder(&self.places, run);
         crate::files::private_dir(&folder)?;
         let timeline = Timeline::begin();
+        // Without the folders nothing of the drill's own can be planted, which its probe then says.
+        let loaded = components::load(&self.lab, &self.places, self.host).unwrap_or_default();
+        let source = CanarySource::find(&self.lab, &self.places, &loaded);
         let stage = LabStage::open(
             Arc::clone(&self.lab),
             &self.places,
@@ -189,6 +193,7 @@ impl DrillService {
             self.faults.clone(),
             (run, timeline),
             self.engine.clone(),
+            source,
         )
         .await;
         Runner::new(folder, Arc::new(stage), self.facts(), timeline)

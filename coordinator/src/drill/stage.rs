@@ -1,6 +1,7 @@
 //! What a run needs of the world: guards, questions, faults. The lab is one world, a test's loopback servers are another.
 
 use super::probe::Question;
+use domain::drill::deed::Deed;
 use domain::drill::history::Sample;
 use domain::drill::phases::Run;
 use domain::drill::plan::PlannedFault;
@@ -23,6 +24,10 @@ pub trait Stage: Send + Sync + 'static {
     /// Injects under a lease that ends at `deadline` by itself, whatever becomes of this process. An error may leave part
     /// of the fault in effect. Answers when it took hold, where that is known better than by the length of the call.
     async fn inject(&self, fault: &PlannedFault, deadline: Moment) -> Result<Option<Between>, String>;
+
+    /// Does something to the ExternalSecrets of the drill's own that `probe` watches. May be called again after an error, which may
+    /// leave part of it done. Answers when it took effect, where that is known better than by the length of the call.
+    async fn perform(&self, probe: &Probe, deed: Deed) -> Result<Option<Between>, String>;
 
     /// Looks that are taken once, when probing has ended and before the run is judged.
     async fn last_looks(&self) -> Vec<Sample> {

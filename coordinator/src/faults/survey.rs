@@ -36,7 +36,7 @@ pub struct PlaceSurvey {
 pub struct WholeSurvey {
     /// No place was left out, and none has anything.
     pub clean: bool,
-    /// Host first, then nodes in the lab's order.
+    /// Host first, then nodes in the lab's order, then clusters whose API has something or could not be asked.
     pub places: Vec<PlaceSurvey>,
 }
 
@@ -47,6 +47,12 @@ impl WholeSurvey {
             clean: places.iter().all(clean),
             places,
         }
+    }
+
+    /// With what was found in more places.
+    #[must_use]
+    pub(crate) fn with(self, more: Vec<PlaceSurvey>) -> Self {
+        Self::of(self.places.into_iter().chain(more).collect())
     }
 }
 

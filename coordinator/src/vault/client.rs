@@ -157,6 +157,14 @@ impl Client {
         self.call(Method::POST, path, Some(body)).await
     }
 
+    /// Deletes what is at a path; nothing there is as good.
+    pub(super) async fn delete(&self, path: &str) -> Result<(), ClientError> {
+        match self.call(Method::DELETE, path, None).await {
+            Err(ClientError::Refused { status, .. }) if status == StatusCode::NOT_FOUND => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, ClientError> {
         self.call_within(LIMIT, method, path, body).await
     }

@@ -3,6 +3,7 @@
 //! One task looks every few seconds and puts right what is not. It knows Vault's state from Vault alone, so a restart of
 //! Vault, of its node or of the coordinator needs no other path. Nobody else ever has the keys.
 
+mod canary;
 mod client;
 mod issuing;
 mod jwks;
@@ -13,6 +14,7 @@ use crate::components::Loaded;
 use crate::exit::chain;
 use crate::host_steps::component_secrets::SecretError;
 use crate::places::Places;
+pub(crate) use canary::CanarySource;
 use client::{Client, ClientError};
 use domain::component::{Keeper, VaultKeeper};
 use keys::{KeyStore, KeysError};
@@ -92,6 +94,18 @@ pub(crate) async fn keep(
     }
 }
 
+/// The way to a Vault, as nobody; None where its cluster has no nodes.
+fn client_of(home: &Cluster, keeper: &VaultKeeper, places: &Places) -> Result<Option<Client>, VaultError> {
+    // The last node first: it is a worker where the cluster has one, and every node answers at the port.
+    let Some(node) = home.nodes.last() else {
+        return Ok(None);
+    };
+    let address = SocketAddr::from((node.address, keeper.node_port));
+    let authority =
+        crate::host_steps::component_secrets::authority_pem(&places.secrets(), &keeper.authority)?;
+    Ok(Some(Client::new(address, &authority)?))
+}
+
 /// One Vault.
 struct Tended {
     home: Cluster,
@@ -132,14 +146,9 @@ impl Tended {
     }
 
     async fn tend(&mut self, lab: &Lab, places: &Places) -> Result<Found, VaultError> {
-        // The last node first: it is a worker where the cluster has one, and every node answers at the port.
-        let Some(node) = self.home.nodes.last() else {
+        let Some(client) = client_of(&self.home, &self.keeper, places)? else {
             return Ok(Found::Absent);
         };
-        let address = SocketAddr::from((node.address, self.keeper.node_port));
-        let authority =
-            crate::host_steps::component_secrets::authority_pem(&places.secrets(), &self.keeper.authority)?;
-        let client = Client::new(address, &authority)?;
         let state = match client.seal_status().await {
             Ok(state) => state,
             Err(ClientError::Unreachable(_)) => {

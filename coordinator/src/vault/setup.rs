@@ -3,7 +3,7 @@
 //! Everything is put right again whenever Vault was away, and a login whenever its cluster signs with other keys.
 
 use super::client::{Client, ClientError};
-use super::{VaultError, issuing, jwks};
+use super::{VaultError, canary, issuing, jwks};
 use crate::host_steps::kube::Cluster;
 use crate::places::Places;
 use domain::component::{Reader, VaultKeeper};
@@ -27,6 +27,7 @@ pub(super) struct Setup {
     engine: bool,
     values: bool,
     issuing: bool,
+    canary: bool,
     /// Keys that each cluster's login has.
     logins: BTreeMap<String, Vec<String>>,
     asked: BTreeMap<String, Instant>,
@@ -58,6 +59,10 @@ impl Setup {
         if let Some(wanted) = keeper.issuing.as_ref().filter(|_| !self.issuing) {
             issuing::converge(client, wanted, (home, &keeper.authority), &places.secrets()).await?;
             self.issuing = true;
+        }
+        if let Some(name) = keeper.canary.as_ref().filter(|_| !self.canary) {
+            canary::converge(client, &keeper.engine, name, lab).await?;
+            self.canary = true;
         }
         // One cluster that is away must not keep the others from their login.
         let mut first = Ok(());

@@ -2,6 +2,7 @@
 
 use coordinator::drill::probe::Question;
 use coordinator::drill::stage::{Between, Stage};
+use domain::drill::deed::Deed;
 use domain::drill::plan::{DrillPlan, PlannedFault, Present, drill_plan};
 use domain::drill::scenario::{Probe, Scenario};
 use model::lab::Lab;
@@ -111,6 +112,10 @@ impl Stage for Loopback {
             let _ = task.await;
         }
         Ok(None)
+    }
+
+    async fn perform(&self, _: &Probe, _: Deed) -> Result<Option<Between>, String> {
+        Err("this world has no secrets".into())
     }
 
     async fn undo(&self, _: &PlannedFault) -> Result<Option<Between>, String> {

@@ -26,6 +26,9 @@ pub struct VaultKeeper {
     /// The authority in it that signs certificates, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuing: Option<Issuing>,
+    /// Name of the value below each cluster's own path that drills may write, and nobody else needs; none where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<String>,
     /// Values to make where they are absent: path below the engine, then name and value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, BTreeMap<String, String>>,

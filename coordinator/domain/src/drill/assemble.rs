@@ -6,12 +6,15 @@ mod delivery;
 mod figures;
 mod foreseen;
 mod recovery;
+mod secret_canary;
 mod secrets;
 mod watch;
 
 pub use canary::{Books, STORED_UNTIL, last_look};
 pub(crate) use delivery::BEGAN;
 pub(crate) use figures::FEWEST;
+pub(crate) use secret_canary::is_canary;
+pub use secret_canary::{DELETED, KEPT, NEW, NUMBER, NUMBERS, REFRESHED, STORE_READY};
 pub use watch::{Watch, Window};
 
 use super::contract::ContractId;
@@ -49,6 +52,7 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
     let window = Window::of(history, end);
     let watches = Watch::all(plan, history, &window);
     let staleness = secrets::all(&watches, &window);
+    let secret_canaries = secret_canary::all(history, &watches, &window);
     let books = canary::close(history, &watches, &window);
     let mut recoveries = recovery::all(&watches, &window);
     delivery::complete(&mut recoveries, &books, &window);
@@ -61,7 +65,7 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
     let losses = delivery::losses(&books, &watches, &window);
     let wal = backlog::all(history, &watches, &books, &losses, &window);
     let slo = slo::judge(objectives(plan), measured);
-    let contracts = contracts::judge(plan, history, &watches, &books, &window);
+    let contracts = contracts::judge(plan, history, &watches, (&books, &secret_canaries), &window);
     let phases: Vec<PhaseSpan> = history
         .phases()
         .into_iter()
@@ -109,6 +113,7 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
             .into_iter()
             .chain(delivery::figures(&books, &window))
             .chain(secrets::figures(&staleness))
+            .chain(secret_canary::figures(&secret_canaries))
             .chain(backlog::figures(&wal))
             .collect(),
         contracts,
@@ -119,6 +124,7 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
         recovery_points: Vec::new(),
         slo: Some(slo),
         staleness,
+        secret_canaries,
         horizon: figures::horizon(&watches, &window, backlog::horizon(&wal)),
         wal,
         coverage: coverage(plan),

@@ -18,6 +18,7 @@ use super::history::History;
 use super::phases::is_conclusive;
 use super::plan::DrillPlan;
 use super::report::model::{ContractVerdict, Evidence};
+use super::report::secret_canary::SecretCanary;
 use super::report::verdict::Verdict;
 
 /// What checks look at.
@@ -29,19 +30,23 @@ pub(crate) struct Case<'a> {
     /// All probes.
     all: &'a [Watch<'a>],
     books: &'a [Books],
+    secret_canaries: &'a [SecretCanary],
 }
+
+/// What was computed of the whole run before.
+type Computed<'a> = (&'a [Books], &'a [SecretCanary]);
 
 /// All six, in order.
 pub(crate) fn judge(
     plan: &DrillPlan,
     history: &History,
     watches: &[Watch<'_>],
-    books: &[Books],
+    computed: Computed<'_>,
     window: &Window,
 ) -> Vec<ContractVerdict> {
     ContractId::ALL
         .into_iter()
-        .map(|contract| one(contract, plan, history, (watches, books), window))
+        .map(|contract| one(contract, plan, history, (watches, computed), window))
         .collect()
 }
 
@@ -49,7 +54,7 @@ fn one(
     contract: ContractId,
     plan: &DrillPlan,
     history: &History,
-    (watches, books): (&[Watch<'_>], &[Books]),
+    (watches, (books, secret_canaries)): (&[Watch<'_>], Computed<'_>),
     window: &Window,
 ) -> ContractVerdict {
     let evidence = match plan.not_covered(contract) {
@@ -64,6 +69,7 @@ fn one(
                     .collect(),
                 all: watches,
                 books,
+                secret_canaries,
             };
             let mut found = match contract {
                 ContractId::C1 => applications::check(&case),

@@ -18,6 +18,8 @@ pub struct Live {
     pub began: Option<Moment>,
     /// When the last fault was undone, at the earliest: good answers of before prove no recovery.
     pub undone: Option<Moment>,
+    /// Since when only later answers count, by probe: something changed that they must show.
+    pub renewed: BTreeMap<String, Moment>,
 }
 
 /// The latest of one probe.
@@ -51,6 +53,15 @@ impl Live {
         }
     }
 
+    /// What `probe` must show changed, not after `by`: from here on only what speaks of the time since then counts as good in a
+    /// row.
+    pub fn renew(&mut self, probe: &str, by: Moment) {
+        self.renewed.insert(probe.to_owned(), by);
+        if let Some(live) = self.probes.get_mut(probe) {
+            live.good_in_row = 0;
+        }
+    }
+
     /// Watches the logs that the plan's probes look at.
     pub fn watching(plan: &DrillPlan) -> Self {
         let logs = plan
@@ -64,7 +75,8 @@ impl Live {
 
     /// Takes in one sample, in the order in which they end.
     pub fn observe(&mut self, sample: &Sample) {
-        let proves = self.undone.is_none_or(|undone| sample.speaks_of(undone));
+        let since = self.undone.max(self.renewed.get(&sample.probe).copied());
+        let proves = since.is_none_or(|since| sample.speaks_of(since));
         let live = self.probes.entry(sample.probe.clone()).or_default();
         live.all += 1;
         if sample.answer == Answer::Good {
@@ -115,5 +127,10 @@ mod tests {
         assert_eq!(row(Some(sample(6_000_000, Some(4.5))), None), 0);
         assert_eq!(row(Some(sample(7_000_000, Some(5.0))), None), 1);
         assert_eq!(row(Some(sample(8_000_000, None)), None), 2);
+        live.renew("nodes", Moment(9_000_000));
+        for (sent, in_row) in [(8_900_000, 0), (9_000_000, 1)] {
+            live.observe(&sample(sent, None));
+            assert_eq!(live.probes["nodes"].good_in_row, in_row);
+        }
     }
 }

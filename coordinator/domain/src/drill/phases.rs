@@ -11,10 +11,12 @@
 //! the run finishes, whoever dies in between. A restart folds the records and sends [`Event::Restarted`].
 
 mod advance;
+mod deeds;
 mod fold;
 
 pub use fold::{FaultState, FaultStatus, Run};
 
+use super::deed::Deed;
 use super::live::Live;
 use super::record::{AbortCause, Record};
 use super::report::verdict::Verdict;
@@ -68,6 +70,26 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// Something was done to the drill's own ExternalSecrets.
+    DeedDone {
+        /// The probe that watches them.
+        probe: String,
+        /// What.
+        deed: Deed,
+        /// Last moment before it.
+        from: Moment,
+        /// First moment after it.
+        to: Moment,
+    },
+    /// It was not done, or only in part.
+    DeedFailed {
+        /// The probe that watches them.
+        probe: String,
+        /// What.
+        deed: Deed,
+        /// Why.
+        reason: String,
+    },
     /// The operator wants it to end.
     AbortRequested,
     /// Time passed; this is what the probes say.
@@ -95,7 +117,14 @@ pub enum Effect {
         /// Which.
         fault: String,
     },
-    /// Stop the probes and judge; answer with `Judged`.
+    /// Do something to the drill's own ExternalSecrets that `probe` watches; answer with `DeedDone` or `DeedFailed`.
+    Perform {
+        /// The probe.
+        probe: String,
+        /// What.
+        deed: Deed,
+    },
+    /// Judge; answer with `Judged`.
     Judge,
 }
 
@@ -138,6 +167,13 @@ pub fn step(run: &Run, event: Event, now: Moment) -> Decision {
         Event::InjectFailed { fault, reason } => draft.inject_failed(fault, reason),
         Event::Undone { fault, from, to } => draft.record(Record::FaultUndone { fault, from, to }),
         Event::UndoFailed { fault, reason } => draft.record(Record::UndoFailed { fault, reason }),
+        Event::DeedDone {
+            probe,
+            deed,
+            from,
+            to,
+        } => draft.deed_done(probe, deed, (from, to)),
+        Event::DeedFailed { probe, deed, reason } => draft.deed_failed(probe, deed, reason),
         Event::AbortRequested => draft.abort_requested(),
         Event::Tick(live) => draft.tick(&live),
         Event::Judged(verdict) => draft.judged(verdict),

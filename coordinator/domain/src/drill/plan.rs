@@ -8,7 +8,7 @@ pub use cycle::{Dependency, DependencyKind};
 pub use resolve::Present;
 
 use super::contract::ContractId;
-use super::scenario::{FaultKind, Probe, Scenario};
+use super::scenario::{FaultKind, Look, Probe, Scenario};
 use crate::component::Component;
 use model::ids::{ClusterName, Digest, NodeName};
 use model::lab::Lab;
@@ -153,6 +153,17 @@ impl DrillPlan {
             .iter()
             .filter(|p| p.skipped.is_none())
             .map(|p| &p.probe)
+    }
+
+    /// Started probes that watch ExternalSecrets of the drill's own, with when something is done to them, milliseconds after the
+    /// outage began.
+    pub fn secret_canaries(&self) -> impl Iterator<Item = (&Probe, u64)> {
+        self.active_probes().filter_map(|probe| match probe.look {
+            Look::SecretCanary {
+                act_after_seconds, ..
+            } => Some((probe, act_after_seconds * 1000)),
+            _ => None,
+        })
     }
 
     /// The fault of that name.

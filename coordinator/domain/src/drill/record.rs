@@ -1,6 +1,7 @@
 //! What is made durable of a running drill, before what follows from it happens.
 
 use super::backlog::Foretold;
+use super::deed::Deed;
 use super::plan::DrillPlan;
 use super::report::verdict::Verdict;
 use model::ids::RunId;
@@ -158,6 +159,33 @@ pub enum Record {
         /// Why.
         reason: String,
     },
+    /// Something will be done to the drill's own ExternalSecrets.
+    DeedOrdered {
+        /// The probe that watches them.
+        probe: String,
+        /// What.
+        deed: Deed,
+    },
+    /// It is done.
+    DeedDone {
+        /// The probe that watches them.
+        probe: String,
+        /// What.
+        deed: Deed,
+        /// Last moment before it.
+        from: Moment,
+        /// First moment after it.
+        to: Moment,
+    },
+    /// It is not, or only in part; this is tried again.
+    DeedFailed {
+        /// The probe that watches them.
+        probe: String,
+        /// What.
+        deed: Deed,
+        /// Why.
+        reason: String,
+    },
     /// The run is ended early: what is broken is undone now.
     Aborting {
         /// Why.
@@ -185,6 +213,9 @@ impl Record {
             Self::UndoIntended { fault } => format!("undoing {fault}"),
             Self::FaultUndone { fault, .. } => format!("{fault} is undone"),
             Self::UndoFailed { fault, reason } => format!("{fault} is not undone yet: {reason}"),
+            Self::DeedOrdered { probe, deed } => format!("{probe}: {}", deed.text()),
+            Self::DeedDone { probe, deed, .. } => format!("{probe}: {}: done", deed.text()),
+            Self::DeedFailed { probe, deed, reason } => format!("{probe}: {}: {reason}", deed.text()),
             Self::Aborting { cause } => format!("ending early: {}", cause.message()),
             Self::Finished { verdict, outstanding } if outstanding.is_empty() => format!("verdict {verdict}"),
             Self::Finished { verdict, outstanding } => {
@@ -205,6 +236,9 @@ impl Record {
             Self::UndoIntended { .. } => "undo_intended",
             Self::FaultUndone { .. } => "fault_undone",
             Self::UndoFailed { .. } => "undo_failed",
+            Self::DeedOrdered { .. } => "deed_ordered",
+            Self::DeedDone { .. } => "deed_done",
+            Self::DeedFailed { .. } => "deed_failed",
             Self::Aborting { .. } => "aborting",
             Self::Finished { .. } => "finished",
         }

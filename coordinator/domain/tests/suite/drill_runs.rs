@@ -2,6 +2,7 @@
 
 use crate::drill_scenarios::planned;
 use crate::fixtures::run_id;
+use domain::drill::deed::{CLEAR_LIMIT_MS, Deed};
 use domain::drill::history::{Answer, Sample};
 use domain::drill::live::Live;
 use domain::drill::phases::{Decision, Effect, Event, GIVE_UP_MS, Run, begin, step};
@@ -35,6 +36,9 @@ struct World {
     under_way: Vec<Effect>,
     good: bool,
     ever_broken: BTreeSet<String>,
+    /// Probes whose own objects are there.
+    planted: BTreeSet<String>,
+    ever_planted: bool,
     probing: bool,
 }
 
@@ -48,6 +52,8 @@ impl World {
             under_way: vec![],
             good: true,
             ever_broken: BTreeSet::new(),
+            planted: BTreeSet::new(),
+            ever_planted: false,
             probing: false,
         };
         world.take(begin(run_id(1), plan), None);
@@ -101,7 +107,31 @@ impl World {
                 self.broken.remove(fault);
             }
             Effect::StartProbes => self.probing = true,
+            Effect::Perform { probe, deed } => self.perform(probe, *deed),
             Effect::CheckGuards | Effect::Judge => {}
+        }
+    }
+
+    /// Objects of the drill's own come with the first deed and go with the last; the others need them.
+    fn perform(&mut self, probe: &str, deed: Deed) {
+        match deed {
+            Deed::Plant => {
+                self.planted.insert(probe.to_owned());
+                self.ever_planted = true;
+            }
+            Deed::Clear => {
+                self.planted.remove(probe);
+            }
+            Deed::Delete | Deed::Create => assert!(
+                self.planted.contains(probe),
+                "{deed:?} before anything was planted"
+            ),
+            Deed::Write => {
+                assert!(
+                    self.planted.contains(probe) && self.broken.is_empty(),
+                    "written while its source was away"
+                );
+            }
         }
     }
 
@@ -113,6 +143,7 @@ impl World {
         // Orders about one fault are performed one after another.
         let of = |e: &Effect| match e {
             Effect::Inject { fault, .. } | Effect::Undo { fault } => Some(fault.clone()),
+            Effect::Perform { probe, .. } => Some(probe.clone()),
             _ => None,
         };
         if of(&effect).is_some() && self.under_way[..index].iter().any(|e| of(e) == of(&effect)) {
@@ -125,7 +156,28 @@ impl World {
             Effect::CheckGuards if well => Event::GuardsChecked(vec![]),
             Effect::CheckGuards => Event::GuardsChecked(vec![reason]),
             Effect::StartProbes => return self.act(&effect),
-            Effect::Judge => Event::Judged(Verdict::Pass),
+            Effect::Judge => {
+                assert!(
+                    self.planted.is_empty() || self.given_up(),
+                    "judged before it was clear"
+                );
+                Event::Judged(Verdict::Pass)
+            }
+            Effect::Perform { probe, deed } if well => {
+                self.act(&effect);
+                Event::DeedDone {
+                    probe,
+                    deed,
+                    from,
+                    to,
+                }
+            }
+            Effect::Perform { probe, deed } => {
+                if dice.roll(2) == 0 {
+                    self.act(&effect);
+                }
+                Event::DeedFailed { probe, deed, reason }
+            }
             Effect::Inject { fault, .. } if well => {
                 self.act(&effect);
                 Event::Injected { fault, from, to }
@@ -203,6 +255,11 @@ impl World {
     fn check(&self, context: &str) {
         let left: Vec<_> = self.broken.keys().collect();
         assert!(left.is_empty(), "{context}: finished with {left:?} in effect");
+        assert!(
+            self.planted.is_empty() || self.given_up(),
+            "{context}: finished with {:?} planted",
+            self.planted
+        );
         let spoken: BTreeSet<&str> = self
             .disk
             .iter()
@@ -225,6 +282,20 @@ impl World {
         assert_eq!(finished, 1, "{context}");
     }
 
+    /// Whether clearing was tried for as long as it is.
+    fn given_up(&self) -> bool {
+        let since = self.run.phase_since;
+        self.disk.iter().any(|(at, record)| {
+            matches!(
+                record,
+                Record::DeedFailed {
+                    deed: Deed::Clear,
+                    ..
+                }
+            ) && at.millis_since(since) > CLEAR_LIMIT_MS
+        })
+    }
+
     fn phases(&self) -> Vec<Phase> {
         let entered = |(_, r): &(Moment, Record)| match r {
             Record::PhaseEntered { phase } => Some(*phase),
@@ -241,6 +312,37 @@ fn two_faults() -> DrillPlan {
         fault.impossible = None;
     }
     plan
+}
+
+/// Also with ExternalSecrets of its own.
+fn with_canaries() -> DrillPlan {
+    let mut plan = planned("secret-deleted");
+    plan.faults.iter_mut().for_each(|fault| fault.impossible = None);
+    plan.probes.iter_mut().for_each(|probe| probe.skipped = None);
+    plan
+}
+
+#[test]
+fn own_objects_are_planted_tried_and_cleared_in_their_phases() {
+    let mut world = World::new(with_canaries());
+    world.settle(&mut Dice(5), "plain");
+    assert!(world.ever_planted && world.planted.is_empty());
+    let of_app1: Vec<String> = world
+        .disk
+        .iter()
+        .filter_map(|(_, r)| match r {
+            Record::PhaseEntered { phase } => Some(phase.word().to_owned()),
+            Record::DeedOrdered { probe, deed } if probe == "app1-secret-canary" => Some(format!("{deed:?}")),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        of_app1,
+        [
+            "guard", "steady", "Plant", "inject", "observe", "Delete", "Create", "revert", "verify", "Write",
+            "verdict", "Clear"
+        ]
+    );
 }
 
 #[test]
@@ -316,7 +418,11 @@ fn random_trouble_leaves_nothing_broken() {
     let mut crashes = 0;
     for seed in 0..runs {
         let mut dice = Dice(seed);
-        let mut world = World::new(two_faults());
+        let mut world = World::new(if seed % 8 > 0 {
+            two_faults()
+        } else {
+            with_canaries()
+        });
         for _ in 0..dice.roll(400) {
             if world.run.finished.is_some() {
                 break;

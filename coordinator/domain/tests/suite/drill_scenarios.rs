@@ -86,21 +86,24 @@ fn every_shipped_scenario_is_valid_and_fits_the_default_lab() {
     }
 }
 
+/// The scenario with `from` changed to `to` breaks a rule of `field`.
+fn breaks(name: &str, field: &str, from: &str, to: &str) {
+    let good = scenario(name).to_yaml();
+    assert!(good.contains(from), "{from:?} is not in the document");
+    let text = good.replacen(from, to, 1);
+    let broken = match Scenario::from_yaml("f", name, &text) {
+        Err(ScenarioError::Rules { broken, .. }) => broken,
+        other => panic!("{field}: {other:?}"),
+    };
+    assert!(
+        broken.iter().any(|b| b.field == field),
+        "{field} not among {broken:?}"
+    );
+}
+
 #[test]
 fn each_rule_names_its_field() {
-    let good = scenario("mgmt-down").to_yaml();
-    let breaks = |field: &str, from: &str, to: &str| {
-        assert!(good.contains(from), "{from:?} is not in the document");
-        let text = good.replacen(from, to, 1);
-        let broken = match Scenario::from_yaml("f", "mgmt-down", &text) {
-            Err(ScenarioError::Rules { broken, .. }) => broken,
-            other => panic!("{field}: {other:?}"),
-        };
-        assert!(
-            broken.iter().any(|b| b.field == field),
-            "{field} not among {broken:?}"
-        );
-    };
+    let breaks = |field: &str, from: &str, to: &str| breaks("mgmt-down", field, from, to);
     breaks("apiVersion", "drillyard/v1", "drillyard/v9");
     breaks("kind", "kind: Drill", "kind: Lab");
     breaks("name", "name: mgmt-down", "name: other");
@@ -131,6 +134,18 @@ fn each_rule_names_its_field() {
         "probe: app1-metrics-agent",
     );
     breaks("scale.factor", "factor: 1.0", "factor: 0.5");
+    let of_canary = |field: &str, from: &str, to: &str| {
+        self::breaks("secret-deleted", &format!("probes[1].{field}"), from, to);
+    };
+    of_canary("look.refreshSeconds", "refreshSeconds: 5", "refreshSeconds: 0");
+    of_canary(
+        "look.actAfterSeconds",
+        "actAfterSeconds: 10",
+        "actAfterSeconds: 30",
+    );
+    of_canary("look.store", "store: vault", "store: a/b");
+    of_canary("expect", "comes_back", "stays_good");
+    let good = scenario("mgmt-down").to_yaml();
     for word in RESERVED {
         let text = good.replacen("name: mgmt-down", &format!("name: {word}"), 1);
         let refused = Scenario::from_yaml("f", word, &text).expect_err("reserved");

@@ -149,6 +149,8 @@ async fn resolve(probe: &Probe, grounds: &Grounds<'_>) -> Result<Question, Strin
                 .map(|(at, name)| (at.to_owned(), name.to_owned()))
                 .ok_or_else(|| format!("{}: listener must be NAMESPACE/NAME", probe.name))?,
         }),
+        // Only the run itself knows what it plants.
+        Look::SecretCanary { .. } => return Err("it can be asked in a run only".into()),
         Look::SecretAge {} => Question::Secrets(SecretWatch::new(cluster)),
     })
 }

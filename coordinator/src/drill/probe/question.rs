@@ -3,6 +3,7 @@
 use super::canary::{ServedWatch, StoredWatch};
 use super::log::LogWatch;
 use super::pki::PkiWatch;
+use super::secret_canary::SecretCanaryWatch;
 use super::secrets::SecretWatch;
 use super::{admission, cluster, nodes};
 use crate::drill::timeline::Timeline;
@@ -101,6 +102,8 @@ pub enum Question {
     Pki(PkiWatch),
     /// ExternalSecrets and their Secrets.
     Secrets(SecretWatch),
+    /// ExternalSecrets of the drill's own.
+    SecretCanary(SecretCanaryWatch),
     /// It cannot be asked in this lab; every sample says why.
     Impossible(String),
 }
@@ -215,6 +218,7 @@ impl Question {
             } => admission::refused(cluster, namespace, contains).await,
             Self::Pki(watch) => watch.look().await,
             Self::Secrets(watch) => watch.look(timeline).await,
+            Self::SecretCanary(watch) => watch.look().await,
             Self::Impossible(why) => Seen::bad(why.clone()),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{Seen, units};
 use crate::drill::kube;
+use crate::drill::secret_canary::LABEL;
 use crate::drill::timeline::Timeline;
 use crate::host_steps::kube::{Cluster, is_ready};
 use ::kube::api::DynamicObject;
@@ -13,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 /// Annotation in which the operator keeps a hash of what it wrote.
 const HASH: &str = "reconcile.external-secrets.io/data-hash";
 
-/// Watches all ExternalSecrets of a cluster; remembers the first hash of each Secret.
+/// Watches all ExternalSecrets of a cluster but those that drills make for themselves; remembers the first hash of each Secret.
 #[derive(Debug)]
 pub struct SecretWatch {
     cluster: Cluster,
@@ -32,8 +33,15 @@ impl SecretWatch {
     /// Looks once. Good when every Secret is there with data; figures per ExternalSecret: `NS/NAME.age_seconds`,
     /// `.interval_seconds`, `.ready`, `.present`, `.changed`.
     pub(super) async fn look(&self, timeline: Timeline) -> Seen {
+        let not_a_drills_own = format!("!{LABEL}");
         let (wanted, secrets) = tokio::join!(
-            kube::all(&self.cluster, "external-secrets.io", "v1", "ExternalSecret", ""),
+            kube::all(
+                &self.cluster,
+                "external-secrets.io",
+                "v1",
+                "ExternalSecret",
+                &not_a_drills_own
+            ),
             kube::all(
                 &self.cluster,
                 "",

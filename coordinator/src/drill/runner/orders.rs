@@ -2,11 +2,13 @@
 
 use crate::drill::stage::{Between, Stage};
 use crate::drill::timeline::Timeline;
+use domain::drill::deed::Deed;
 use domain::drill::phases::{Effect, Event, Run};
 use domain::drill::plan::PlannedFault;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc};
+use tokio_util::task::TaskTracker;
 
 /// Gives orders.
 pub(super) struct Orders {
@@ -15,6 +17,8 @@ pub(super) struct Orders {
     events: mpsc::UnboundedSender<Event>,
     /// An undo that is ordered while the injection is under way waits for it.
     turns: BTreeMap<String, Arc<Mutex<()>>>,
+    /// Probes that still ask.
+    asking: TaskTracker,
 }
 
 impl Orders {
@@ -22,8 +26,10 @@ impl Orders {
         stage: Arc<dyn Stage>,
         timeline: Timeline,
         events: mpsc::UnboundedSender<Event>,
+        asking: TaskTracker,
     ) -> Self {
         Self {
+            asking,
             stage,
             timeline,
             events,
@@ -81,6 +87,39 @@ impl Orders {
                             Event::Undone { fault, from, to }
                         }
                         Err(reason) => Event::UndoFailed { fault, reason },
+                    });
+                });
+            }
+            Effect::Perform { probe, deed } => {
+                let turn = self.turn(&format!("probe {probe}"));
+                let planned = run.plan.as_ref().and_then(|plan| {
+                    let mut probes = plan.active_probes();
+                    probes.find(|p| p.name == probe).cloned()
+                });
+                let asking = self.asking.clone();
+                tokio::spawn(async move {
+                    // A look at what is being taken away would be told as a failure.
+                    if deed == Deed::Clear {
+                        asking.wait().await;
+                    }
+                    let _turn = turn.lock().await;
+                    let from = timeline.now();
+                    let done = match &planned {
+                        Some(planned) => stage.perform(planned, deed).await,
+                        None => Err("the plan does not have it".into()),
+                    };
+                    let to = timeline.now();
+                    let _ = events.send(match done {
+                        Ok(known) => {
+                            let (from, to) = narrowed((from, to), known);
+                            Event::DeedDone {
+                                probe,
+                                deed,
+                                from,
+                                to,
+                            }
+                        }
+                        Err(reason) => Event::DeedFailed { probe, deed, reason },
                     });
                 });
             }

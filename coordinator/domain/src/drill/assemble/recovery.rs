@@ -1,5 +1,6 @@
 //! When what was hit was good again, from every vantage point.
 
+use super::secret_canary::is_canary;
 use super::watch::{Watch, Window};
 use crate::drill::measure::interval::{Edge, Recovered, recovered};
 use crate::drill::measure::quantity::Quantity;
@@ -17,7 +18,8 @@ pub(super) fn all(watches: &[Watch<'_>], window: &Window) -> Vec<Recovery> {
     let mut subjects: BTreeMap<String, (Recovered, Option<Edge>, Vec<String>)> = BTreeMap::new();
     for watch in watches
         .iter()
-        .filter(|w| w.probe.expect == Expectation::ComesBack)
+        // What the drill itself took away comes back by a rule of its own, and is judged with its contract.
+        .filter(|w| w.probe.expect == Expectation::ComesBack && !is_canary(w.probe))
     {
         let came_back = recovered(&watch.stretches, fault);
         let first = watch.stretches.iter().find(|s| s.began.by >= fault.after);

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 /// A decision in the making: records are applied to a copy of the run as they are added.
 pub(super) struct Draft {
-    run: Run,
-    now: Moment,
+    pub(super) run: Run,
+    pub(super) now: Moment,
     pub(super) decision: Decision,
 }
 
@@ -33,7 +33,7 @@ impl Draft {
         self.decision.records.push(record);
     }
 
-    fn effect(&mut self, effect: Effect) {
+    pub(super) fn effect(&mut self, effect: Effect) {
         self.decision.effects.push(effect);
     }
 
@@ -49,8 +49,11 @@ impl Draft {
 
     /// Nothing that this process had begun is under way any more. What was broken is undone; the evidence has a hole.
     pub(super) fn restarted(&mut self) {
+        self.forget_orders();
         if self.run.phase == Some(Phase::Verdict) {
-            self.effect(Effect::Judge);
+            if self.all_clear() {
+                self.effect(Effect::Judge);
+            }
             return;
         }
         // Recorded even when the run was aborting already: it is what frees orders that were under way.
@@ -130,7 +133,8 @@ impl Draft {
                 }
             }
             Some(Phase::Verify)
-                if not_good(&plan, live).is_none() || waited >= phases.verify_seconds * 1000 =>
+                if (not_good(&plan, live).is_none() && self.all_written())
+                    || waited >= phases.verify_seconds * 1000 =>
             {
                 self.judge();
             }
@@ -164,7 +168,9 @@ impl Draft {
 
     fn judge(&mut self) {
         self.enter(Phase::Verdict);
-        self.effect(Effect::Judge);
+        if self.all_clear() {
+            self.effect(Effect::Judge);
+        }
     }
 
     /// What follows from the state alone; runs after every event.
@@ -189,6 +195,7 @@ impl Draft {
         if self.run.phase == Some(Phase::Revert) {
             self.revert();
         }
+        self.deeds(&plan);
     }
 
     fn observe(&mut self, plan: &Arc<DrillPlan>) {

@@ -1,5 +1,6 @@
 //! The state of a run: a fold of its records.
 
+use crate::drill::deed::{Deed, DeedStatus, Deeds};
 use crate::drill::plan::DrillPlan;
 use crate::drill::record::{AbortCause, Phase, Record};
 use crate::drill::report::verdict::Verdict;
@@ -21,6 +22,8 @@ pub struct Run {
     pub phase_since: Moment,
     /// Faults whose intention is on record.
     pub faults: BTreeMap<String, FaultState>,
+    /// What was ordered for the drill's own ExternalSecrets, by the probe that watches them.
+    pub deeds: BTreeMap<String, Deeds>,
     /// Why it ends early.
     pub abort: Option<AbortCause>,
     /// Whether a coordinator ended in the middle of it: nobody watched from then on.
@@ -92,6 +95,9 @@ impl Run {
             Record::UndoIntended { fault } => self.set(fault, FaultStatus::Undoing),
             Record::UndoFailed { fault, .. } => self.set(fault, FaultStatus::UndoFailed(time)),
             Record::FaultUndone { fault, .. } => self.set(fault, FaultStatus::Undone),
+            Record::DeedOrdered { probe, deed } => self.deed(probe, *deed, DeedStatus::Ordered),
+            Record::DeedDone { probe, deed, .. } => self.deed(probe, *deed, DeedStatus::Done),
+            Record::DeedFailed { probe, deed, .. } => self.deed(probe, *deed, DeedStatus::Failed(time)),
             Record::Aborting { cause } => {
                 // Orders that were under way died with the coordinator: they are given again.
                 if *cause == (AbortCause::CoordinatorLost {}) {
@@ -115,6 +121,13 @@ impl Run {
         {
             state.status = status;
         }
+    }
+
+    fn deed(&mut self, probe: &str, deed: Deed, status: DeedStatus) {
+        self.deeds
+            .entry(probe.to_owned())
+            .or_default()
+            .insert(deed, status);
     }
 
     fn set(&mut self, fault: &str, status: FaultStatus) {

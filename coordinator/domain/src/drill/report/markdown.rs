@@ -2,6 +2,7 @@
 
 use super::model::Report;
 use super::parts::Direction;
+use super::secret_canary::secret_canaries;
 use super::tables::{self, Cell, Table};
 use std::fmt::Write as _;
 
@@ -21,6 +22,7 @@ pub fn render(report: &Report) -> String {
         tables::foreseen(report),
         tables::losses(report),
         tables::secrets(report),
+        secret_canaries(report),
         tables::probes(report),
         tables::faults(report),
         tables::recovery_points(report),

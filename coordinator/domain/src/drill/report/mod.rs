@@ -9,6 +9,7 @@ pub mod markdown;
 pub mod matrix;
 pub mod model;
 pub mod parts;
+pub mod secret_canary;
 mod tables;
 pub mod verdict;
 pub mod wal;

@@ -6,6 +6,7 @@
 use super::parts::{
     Change, CoverageRow, FaultBand, Horizon, ProbeReport, Recovery, RecoveryPoint, SecretStaleness, Slo,
 };
+use super::secret_canary::SecretCanary;
 use super::verdict::Verdict;
 use super::wal::WalReport;
 use crate::drill::measure::quantity::Quantity;
@@ -69,6 +70,9 @@ pub struct Report {
     /// Secrets and their age.
     #[serde(default)]
     pub staleness: Vec<SecretStaleness>,
+    /// ExternalSecrets of the drill's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret_canaries: Vec<SecretCanary>,
     /// How long until first harm, per dependency; the shortest leads.
     #[serde(default)]
     pub horizon: Vec<Horizon>,

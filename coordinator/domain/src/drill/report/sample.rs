@@ -237,6 +237,7 @@ pub(super) fn report() -> Report {
             measured_convergence: Some(ms(41_000, 42_000)),
             curve: curve(|t| if (60..190).contains(&t) { t - 50 } else { t % 30 }),
         }],
+        secret_canaries: vec![],
         horizon: vec![Horizon {
             dependency: "app1 metrics".into(),
             harm: "the backlog is skipped".into(),

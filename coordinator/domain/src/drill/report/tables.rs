@@ -43,7 +43,7 @@ impl From<&String> for Cell {
 }
 
 /// A table whose rows have as many cells as it has columns.
-fn table<const N: usize>(
+pub(super) fn table<const N: usize>(
     title: &'static str,
     columns: [&'static str; N],
     rows: impl Iterator<Item = [Cell; N]>,

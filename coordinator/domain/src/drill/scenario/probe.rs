@@ -165,6 +165,23 @@ pub enum Look {
     },
     /// Age and state of every ExternalSecret of the cluster, and whether its Secret is there unchanged.
     SecretAge {},
+    /// ExternalSecrets of the drill's own, in a namespace of its own: the run plants them before the outage and takes them away at
+    /// its end. In the outage the Secret of one is deleted and a new one is made; after it a new value is written into their
+    /// source. Good when every one that is there has its Secret with the latest value.
+    SecretCanary {
+        /// The ClusterSecretStore that they ask.
+        store: String,
+        /// How often they are refreshed, seconds: theirs alone, short enough that refreshes are due in the outage.
+        #[serde(rename = "refreshSeconds")]
+        refresh_seconds: u64,
+        /// When a Secret is deleted and a new ExternalSecret made, seconds after the outage began.
+        #[serde(rename = "actAfterSeconds")]
+        act_after_seconds: u64,
+        /// Whether the deleted Secret stands for one that an application needs, so that its absence violates the contract: for
+        /// controls that are broken on purpose.
+        #[serde(rename = "deletedCounts", default, skip_serializing_if = "std::ops::Not::not")]
+        deleted_counts: bool,
+    },
 }
 
 /// A Prometheus that takes what agents send.
@@ -216,6 +233,7 @@ impl Look {
             Self::PodRefused { .. } => "pod_refused",
             Self::Pki { .. } => "pki",
             Self::SecretAge {} => "secret_age",
+            Self::SecretCanary { .. } => "secret_canary",
         }
     }
 }

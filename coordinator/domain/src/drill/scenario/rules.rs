@@ -1,6 +1,6 @@
 //! Rules over a scenario that types alone do not express. Each broken rule names the field's path.
 
-use super::{AbortRule, FaultKind, Look, Probe, RESERVED, Scenario, Target};
+use super::{AbortRule, Expectation, FaultKind, Look, Probe, RESERVED, Scenario, Target};
 use model::Invalid;
 use model::ids::dns_label;
 use std::collections::BTreeSet;
@@ -194,12 +194,50 @@ fn probes(scenario: &Scenario, out: &mut Vec<Invalid>) {
                 "must be NAMESPACE/NAME",
             ));
         }
+        secret_canary(&path, probe, scenario.phases.observe_seconds, out);
         // Requests in flight, if every one runs into its timeout.
         if probe.timeout_ms / probe.period_ms.max(1) > 500 {
             let rule = "must be at most 500 periods: that many requests would be in flight";
             out.push(Invalid::new(
                 format!("{path}.timeoutMs"),
                 probe.timeout_ms.to_string(),
+                rule,
+            ));
+        }
+    }
+}
+
+fn secret_canary(path: &str, probe: &Probe, observe_seconds: u64, out: &mut Vec<Invalid>) {
+    let Look::SecretCanary {
+        store,
+        refresh_seconds,
+        act_after_seconds,
+        ..
+    } = &probe.look
+    else {
+        return;
+    };
+    if let Err(invalid) = dns_label(&format!("{path}.look.store"), store, 63) {
+        out.push(invalid);
+    }
+    if probe.expect != Expectation::ComesBack {
+        let rule = "must be comes_back: the run waits for these before the outage and after it";
+        out.push(Invalid::new(format!("{path}.expect"), probe.look.word(), rule));
+    }
+    for (field, value, low, high) in [
+        ("refreshSeconds", *refresh_seconds, 1, 3600),
+        (
+            "actAfterSeconds",
+            *act_after_seconds,
+            0,
+            observe_seconds.saturating_sub(1),
+        ),
+    ] {
+        if !(low..=high).contains(&value) {
+            let rule = format!("must be within {low} to {high}");
+            out.push(Invalid::new(
+                format!("{path}.look.{field}"),
+                value.to_string(),
                 rule,
             ));
         }

@@ -5,6 +5,7 @@ mod plot;
 
 use super::model::Report;
 use super::parts::Direction;
+use super::secret_canary::secret_canaries;
 use super::tables::{self, Cell, Table};
 use super::verdict::Verdict;
 use escape::escape;
@@ -32,6 +33,7 @@ pub fn render(report: &Report) -> String {
     table(&mut out, tables::losses(report));
     table(&mut out, tables::recovery_points(report));
     table(&mut out, tables::secrets(report));
+    table(&mut out, secret_canaries(report));
     secret_plots(&mut out, report);
     table(&mut out, tables::changes(report));
     for rest in [
