@@ -301,7 +301,8 @@ impl Operator for OperatorApi {
 impl OperatorApi {
     /// What the lab is like now; None when the coordinator ends.
     pub async fn status_document(&self) -> Option<domain::status::Status> {
-        let observed = crate::status::observe(&self.lab, &self.places, &self.seen).await;
+        let mut observed = crate::status::observe(&self.lab, &self.places, &self.seen).await;
+        observed.drill = self.drills.now();
         let components: Vec<_> = components::load(&self.lab, &self.places, self.facts)
             .map(|all| all.into_iter().map(|loaded| loaded.component).collect())
             .unwrap_or_default();

@@ -36,6 +36,7 @@ pub async fn observe(lab: &Lab, places: &Places, seen: &LastSeen) -> Observed {
         ready,
         judged: crate::drill::runs::judged(places),
         conditions: BTreeMap::new(),
+        drill: None,
     }
 }
 

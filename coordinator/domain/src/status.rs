@@ -1,6 +1,7 @@
 //! The document of `coordinator status --json`: a view of the state and of what the host observed just now.
 
 use crate::component::Component;
+use crate::drill::countdown::DrillNow;
 use crate::plan::{HostStep, PlannedStep, StepBody};
 use crate::state::{Link, NodeState, State};
 use crate::wait::{self, Wait};
@@ -23,6 +24,8 @@ pub struct Observed {
     pub judged: BTreeMap<String, Judged>,
     /// Conditions of clusters, found by asking them.
     pub conditions: BTreeMap<ClusterName, Vec<Condition>>,
+    /// The drill that runs.
+    pub drill: Option<DrillNow>,
 }
 
 /// A contract as a drill judged it.
@@ -55,6 +58,9 @@ pub struct Status {
     pub contracts: Vec<ContractStatus>,
     /// The latest run.
     pub run: Option<RunStatus>,
+    /// The drill that runs now, with its countdowns; absent when none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<DrillNow>,
     /// What is waited for now.
     pub waits: Vec<Wait>,
 }
@@ -181,6 +187,7 @@ pub fn status(
             .collect(),
         contracts: contracts(state, components, observed),
         run: run(state),
+        drill: observed.drill.clone(),
         waits: wait::active(state, now),
     }
 }

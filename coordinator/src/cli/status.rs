@@ -6,6 +6,7 @@ use super::output::{out, outln};
 use super::{Context, block_on, watch};
 use crate::clock;
 use crate::exit::{Failure, Outcome};
+use domain::drill::countdown::DrillNow;
 use model::moment::Moment;
 use proto::v1::GetStatusRequest;
 use serde_json::Value;
@@ -85,6 +86,10 @@ pub(crate) fn render(status: &Value, wide: bool) -> String {
             run["steps"],
             run["through"]
         ));
+    }
+    if let Ok(drill) = serde_json::from_value::<DrillNow>(status["drill"].clone()) {
+        text.push_str(&drill.text());
+        text.push('\n');
     }
     for cluster in list(&status["clusters"]) {
         text.push_str(&format!("\n{}\n", plain(&cluster["name"])));

@@ -123,6 +123,18 @@ fn the_overview_shows_clusters_waits_contracts_and_events() {
 }
 
 #[test]
+fn a_running_drill_counts_down() {
+    let mut model = model();
+    let clock = |cluster: &str, left: Option<u64>, trouble: &str| {
+        json!({"cluster": cluster, "outage": true, "left_ms": left, "dies_at": null, "guaranteed_ms": null,
+            "expected_ms": null, "trouble": trouble})
+    };
+    model.status["drill"] = json!({"drill": "mgmt-down", "run": "4f", "phase": "observe", "phase_ms": 47_000,
+        "left_ms": 43_000, "backlogs": [clock("app1", Some(3_661_900), ""), clock("app2", None, "no answer")]});
+    golden("drill", &screen(&model, &Ui::default(), 120, 16));
+}
+
+#[test]
 fn before_the_first_answer_and_on_a_tiny_terminal_nothing_breaks() {
     golden("empty", &screen(&Model::default(), &Ui::default(), 60, 12));
     for (width, height) in [(1, 1), (3, 2), (10, 5), (200, 3), (20, 60)] {

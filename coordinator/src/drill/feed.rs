@@ -50,6 +50,12 @@ impl Feed {
         });
     }
 
+    /// The latest measurements; None before the first and after the end.
+    pub fn latest(&self) -> Option<Item> {
+        let progress = self.changed.borrow();
+        progress.live.clone().filter(|_| !progress.ended)
+    }
+
     /// Nothing more will come.
     pub fn end(&self) {
         self.changed.send_modify(|progress| progress.ended = true);
@@ -112,8 +118,10 @@ mod tests {
         for expected in ["0", "1", "2", "\"live\""] {
             assert_eq!(follower.next().await.as_deref(), Some(expected));
         }
+        assert_eq!(feed.latest().as_deref(), Some("\"live\""));
         feed.record(&json!(3));
         feed.end();
+        assert_eq!(feed.latest(), None);
         assert_eq!(follower.next().await.as_deref(), Some("3"));
         assert_eq!(follower.next().await, None);
     }

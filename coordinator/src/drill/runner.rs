@@ -8,6 +8,7 @@ use super::probe;
 use super::stage::Stage;
 use super::timeline::Timeline;
 use domain::drill::assemble::{Facts, assemble};
+use domain::drill::countdown::BacklogClock;
 use domain::drill::deed::Deed;
 use domain::drill::history::{History, Line, Sample, What};
 use domain::drill::live::Live;
@@ -296,7 +297,7 @@ impl Runner {
 
     /// The deadline clock of every agent that is watched: while an outage lasts, of that outage; before, of one that begins
     /// now; after it, of none.
-    fn backlogs(&self, plan: &DrillPlan) -> Vec<serde_json::Value> {
+    fn backlogs(&self, plan: &DrillPlan) -> Vec<BacklogClock> {
         if !matches!(
             self.run.phase,
             Some(Phase::Steady | Phase::Inject | Phase::Observe | Phase::Revert)
@@ -306,16 +307,7 @@ impl Runner {
         let now = self.timeline.now();
         let one = |probe: &Probe| {
             let tracker = self.live.backlogs.get(&probe.name)?;
-            let left = tracker.left(self.live.began, now);
-            let window = tracker.outlook().map(|o| o.window);
-            Some(json!({
-                "cluster": probe.cluster, "outage": self.live.began.is_some(),
-                "left_ms": left.map(|span| span.micros() / 1000),
-                "dies_at": left.map(|span| span.after(now).to_string()),
-                "guaranteed_ms": window.map(|w| w.guaranteed.micros() / 1000),
-                "expected_ms": window.map(|w| w.expected.micros() / 1000),
-                "trouble": tracker.trouble,
-            }))
+            Some(BacklogClock::of(&probe.cluster, tracker, self.live.began, now))
         };
         plan.active_probes().filter_map(one).collect()
     }

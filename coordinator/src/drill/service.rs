@@ -15,6 +15,7 @@ use crate::host_steps::values::HostFacts;
 use crate::places::Places;
 use crate::vault::CanarySource;
 use domain::drill::assemble::Facts;
+use domain::drill::countdown::DrillNow;
 use domain::drill::phases::Run;
 use domain::drill::plan::{DrillPlan, DrillPlanError, drill_plan};
 use domain::drill::report::model::Version;
@@ -74,8 +75,19 @@ pub struct DrillService {
 /// A run of this daemon's life.
 #[derive(Debug, Clone)]
 struct Known {
+    drill: String,
     handle: RunHandle,
     over: bool,
+}
+
+impl Known {
+    fn new(drill: &str, handle: RunHandle) -> Self {
+        Self {
+            drill: drill.to_owned(),
+            handle,
+            over: false,
+        }
+    }
 }
 
 impl DrillService {
@@ -131,7 +143,7 @@ impl DrillService {
         let plan = self.plan(name).await?;
         let run = RunId(*uuid::Uuid::new_v4().as_bytes());
         let (runner, handle) = self.runner(run, Arc::new(plan.clone())).await?;
-        self.enlist(run, handle)?;
+        self.enlist(run, name, handle)?;
         let (service, carried_out) = (self.clone(), plan.clone());
         // Cut off by the daemon's end it is like one of a killed daemon: its faults are leases, and the next life undoes them.
         let whole = self.tasks.until_stop(async move {
@@ -153,13 +165,14 @@ impl DrillService {
                 continue;
             };
             tracing::warn!(%run, drill = plan.drill, "a drill was left unfinished; what it broke is undone now");
+            let drill = plan.drill.clone();
             let opened = self.runner(run, plan).await;
             let Ok((runner, handle)) = opened else {
                 tracing::error!(%run, "the history of an unfinished drill cannot be opened");
                 continue;
             };
             // Several may be recovered side by side: none of them breaks anything.
-            self.lock().insert(run, Known { handle, over: false });
+            self.lock().insert(run, Known::new(&drill, handle));
             let service = self.clone();
             let whole = self.tasks.until_stop(async move {
                 let ended = runner.recover(&history).await;
@@ -172,6 +185,19 @@ impl DrillService {
     /// Follows a run from its first record; None when this daemon does not know it.
     pub fn follow(&self, run: RunId) -> Option<Follower> {
         self.lock().get(&run).map(|known| known.handle.feed.follow())
+    }
+
+    /// The drill that runs now, as it was measured last; None when none does.
+    pub fn now(&self) -> Option<DrillNow> {
+        let runs = self.lock();
+        let (run, known) = runs.iter().find(|(_, known)| !known.over)?;
+        let latest = known.handle.feed.latest();
+        let measured = latest.and_then(|json| serde_json::from_str::<DrillNow>(&json).ok());
+        Some(DrillNow {
+            drill: known.drill.clone(),
+            run: run.to_string(),
+            ..measured.unwrap_or_default()
+        })
     }
 
     /// Ends a run early; false when this daemon does not know it.
@@ -200,12 +226,12 @@ impl DrillService {
     }
 
     /// Puts a new run on the list, unless another one is not over.
-    fn enlist(&self, run: RunId, handle: RunHandle) -> Result<(), StartError> {
+    fn enlist(&self, run: RunId, drill: &str, handle: RunHandle) -> Result<(), StartError> {
         let mut runs = self.lock();
         if let Some((other, _)) = runs.iter().find(|(_, known)| !known.over) {
             return Err(StartError::Busy(*other));
         }
-        runs.insert(run, Known { handle, over: false });
+        runs.insert(run, Known::new(drill, handle));
         Ok(())
     }
 

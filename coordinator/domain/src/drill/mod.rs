@@ -13,6 +13,7 @@ pub mod assemble;
 pub mod backlog;
 pub mod contract;
 pub mod contracts;
+pub mod countdown;
 pub mod deed;
 pub mod history;
 pub mod live;

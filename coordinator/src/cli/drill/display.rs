@@ -1,5 +1,6 @@
 //! Progress of a drill on stderr: every record as a line, the measurements as one line that is written over on a terminal.
 
+use domain::drill::countdown::BacklogClock;
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -70,7 +71,10 @@ fn live_line(update: &Value) -> String {
         text.push_str(&format!(", {} s left", left.div_ceil(1000)));
     }
     for backlog in update["backlogs"].as_array().into_iter().flatten() {
-        text.push_str(&deadline(backlog));
+        if let Ok(clock) = serde_json::from_value::<BacklogClock>(backlog.clone()) {
+            text.push_str(" | ");
+            text.push_str(&clock.text());
+        }
     }
     let mut probes: Vec<&Value> = update["probes"].as_array().into_iter().flatten().collect();
     probes.sort_by_key(|probe| probe["bad_for_ms"].is_null());
@@ -95,31 +99,6 @@ fn live_line(update: &Value) -> String {
     text
 }
 
-/// ` | app1 metrics die in 5:58:03`, or why nobody knows.
-fn deadline(backlog: &Value) -> String {
-    let cluster = plain(&backlog["cluster"]);
-    let would = if backlog["outage"] == true {
-        "die"
-    } else {
-        "would die"
-    };
-    match backlog["left_ms"].as_u64() {
-        Some(ms) => {
-            let s = ms / 1000;
-            format!(
-                " | {cluster} metrics {would} in {}:{:02}:{:02}",
-                s / 3600,
-                s / 60 % 60,
-                s % 60
-            )
-        }
-        None => format!(
-            " | {cluster} metrics: no deadline ({})",
-            plain(&backlog["trouble"])
-        ),
-    }
-}
-
 fn plain(value: &Value) -> String {
     value
         .as_str()
@@ -137,8 +116,8 @@ mod tests {
     #[test]
     fn trouble_comes_first() {
         let update = json!({"kind": "live", "phase": "observe", "left_ms": 42_001, "backlogs": [
-            {"cluster": "app1", "outage": true, "left_ms": 3_661_900},
-            {"cluster": "app2", "outage": true, "left_ms": null, "trouble": "no answer"},
+            {"cluster": "app1", "outage": true, "left_ms": 3_661_900, "dies_at": null, "guaranteed_ms": null, "expected_ms": null, "trouble": ""},
+            {"cluster": "app2", "outage": true, "left_ms": null, "dies_at": null, "guaranteed_ms": null, "expected_ms": null, "trouble": "no answer"},
         ], "probes": [
             {"name": "a", "good": 8, "all": 8, "bad_for_ms": null, "detail": ""},
             {"name": "b", "good": 0, "all": 9, "bad_for_ms": 6_040, "detail": "refused"},

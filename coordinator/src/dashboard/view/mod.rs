@@ -6,18 +6,28 @@ mod style;
 
 use super::known::{Model, clean, list, text};
 use super::ui::{Screen, Ui};
+use domain::drill::countdown::DrillNow;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Stylize;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
+/// A backlog that dies this soon is marked, milliseconds: about what undoing an outage takes.
+const SOON_MS: u64 = 120_000;
+
 /// Draws everything.
 pub fn draw(frame: &mut Frame<'_>, model: &Model, ui: &Ui) {
-    let [head, body, foot] =
-        Layout::vertical([Constraint::Length(2), Constraint::Fill(1), Constraint::Length(1)])
-            .areas(frame.area());
-    frame.render_widget(Paragraph::new(vec![title(model), contracts(model)]), head);
+    let mut top = vec![title(model), contracts(model)];
+    top.extend(drill(model));
+    let rows = u16::try_from(top.len()).unwrap_or(u16::MAX);
+    let [head, body, foot] = Layout::vertical([
+        Constraint::Length(rows),
+        Constraint::Fill(1),
+        Constraint::Length(1),
+    ])
+    .areas(frame.area());
+    frame.render_widget(Paragraph::new(top), head);
     match &ui.screen {
         Screen::Overview => overview(frame, body, model, ui),
         Screen::Node(name) => detail::node(frame, body, model, ui, name),
@@ -83,6 +93,26 @@ fn contracts(model: &Model) -> Line<'static> {
         spans.push(Span::raw(" "));
     }
     Line::from(spans)
+}
+
+/// The drill that runs, and how long unsent metrics live; None when none runs.
+fn drill(model: &Model) -> Option<Line<'static>> {
+    let now: DrillNow = serde_json::from_value(model.status["drill"].clone()).ok()?;
+    let mut spans = vec![
+        " drill ".dim(),
+        Span::raw(format!(" {} ", clean(&now.drill))).bold(),
+        Span::raw(clean(&now.phase_text())),
+    ];
+    for clock in &now.backlogs {
+        let state = match clock.left_ms {
+            Some(left) if !clock.outage || left > SOON_MS => "info",
+            Some(left) if left > 0 => "warning",
+            _ => "error",
+        };
+        spans.push(Span::raw("  "));
+        spans.push(Span::styled(clean(&clock.text()), style::state(state)));
+    }
+    Some(Line::from(spans))
 }
 
 fn footer(model: &Model, ui: &Ui) -> Line<'static> {

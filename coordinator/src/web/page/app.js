@@ -1,7 +1,7 @@
 // The page: one stream in, at most one drawing per animation frame out.
 import { $, clock, el, text } from "./dom.js";
 import { eventDetail, Events } from "./events.js";
-import { drawContracts, drawHead, drawMap, drawReports, drawWaits, nodeDetail } from "./lab.js";
+import { drawContracts, drawDrill, drawHead, drawMap, drawReports, drawWaits, nodeDetail } from "./lab.js";
 import { Model } from "./model.js";
 import { stepDetail, Timeline } from "./timeline.js";
 
@@ -122,6 +122,7 @@ function draw() {
   if (model.statusIsNew) {
     model.statusIsNew = false;
     drawHead(model);
+    drawDrill(model);
     drawMap(model, (name) => show(name, () => nodeDetail(model, name)));
     drawContracts(model);
     drawWaits(model);

@@ -28,6 +28,32 @@ export function drawHead(model) {
   });
 }
 
+// A running drill: its phase, and the deadline clock of every metrics backlog.
+export function drawDrill({ status }) {
+  const line = $("drill");
+  line.hidden = !status.drill;
+  if (!status.drill) return;
+  const { drill, phase, left_ms, backlogs } = status.drill;
+  const left = left_ms === null ? "" : `, ${Math.ceil(left_ms / 1000)} s left`;
+  const items = [{ id: "-", words: `drill ${drill}: ${phase ?? "begins"}${left}`, level: "" }, ...backlogs.map(deadline)];
+  keyed(line, items, (i) => i.id, () => el("span", {}), (span, item) => {
+    text(span, item.words);
+    span.className = item.level;
+  });
+}
+
+const SOON = 120000; // about what undoing an outage takes
+function deadline({ cluster, outage, left_ms, dies_at, trouble }) {
+  const id = cluster;
+  if (left_ms === null) return { id, words: `${cluster} metrics: no deadline (${trouble})`, level: "warn" };
+  if (outage && left_ms === 0) return { id, words: `${cluster} metrics: the deadline is over`, level: "bad" };
+  const s = Math.floor(left_ms / 1000);
+  const two = (n) => String(n).padStart(2, "0");
+  const span = `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
+  if (!outage) return { id, words: `${cluster} metrics would die in ${span}`, level: "" };
+  return { id, words: `${cluster} metrics die in ${span}, at ${clock(Date.parse(dies_at))}`, level: left_ms <= SOON ? "bad" : "warn" };
+}
+
 const isBad = (c) => {
   const pressure = c.type.endsWith("Pressure");
   return c.status === "unknown" || c.status === (pressure ? "true" : "false");
