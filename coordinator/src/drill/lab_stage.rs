@@ -28,9 +28,15 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a cluster may take to say whether its nodes are ready.
 const GUARD_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long one order to write is tried, and how soon again: a source that comes back takes a minute, and not every refusal is worth
+/// a record.
+const WRITING: Duration = Duration::from_secs(15);
+const WRITE_AGAIN: Duration = Duration::from_millis(500);
 
 /// The lab, one plan and the ways to its clusters.
 #[derive(Debug)]
@@ -262,7 +268,14 @@ impl Stage for LabStage {
             Deed::Create => garden.external_secret(NEW).await.map(|()| None),
             Deed::Write => {
                 latest.store(NUMBERS.1, Ordering::Relaxed);
-                self.write(source, probe, NUMBERS.1).await.map(Some)
+                let began = Instant::now();
+                loop {
+                    match self.write(source, probe, NUMBERS.1).await {
+                        Ok(between) => return Ok(Some(between)),
+                        Err(why) if began.elapsed() > WRITING => return Err(why),
+                        Err(_) => tokio::time::sleep(WRITE_AGAIN).await,
+                    }
+                }
             }
             Deed::Clear => {
                 secret_canary::clear(cluster).await?;

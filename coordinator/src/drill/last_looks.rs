@@ -14,6 +14,10 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// How much further back than the run's begin the receiver is asked: numbers that were under way then.
 const BEFORE: Duration = Duration::from_secs(30);
 
+/// How far back a canary's log is read: probing ended when the drill began to take its own objects away, which may have been tried
+/// for a minute and takes some seconds more.
+const SINCE_PROBING: Duration = Duration::from_secs(180);
+
 /// The last looks, in order: what the receiver has first, so that all of it was served when the log is read.
 pub(super) async fn all(plan: &DrillPlan, grounds: &Grounds<'_>, timeline: Timeline) -> Vec<Sample> {
     let mut samples = Vec::new();
@@ -39,7 +43,7 @@ pub(super) async fn all(plan: &DrillPlan, grounds: &Grounds<'_>, timeline: Timel
 
 async fn served(probe: &Probe, grounds: &Grounds<'_>) -> Seen {
     match prepare(probe, grounds).await {
-        Question::CanaryServed(watch) => watch.look().await,
+        Question::CanaryServed(watch) => watch.going_back(SINCE_PROBING).look().await,
         Question::Impossible(why) => Seen::bad(why),
         _ => Seen::bad("it is no canary's log"),
     }

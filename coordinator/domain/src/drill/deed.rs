@@ -17,7 +17,7 @@ use model::moment::Moment;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Time from a failed deed to the next try, milliseconds: it bounds how much later than the source's return a value is written.
+/// Time from a failed deed to the next try, milliseconds.
 pub const RETRY_MS: u64 = 500;
 
 /// How long clearing is tried, milliseconds. A namespace with finalizers takes some seconds.

@@ -123,7 +123,7 @@ fn each_rule_names_its_field() {
     breaks("probes[0].periodMs", "periodMs: 50", "periodMs: 1");
     breaks("probes[1].name", "name: app1-web-pod", "name: app1-web-host");
     breaks(
-        "probes[21].look.listener",
+        "probes[23].look.listener",
         "listener: vault/vault-tls",
         "listener: vault-tls",
     );

@@ -118,6 +118,8 @@ pub struct ServedWatch {
     pods: (String, String),
     /// Its container.
     container: String,
+    /// How far back the first look goes.
+    first: Duration,
     /// When the log was last read, and the highest number then.
     last: Mutex<Option<(Instant, u64)>>,
 }
@@ -129,15 +131,22 @@ impl ServedWatch {
             cluster,
             pods,
             container,
+            first: OVERLAP,
             last: Mutex::new(None),
         }
+    }
+
+    /// The first look goes back this far.
+    #[must_use]
+    pub fn going_back(self, by: Duration) -> Self {
+        Self { first: by, ..self }
     }
 
     /// Reads what came since the last look, as figures NUMBER = microseconds since 1970.
     pub async fn look(&self) -> Seen {
         let asked = Instant::now();
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = last.map_or(Duration::ZERO, |(at, _)| at.elapsed()) + OVERLAP;
+        let since = last.map_or(self.first, |(at, _)| at.elapsed() + OVERLAP);
         let (namespace, selector) = &self.pods;
         let pods = match self.cluster.running_pods(namespace, selector).await {
             Ok(pods) if pods.is_empty() => return Seen::bad(format!("no pod with {selector} runs")),
