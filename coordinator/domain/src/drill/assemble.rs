@@ -246,6 +246,11 @@ fn notes(plan: &DrillPlan, history: &History) -> Vec<String> {
     if let Some(cause) = history.abort() {
         notes.push(format!("The run ended before its time: {}.", cause.message()));
     }
+    for (_, record) in history.records() {
+        if matches!(record, Record::HeldBack { .. }) {
+            notes.push(format!("It was chosen when to begin: {}.", record.message()));
+        }
+    }
     if plan.scenario.hypothesis.expect_violation {
         notes.push(
             "This drill is meant to show a violation: a failed contract is the expected result.".into(),

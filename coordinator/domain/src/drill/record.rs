@@ -2,9 +2,11 @@
 
 use super::backlog::Foretold;
 use super::deed::Deed;
+use super::measure::quantity::Quantity;
+use super::measure::stamp::Stamp;
 use super::plan::DrillPlan;
 use super::report::verdict::Verdict;
-use model::ids::RunId;
+use model::ids::{ClusterName, RunId};
 use model::moment::Moment;
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +117,15 @@ pub enum Record {
         /// The forecast and what it was computed from.
         forecast: Box<Foretold>,
     },
+    /// The outage waits for the worst moment of a metrics agent's truncation.
+    HeldBack {
+        /// Whose backlog would live shortest.
+        cluster: ClusterName,
+        /// When it is to begin.
+        begin: Stamp,
+        /// How long that backlog lives then, seconds, from when its reader stops.
+        lives: Quantity,
+    },
     /// A fault will be injected: from here on it counts as outstanding, whatever becomes of the injection.
     FaultIntended {
         /// Which.
@@ -207,6 +218,13 @@ impl Record {
             Self::Started { plan, .. } => format!("drill {} began", plan.drill),
             Self::PhaseEntered { phase } => format!("phase {}", phase.word()),
             Self::BacklogForetold { forecast } => forecast.message(),
+            Self::HeldBack {
+                cluster,
+                begin,
+                lives,
+            } => {
+                format!("the outage waits until {begin}: then the metrics of {cluster} live {lives} s only")
+            }
             Self::FaultIntended { fault, deadline } => format!("injecting {fault}, lease until {deadline}"),
             Self::FaultInjected { fault, .. } => format!("{fault} took hold"),
             Self::FaultFailed { fault, reason } => format!("{fault} could not be injected: {reason}"),
@@ -230,6 +248,7 @@ impl Record {
             Self::Started { .. } => "started",
             Self::PhaseEntered { .. } => "phase_entered",
             Self::BacklogForetold { .. } => "backlog_foretold",
+            Self::HeldBack { .. } => "held_back",
             Self::FaultIntended { .. } => "fault_intended",
             Self::FaultInjected { .. } => "fault_injected",
             Self::FaultFailed { .. } => "fault_failed",

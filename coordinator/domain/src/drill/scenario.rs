@@ -162,9 +162,20 @@ pub struct Phases {
     /// Good answers in a row that count as recovered; the first of them is the moment.
     #[serde(default = "Phases::consecutive")]
     pub consecutive_good: u32,
+    /// How long the outage may be held back, seconds, so that it begins at the worst moment of the metrics agents' truncation: then a
+    /// pass proves the guaranteed window and not luck. 0, the default, holds nothing back; nor is one held back for a worst moment
+    /// that does not come within this time.
+    #[serde(default, skip_serializing_if = "Phases::is_none")]
+    pub worst_start_seconds: u64,
 }
 
 impl Phases {
+    /// What is not set stays out of the plan, so that its digest says the same as before there was such a setting.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+    fn is_none(seconds: &u64) -> bool {
+        *seconds == 0
+    }
+
     fn consecutive() -> u32 {
         5
     }

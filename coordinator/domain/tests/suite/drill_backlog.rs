@@ -191,6 +191,36 @@ fn what_was_foretold_is_on_record_before_the_fault_and_too_short_a_time_ends_the
 }
 
 #[test]
+fn an_outage_is_held_back_for_the_worst_moment_as_long_as_the_scenario_allows() {
+    // Stopped just before the writer leaves segment 6, at 140 s, the backlog dies at 200 s: the worst there is. The queue takes
+    // 10 to 20 s, and the tick is known to 2.5 s, so the outage begins 22.5 s before.
+    let begun = |allowed: u64, at: i64| {
+        let mut plan = plan();
+        plan.scenario.abort.clear();
+        plan.scenario.phases.worst_start_seconds = allowed;
+        let (mut run, live) = steady(&plan, 100);
+        let held = tick(&mut run, &live, 100);
+        let later = tick(&mut run, &live, at);
+        let told = |all: &[Record]| {
+            all.iter()
+                .filter(|r| matches!(r, Record::HeldBack { .. }))
+                .count()
+        };
+        assert_eq!(told(&later), 0, "it is told once");
+        (told(&held) == 1, run.phase == Some(Phase::Inject))
+    };
+    for (allowed, at, expected) in [
+        (60, 116, (true, false)),
+        (60, 118, (true, true)),
+        // It does not come within the time, or nobody asked for it.
+        (20, 101, (false, true)),
+        (0, 101, (false, true)),
+    ] {
+        assert_eq!(begun(allowed, at), expected, "{allowed} s, at {at} s");
+    }
+}
+
+#[test]
 fn an_outage_whose_backlog_could_not_be_saved_is_not_begun() {
     let mut plan = plan();
     for rule in &mut plan.scenario.abort {

@@ -133,6 +133,11 @@ fn each_rule_names_its_field() {
         "probe: app1-backlog",
         "probe: app1-metrics-agent",
     );
+    breaks(
+        "phases.worstStartSeconds",
+        "verifySeconds: 420",
+        "verifySeconds: 420\n  worstStartSeconds: 90000",
+    );
     breaks("scale.factor", "factor: 1.0", "factor: 0.5");
     let of_canary = |field: &str, from: &str, to: &str| {
         self::breaks("secret-deleted", &format!("probes[1].{field}"), from, to);

@@ -6,6 +6,7 @@ use crate::drill::measure::span::Span;
 use crate::drill::measure::wal::deadline::{Deadline, Doubt, Reader, deadline_between};
 use crate::drill::measure::wal::limits::{Forecast, disk_window, forecast, receiver_window};
 use crate::drill::measure::wal::observe;
+use crate::drill::measure::wal::start::{WorstStart, worst_start};
 use crate::drill::measure::wal::timeline::{Live, Pace};
 use crate::drill::measure::wal::window::{Window, window};
 use model::moment::Moment;
@@ -102,6 +103,14 @@ impl Outlook {
             }
         };
         deadline_between(self.pace, self.live, reader, doubt)
+    }
+
+    /// The worst moment to begin an outage, of those that come next: the reader then stops before the writer leaves a segment, by what
+    /// is not known of when it stops and when the tick comes.
+    pub fn worst_start(&self) -> Option<WorstStart> {
+        let (least, most) = self.memory();
+        let half = Span::from_micros(most.minus(least).micros() / 2);
+        worst_start(self.pace, self.live, least.plus(half), half.plus(self.doubt.tick))
     }
 
     /// How long the queue in memory takes samples after the endpoint is gone, at least and at most; without any samples it

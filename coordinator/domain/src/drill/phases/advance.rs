@@ -5,10 +5,12 @@ use super::{Decision, Effect, GIVE_UP_MS, LEASE_RESERVE_MS, UNDO_RETRY_MS};
 use crate::drill::live::Live;
 use crate::drill::measure::span::Span;
 use crate::drill::measure::wal::limits::must_abort;
+use crate::drill::measure::wal::start::WorstStart;
 use crate::drill::plan::DrillPlan;
 use crate::drill::record::{AbortCause, Phase, Record};
 use crate::drill::report::verdict::Verdict;
 use crate::drill::scenario::{AbortRule, Expectation, Probe};
+use model::ids::ClusterName;
 use model::moment::Moment;
 use std::sync::Arc;
 
@@ -119,6 +121,7 @@ impl Draft {
                     // What would have to be ended at once is not begun.
                     None => match doomed(&plan, live, self.now) {
                         Some(reason) => self.abort(AbortCause::Rule { reason }),
+                        None if self.held_back(&plan, live, waited) => {}
                         None => self.begin_outage(&plan, live),
                     },
                     Some(waiting) if waited >= (phases.steady_seconds * 3 + 30) * 1000 => {
@@ -140,6 +143,26 @@ impl Draft {
             }
             _ => {}
         }
+    }
+
+    /// Whether the outage waits for the worst moment; that it does is told once.
+    fn held_back(&mut self, plan: &DrillPlan, live: &Live, waited_ms: u64) -> bool {
+        let phases = plan.scenario.phases;
+        let over_ms = waited_ms.saturating_sub(phases.steady_seconds * 1000);
+        let left = Span::from_secs(phases.worst_start_seconds).minus(Span::from_millis(over_ms));
+        let Some((cluster, start)) = worst_start(plan, live, left.after(self.now)) else {
+            return false;
+        };
+        let holds = start.begin > SOON.after(self.now);
+        if holds && !self.run.held_back {
+            let (begin, lives) = (start.begin.into(), start.lives.seconds());
+            self.record(Record::HeldBack {
+                cluster,
+                begin,
+                lives,
+            });
+        }
+        holds
     }
 
     fn begin_outage(&mut self, plan: &Arc<DrillPlan>, live: &Live) {
@@ -249,6 +272,19 @@ impl Draft {
             }
         }
     }
+}
+
+/// A moment this near is now: the machine hears of time five times a second.
+const SOON: Span = Span::from_millis(500);
+
+/// The worst begin for any of the backlogs that comes before `limit`, with the cluster whose it is.
+fn worst_start(plan: &DrillPlan, live: &Live, limit: Moment) -> Option<(ClusterName, WorstStart)> {
+    let starts = plan.active_probes().filter_map(|probe| {
+        let outlook = live.backlogs.get(&probe.name)?.outlook()?;
+        Some((probe.cluster.clone(), outlook.worst_start()?))
+    });
+    let worst = starts.min_by_key(|(_, start)| (start.lives, start.begin))?;
+    (worst.1.begin <= limit).then_some(worst)
 }
 
 /// The first probe that is not as it should be, in words.

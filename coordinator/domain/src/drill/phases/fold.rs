@@ -24,6 +24,8 @@ pub struct Run {
     pub faults: BTreeMap<String, FaultState>,
     /// What was ordered for the drill's own ExternalSecrets, by the probe that watches them.
     pub deeds: BTreeMap<String, Deeds>,
+    /// Whether the outage was held back for the worst moment.
+    pub held_back: bool,
     /// Why it ends early.
     pub abort: Option<AbortCause>,
     /// Whether a coordinator ended in the middle of it: nobody watched from then on.
@@ -82,6 +84,7 @@ impl Run {
                 self.phase_since = time;
             }
             Record::BacklogForetold { .. } => {}
+            Record::HeldBack { .. } => self.held_back = true,
             Record::FaultIntended { fault, deadline } => {
                 let state = FaultState {
                     status: FaultStatus::Intended,

@@ -267,11 +267,20 @@ fn phases(scenario: &Scenario, out: &mut Vec<Invalid>) {
         ("observeSeconds", phases.observe_seconds, 1, MAX_OUTAGE),
         ("verifySeconds", phases.verify_seconds, 1, MAX_OUTAGE),
         ("consecutiveGood", phases.consecutive_good.into(), 1, 1000),
+        ("worstStartSeconds", phases.worst_start_seconds, 0, MAX_OUTAGE),
     ] {
         if !(low..=high).contains(&value) {
             let rule = format!("must be within {low} to {high}");
             out.push(Invalid::new(format!("phases.{field}"), value.to_string(), rule));
         }
+    }
+    let log = |p: &Probe| matches!(p.look, Look::MetricsLog { .. });
+    if phases.worst_start_seconds > 0 && !scenario.probes.iter().any(log) {
+        out.push(Invalid::new(
+            "phases.worstStartSeconds",
+            phases.worst_start_seconds.to_string(),
+            "needs a metrics_log probe: nothing else knows the worst moment",
+        ));
     }
 }
 
