@@ -14,9 +14,9 @@ const BATCH: usize = 1024;
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// The log has no such run, or none at all.
-    #[error("the log has no such run")]
-    NoRun,
+    /// The log has no such run, or none at all; what is older than its oldest entry, retention took.
+    #[error("the log has no such run; its oldest entry is revision {0}")]
+    NoRun(Revision),
     /// The run's plan is gone.
     #[error("the plan {0} of this run is not there")]
     NoPlan(Digest),
@@ -40,15 +40,15 @@ pub fn make(log: &JournalReader, places: &Places, run: Option<RunId>) -> Result<
             }
         }
     }
-    let digest = ledger.plan().ok_or(ReportError::NoRun)?;
+    let digest = ledger.plan().ok_or(ReportError::NoRun(log.oldest()))?;
     let plan = plan_store::load(places, digest).ok_or(ReportError::NoPlan(digest))?;
-    ledger.account(&plan).ok_or(ReportError::NoRun)
+    ledger.account(&plan).ok_or(ReportError::NoRun(log.oldest()))
 }
 
 /// The refusal that an operator gets.
 pub fn status(error: &ReportError) -> tonic::Status {
     match error {
-        ReportError::NoRun | ReportError::NoPlan(_) => tonic::Status::failed_precondition(chain(error)),
+        ReportError::NoRun(_) | ReportError::NoPlan(_) => tonic::Status::failed_precondition(chain(error)),
         ReportError::Journal(_) => tonic::Status::internal(chain(error)),
     }
 }

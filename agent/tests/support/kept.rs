@@ -1,5 +1,6 @@
 //! A process of the agent that is started again whenever it ends, as systemd does.
 
+use std::fs::OpenOptions;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -72,13 +73,20 @@ impl Drop for Kept {
     }
 }
 
+/// What it says goes into `WORD.log` below its root.
 fn spawn(root: &Path, word: &str) -> Child {
+    let log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(root.join(format!("{word}.log")));
+    let log = log.expect("a log");
     Command::new(PROGRAM)
         .arg(word)
         .env("DRILLYARD_ROOT", root)
         .env("DRILLYARD_FAILPOINT", root.join("failpoint"))
         .stdin(Stdio::null())
-        .stderr(Stdio::null())
+        .stdout(log.try_clone().expect("cloned"))
+        .stderr(log)
         .spawn()
         .expect("started")
 }

@@ -57,7 +57,7 @@ if [ -n "$wait" ]; then
     job "$@"
 else
     # In a subshell: a function would keep copies of the caller's pipes open, and the caller waits for their end.
-    (job "$@") < /dev/null > /dev/null 2>> @ROOT@/units.log &
+    (job "$@") < /dev/null >> @ROOT@/units.log 2>&1 &
 fi
 "#;
 
@@ -94,11 +94,13 @@ struct Node {
 }
 
 pub(crate) struct Yard {
-    lab: Lab,
+    pub(crate) lab: Lab,
     pub(crate) places: Places,
     pub(crate) document: PathBuf,
     nodes: Vec<Node>,
     seen: BTreeSet<LeaseId>,
+    /// For the coordinator's environment.
+    variables: Vec<(&'static str, String)>,
     _dir: tempfile::TempDir,
 }
 
@@ -114,6 +116,14 @@ pub(crate) struct Settled {
 impl Yard {
     /// None where network namespaces or packet filters cannot be made.
     pub(crate) async fn new() -> Option<Self> {
+        Self::with(Vec::new(), |_| ()).await
+    }
+
+    /// The same with `variables` in the coordinator's environment, after `prepare` did its work in the folders.
+    pub(crate) async fn with(
+        variables: Vec<(&'static str, String)>,
+        prepare: impl FnOnce(&Self),
+    ) -> Option<Self> {
         let dir = tempfile::tempdir().expect("temp");
         let name = format!("yard-{}", std::process::id());
         let mut lab = Lab::with_subnet(&name, [127, 77, 0]);
@@ -121,14 +131,11 @@ impl Yard {
         lab.network.coordinator_port = tests::ports::four_free(&[Ipv4Addr::LOCALHOST, lab.network.gateway]);
         let document = dir.path().join("lab.yaml");
         fs::write(&document, lab.to_yaml()).expect("written");
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .expect("a workspace");
         let places = Places {
             home: dir.path().join("home"),
             cache: dir.path().join("cache"),
-            project: workspace.to_owned(),
-            program: coordinator_program(workspace),
+            project: tests::lab::root().to_owned(),
+            program: tests::lab::program().expect("the coordinator is built"),
         };
         let bundled = coordinator::user_data::agent_binary(&places);
         fs::create_dir_all(bundled.parent().expect("a folder")).expect("made");
@@ -139,6 +146,7 @@ impl Yard {
             places,
             document,
             seen: BTreeSet::new(),
+            variables,
             _dir: dir,
         };
         for (i, (_, node)) in yard.lab.clone().nodes().enumerate() {
@@ -147,7 +155,7 @@ impl Yard {
                 eprintln!("SKIPPED: network namespaces need root");
                 return None;
             }
-            let root = yard.document.with_file_name(node.name.as_str());
+            let root = yard.root(node.name.as_str());
             yard.nodes.push(Node {
                 name: node.name.clone(),
                 root,
@@ -156,9 +164,29 @@ impl Yard {
                 exec: None,
             });
         }
+        prepare(&yard);
         yard.serve();
         yard.furnish().await;
         Some(yard)
+    }
+
+    /// The folder that a node's processes take for `/`.
+    pub(crate) fn root(&self, node: &str) -> PathBuf {
+        self.document.with_file_name(node)
+    }
+
+    /// The coordinator's program with these words, for this lab.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.places.program);
+        command
+            .arg("--file")
+            .arg(&self.document)
+            .args(words)
+            .env("DRILLYARD_HOME", &self.places.home)
+            .env("DRILLYARD_CACHE", &self.places.cache)
+            .env("DRILLYARD_PROJECT", &self.places.project)
+            .stdin(Stdio::null());
+        command
     }
 
     pub(crate) fn names(&self) -> Vec<NodeName> {
@@ -286,15 +314,11 @@ impl Yard {
             .append(true)
             .open(self.places.home.join("coordinator.log"))
             .expect("opened");
-        let mut child = Command::new(&self.places.program)
-            .arg("--file")
-            .arg(&self.document)
-            .arg("serve")
-            .env("DRILLYARD_HOME", &self.places.home)
-            .env("DRILLYARD_CACHE", &self.places.cache)
-            .env("DRILLYARD_PROJECT", &self.places.project)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
+        let out = log.try_clone().expect("cloned");
+        let mut child = self
+            .command(&["serve"])
+            .envs(self.variables.iter().cloned())
+            .stdout(out)
             .stderr(log)
             .spawn()
             .expect("a coordinator");
@@ -307,10 +331,7 @@ impl Yard {
             std::thread::sleep(Duration::from_millis(50));
         }
         let log = fs::read_to_string(self.places.home.join("coordinator.log")).unwrap_or_default();
-        panic!(
-            "no coordinator serves: {}",
-            log.lines().last().unwrap_or_default()
-        );
+        panic!("no coordinator serves: {log}");
     }
 
     /// Gives every node its scripts, its seed and its processes.
@@ -379,7 +400,9 @@ impl Node {
             (paths.front().join("agent.json"), seed.to_owned(), 0o600),
             (paths.exec().join("agent.json"), seed.to_owned(), 0o600),
             (paths.front().join("ca.pem"), ca, 0o600),
-            (paths.front().join("token"), token, 0o600),
+            (paths.front().join("token"), token.clone(), 0o600),
+            // The agent removes its own.
+            (self.root.join("given/token"), token, 0o600),
             (paths.at("/usr/bin/systemd-run"), SYSTEMD_RUN.into(), 0o755),
             (paths.at("/usr/bin/systemctl"), SYSTEMCTL.into(), 0o755),
             (paths.at("/usr/bin/ctr"), CTR.into(), 0o755),
@@ -462,16 +485,6 @@ fn token(user_data: &str) -> String {
     let line = lines.find(|l| l.trim().starts_with("content:")).expect("a token");
     let text = line.trim().trim_start_matches("content:").trim();
     text.trim_matches('\'').trim_matches('"').to_owned()
-}
-
-fn coordinator_program(workspace: &Path) -> PathBuf {
-    let built = Command::new("cargo")
-        .args(["build", "--locked", "-p", "coordinator", "--bin", "coordinator"])
-        .current_dir(workspace)
-        .status()
-        .expect("cargo");
-    assert!(built.success(), "the coordinator was not built");
-    workspace.join("target/debug/coordinator")
 }
 
 fn end(pid: u32) -> bool {
