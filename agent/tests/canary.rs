@@ -40,6 +40,7 @@ async fn no_secret_leaves_a_process_by_any_way_but_its_own() {
     let variables = vec![
         ("DRILLYARD_LOG_FORMAT", "json".to_owned()),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "1000".to_owned()),
     ];
     let Some(mut yard) = Yard::with(variables, planted::prepare).await else {
         assert!(
@@ -50,8 +51,8 @@ async fn no_secret_leaves_a_process_by_any_way_but_its_own() {
     };
     yard.ready().await;
     let whole_run = || {
-        let traces = String::from_utf8_lossy(&collector.told()).contains("name: \"up\"");
-        traces
+        let whole = collector.traces().contains("name: \"up\"");
+        whole
             .then_some(())
             .ok_or_else(|| tail(&yard.places.home.join("coordinator.log")))
     };
@@ -60,7 +61,8 @@ async fn no_secret_leaves_a_process_by_any_way_but_its_own() {
     let secrets = planted::secrets(&yard);
     arrived(&yard, &secrets);
     let mut told = Told::new();
-    told.insert("traces".into(), collector.told());
+    told.insert("traces".into(), collector.traces().into_bytes());
+    told.insert("metrics over OTLP".into(), collector.metrics().into_bytes());
     commands(&yard, &mut told);
     page(&yard, &mut told);
     processes(&yard, &mut told);
@@ -233,6 +235,7 @@ fn not_empty(told: &Told) {
         assert!(text.contains(word), "{way} does not tell of {word}: {text}");
     };
     has("traces", "kubeadm_init/bootstrap_token");
+    has("metrics over OTLP", "drillyard_log_revision");
     has("--json events", "\"kind\":\"step_failed\"");
     has("events --wide", "bootstrap_token");
     has("--json status", planted::NODE);

@@ -22,6 +22,7 @@ use crate::net::{Clock, Listener, ListenerCertificate, Network};
 use crate::offsets::ClockOffsets;
 use crate::operator_auth::{grant_local_operator, local_operator};
 use crate::operator_grpc::OperatorApi;
+use crate::otlp::{Endpoint, Signal};
 use crate::places::Places;
 use crate::session_grpc::{AgentHub, AgentService, agent_routes};
 use crate::silence::{self, Watch};
@@ -110,7 +111,8 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
     let counting = metrics::follow(reader.clone(), metrics.clone());
     tasks.spawn("metrics", tasks.until_stop(counting));
 
-    if let Some(endpoint) = traces::Endpoint::from_variables(|name| std::env::var(name).ok())? {
+    let variable = |name: &str| std::env::var(name).ok();
+    if let Some(endpoint) = Endpoint::from_variables(Signal::Traces, variable)? {
         tracing::info!(?endpoint, "traces are exported");
         let exporting = traces::export(
             reader.clone(),
@@ -212,6 +214,12 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
         subscribers: Subscribers::default(),
         listeners: Arc::default(),
     };
+    if let Some(endpoint) = Endpoint::from_variables(Signal::Metrics, variable)? {
+        let interval = metrics::interval(variable)?;
+        tracing::info!(?endpoint, ?interval, "metrics are exported");
+        let pushing = metrics::push(scraped.clone(), endpoint, interval);
+        tasks.spawn("metrics export", tasks.until_stop(pushing));
+    }
     let api = OperatorApi {
         lab: Arc::clone(&lab),
         places: Arc::clone(&places),

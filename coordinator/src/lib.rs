@@ -32,6 +32,7 @@ pub mod offsets;
 pub mod operator_auth;
 mod operator_faults;
 pub mod operator_grpc;
+pub mod otlp;
 pub mod places;
 pub mod plan_store;
 pub mod projection;

@@ -1,5 +1,11 @@
-//! A receiver of traces on loopback, made from OpenTelemetry's own schema.
+//! A receiver of traces and metrics on loopback, made from OpenTelemetry's own schema.
 
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
@@ -11,11 +17,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 
-/// Keeps all that it gets.
+/// Keeps all that it gets, as text.
 #[derive(Clone)]
 pub(crate) struct Collector {
     address: SocketAddr,
-    received: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
+    traces: Arc<Mutex<String>>,
+    metrics: Arc<Mutex<String>>,
 }
 
 impl Collector {
@@ -23,10 +30,12 @@ impl Collector {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let collector = Self {
             address: listener.local_addr().expect("an address"),
-            received: Arc::default(),
+            traces: Arc::default(),
+            metrics: Arc::default(),
         };
         let served = tonic::transport::Server::builder()
             .add_service(TraceServiceServer::new(collector.clone()))
+            .add_service(MetricsServiceServer::new(collector.clone()))
             .serve_with_incoming(TcpListenerStream::new(listener));
         tokio::spawn(served);
         collector
@@ -36,11 +45,17 @@ impl Collector {
         format!("http://{}", self.address)
     }
 
-    /// All texts that came.
-    pub(crate) fn told(&self) -> Vec<u8> {
-        let received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
-        format!("{received:?}").into_bytes()
+    pub(crate) fn traces(&self) -> String {
+        locked(&self.traces).clone()
     }
+
+    pub(crate) fn metrics(&self) -> String {
+        locked(&self.metrics).clone()
+    }
+}
+
+fn locked(text: &Mutex<String>) -> std::sync::MutexGuard<'_, String> {
+    text.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[tonic::async_trait]
@@ -49,8 +64,18 @@ impl TraceService for Collector {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
-        received.push(request.into_inner());
+        locked(&self.traces).push_str(&format!("{:?}\n", request.into_inner()));
         Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        locked(&self.metrics).push_str(&format!("{:?}\n", request.into_inner()));
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
     }
 }

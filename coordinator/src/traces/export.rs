@@ -4,6 +4,7 @@
 use super::fold::{Fold, Span};
 use super::otlp::request;
 use crate::journal::{JournalError, JournalReader};
+use crate::otlp::Endpoint;
 use crate::places::Places;
 use crate::plan_store;
 use model::ids::Revision;
@@ -11,7 +12,6 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::Trac
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use tonic::transport::{Channel, Uri};
 
 /// Entries read at once.
 const BATCH: usize = 512;
@@ -22,58 +22,13 @@ const WAITING: usize = 4096;
 /// Spans in one request, far below the usual limit of 4 MiB.
 const REQUEST: usize = 512;
 
-/// How long a collector may take.
-const ANSWER: Duration = Duration::from_secs(10);
-
 /// Pause after a failed request.
 const PAUSE: Duration = Duration::from_secs(5);
-
-/// Where traces go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint(Uri);
-
-/// Why traces cannot go there.
-#[derive(Debug, thiserror::Error)]
-#[error("{variable}={value:?} {reason}")]
-pub struct EndpointError {
-    variable: &'static str,
-    value: String,
-    reason: &'static str,
-}
-
-impl Endpoint {
-    /// Reads OpenTelemetry's own variables, the one for traces first; None when neither is set: nothing is exported.
-    pub fn from_variables(read: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, EndpointError> {
-        let names = [
-            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-            "OTEL_EXPORTER_OTLP_ENDPOINT",
-        ];
-        let found = names.iter().find_map(|name| {
-            let value = read(name).filter(|value| !value.is_empty())?;
-            Some((*name, value))
-        });
-        let Some((variable, value)) = found else {
-            return Ok(None);
-        };
-        match value.parse::<Uri>() {
-            Ok(uri) if uri.scheme_str() == Some("http") && uri.host().is_some() => Ok(Some(Self(uri))),
-            _ => Err(EndpointError {
-                variable,
-                value,
-                reason: "is not http://HOST:PORT; OTLP is spoken as gRPC without TLS, to a collector beside the coordinator",
-            }),
-        }
-    }
-}
 
 /// Exports what ends from now on, until the log ends. Runs that began before are read first, so that their spans have parents.
 pub async fn export(mut log: JournalReader, places: Arc<Places>, lab: String, endpoint: Endpoint) {
     let mut fold = Fold::new(Box::new(move |digest| plan_store::load(&places, digest)));
-    let channel = Channel::builder(endpoint.0)
-        .timeout(ANSWER)
-        .connect_timeout(ANSWER)
-        .connect_lazy();
-    let mut client = TraceServiceClient::new(channel);
+    let mut client = TraceServiceClient::new(endpoint.connect());
     let mut waiting: VecDeque<Span> = VecDeque::new();
     let told = log.head();
     let mut cursor = Revision(log.oldest().0.saturating_sub(1));

@@ -14,7 +14,7 @@ mod export;
 mod fold;
 mod otlp;
 
-pub use export::{Endpoint, EndpointError, export};
+pub use export::export;
 
 #[cfg(test)]
 mod tests;

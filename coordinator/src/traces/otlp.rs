@@ -1,11 +1,9 @@
 //! Spans as OTLP wants them: grouped by the service and host that they tell of.
 
 use super::fold::Span;
+use crate::otlp::{nanos, pair, resource, scope};
 use model::ids::NodeName;
-use model::moment::Moment;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
-use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{self as wire, span::SpanKind, status::StatusCode};
 use std::collections::BTreeMap;
 
@@ -20,11 +18,7 @@ pub(super) fn request(lab: &str, spans: &[Span]) -> ExportTraceServiceRequest {
         .map(|(node, spans)| wire::ResourceSpans {
             resource: Some(resource(lab, node)),
             scope_spans: vec![wire::ScopeSpans {
-                scope: Some(InstrumentationScope {
-                    name: "drillyard".into(),
-                    version: env!("CARGO_PKG_VERSION").into(),
-                    ..InstrumentationScope::default()
-                }),
+                scope: Some(scope()),
                 spans,
                 ..wire::ScopeSpans::default()
             }],
@@ -32,21 +26,6 @@ pub(super) fn request(lab: &str, spans: &[Span]) -> ExportTraceServiceRequest {
         })
         .collect();
     ExportTraceServiceRequest { resource_spans }
-}
-
-fn resource(lab: &str, node: Option<&NodeName>) -> Resource {
-    let mut attributes = vec![pair("drillyard.lab", lab)];
-    match node {
-        Some(node) => {
-            attributes.push(pair("service.name", "drillyard-agent"));
-            attributes.push(pair("host.name", node.as_str()));
-        }
-        None => attributes.push(pair("service.name", "drillyard-coordinator")),
-    }
-    Resource {
-        attributes,
-        ..Resource::default()
-    }
 }
 
 fn encode(span: &Span) -> wire::Span {
@@ -74,18 +53,4 @@ fn encode(span: &Span) -> wire::Span {
         status: Some(status),
         ..wire::Span::default()
     }
-}
-
-fn pair(key: &str, value: &str) -> KeyValue {
-    KeyValue {
-        key: key.to_owned(),
-        value: Some(AnyValue {
-            value: Some(any_value::Value::StringValue(value.to_owned())),
-        }),
-        ..KeyValue::default()
-    }
-}
-
-fn nanos(at: Moment) -> u64 {
-    u64::try_from(at.0).unwrap_or(0).saturating_mul(1000)
 }
