@@ -25,6 +25,7 @@ pub mod front;
 pub mod install;
 pub mod journal;
 pub mod logs;
+pub mod node_log;
 pub mod notify;
 pub mod paths;
 pub mod secret;

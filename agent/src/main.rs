@@ -2,7 +2,7 @@
 
 use agent::logs::LogFormat;
 use agent::paths::Paths;
-use agent::{evidence, exec, fault, front, install, step};
+use agent::{evidence, exec, fault, front, install, node_log, step};
 use model::causes::chain;
 use std::path::Path;
 use std::process::ExitCode;
@@ -21,6 +21,7 @@ usage: drillyard-agent install --seed DIR   make user, folders and units, start 
        drillyard-agent undo LEASE CAUSE     undo a fault; what its timer runs
        drillyard-agent undo-all CAUSE       undo all faults; what a boot runs
        drillyard-agent survey FILE          look for faults and what is left of them
+       drillyard-agent log LOG BYTES FILE   read the end of one of this node's logs
        drillyard-agent --version";
 
 const USAGE_ERROR: u8 = 2;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         ["undo", lease, cause] => undo(&paths, Some(lease), cause),
         ["undo-all", cause] => undo(&paths, None, cause),
         ["survey", file] => fault::survey_file(&paths, Path::new(file)).map_err(boxed),
+        ["log", log, bytes, file] => read_log(&paths, log, bytes, Path::new(file)),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(USAGE_ERROR);
@@ -88,6 +90,11 @@ fn ended(paths: &Paths, id: &str, attempt: &str) -> Result<(), AnyError> {
     let step = model::ids::StepId::parse(id)?;
     let attempt = model::ids::Attempt(attempt.parse()?);
     step::ended(paths, step, attempt, &step::UnitEnd::from_environment()).map_err(boxed)
+}
+
+fn read_log(paths: &Paths, log: &str, bytes: &str, file: &Path) -> Result<(), AnyError> {
+    let log = model::node_log::NodeLog::parse(log)?;
+    node_log::read_file(paths, log, bytes.parse()?, file).map_err(boxed)
 }
 
 fn undo(paths: &Paths, lease: Option<&str>, cause: &str) -> Result<(), AnyError> {

@@ -244,6 +244,14 @@ fn not_empty(told: &Told) {
     has("--json report", "bootstrap_token");
     has("support bundle, metrics.txt", "drillyard_agent_sessions");
     has("support bundle, events.jsonl", "[redacted]");
+    for log in ["kubelet.log", "containerd.log", "agent.log", "steps.log"] {
+        has(
+            &format!("support bundle, {}.{log}", planted::NODE),
+            "join 127.77.0.20:6443 --token [redacted]",
+        );
+        has(&format!("support bundle, app2-worker.{log}"), "all is well");
+    }
+    has("support bundle, app2-worker.facts.json", "\"folder\":\"/\"");
     has("web page, snapshot", planted::NODE);
     has("app1-cp, units.log", "[redacted]");
     has("app1-cp, front.log", "");

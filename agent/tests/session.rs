@@ -10,7 +10,7 @@ use model::lab::Lab;
 use model::step::{InitPhase, NodeStep, ProbeResult, Role, StepOutcome};
 use proto::convert;
 use proto::v1::coordinator_message::Message as ToAgent;
-use proto::v1::{CancelStep, ListSteps, ProbeStep};
+use proto::v1::{CancelStep, ListSteps, NodeLogKind, ProbeStep, ReadNodeLog};
 use std::os::unix::fs::PermissionsExt;
 use support::authority::SERVER_NAME;
 use support::coordinator::{Coordinator, TOKEN, numbers};
@@ -318,4 +318,37 @@ async fn a_refused_token_leaves_no_session_and_no_spin() {
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     let state = bench.coordinator.state();
     assert_eq!((state.enrolled, state.hellos.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_log_is_asked_of_the_helper_and_one_that_is_none_is_refused() {
+    let bench = Bench::new().await;
+    bench.sessions(1).await;
+    for (request, kind) in [(7, NodeLogKind::Steps.into()), (8, 99)] {
+        bench.coordinator.send(ToAgent::ReadLog(ReadNodeLog {
+            request,
+            kind,
+            max_bytes: 1000,
+        }));
+    }
+    let mut parts = until("two answers", 20, || {
+        let parts = bench.coordinator.state().logs.clone();
+        if parts.len() == 2 {
+            Ok(parts)
+        } else {
+            Err(format!("{parts:?}"))
+        }
+    })
+    .await;
+    parts.sort_by_key(|part| part.request);
+    assert_eq!(
+        (
+            parts[0].text.as_slice(),
+            parts[0].part,
+            parts[0].last,
+            parts[0].cut
+        ),
+        (b"steps in 1000 bytes".as_slice(), 0, true, true)
+    );
+    assert!(parts[1].trouble.contains("is no log of a node"), "{:?}", parts[1]);
 }

@@ -230,6 +230,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
         seen,
         authority: Arc::clone(&authority),
         audit: audit.clone(),
+        hub: hub.clone(),
         enrolment,
         facts,
         drills,

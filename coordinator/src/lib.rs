@@ -28,6 +28,7 @@ pub mod host_steps;
 pub mod journal;
 pub mod metrics;
 pub mod net;
+pub mod node_logs;
 pub mod offsets;
 pub mod operator_auth;
 mod operator_faults;

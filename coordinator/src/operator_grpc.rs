@@ -12,7 +12,9 @@ use crate::exit::chain;
 use crate::faults::Faults;
 use crate::host_steps::values::HostFacts;
 use crate::journal::JournalReader;
+use crate::node_logs;
 use crate::places::Places;
+use crate::session_grpc::AgentHub;
 use crate::subscribe_grpc::{Pace, Subscription};
 use crate::subscribers::Subscribers;
 use crate::{plan_store, user_data};
@@ -24,6 +26,7 @@ use model::lab::Lab;
 use proto::v1::operator_server::Operator;
 use proto::v1::{self, SubscribeResponse};
 use std::sync::Arc;
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -49,6 +52,8 @@ pub struct OperatorApi {
     pub authority: Arc<Authority>,
     /// Where audit events go.
     pub audit: AuditSink,
+    /// Sessions of the agents.
+    pub hub: AgentHub,
     /// Gives nodes new tokens.
     pub enrolment: Enrolment,
     /// What the host can do.
@@ -63,6 +68,7 @@ pub struct OperatorApi {
 impl Operator for OperatorApi {
     type SubscribeStream = ReceiverStream<Result<SubscribeResponse, Status>>;
     type FollowDrillStream = drill::Progress;
+    type ReadNodeLogsStream = ReceiverStream<Result<v1::NodeLog, Status>>;
 
     async fn get_status(
         &self,
@@ -287,6 +293,21 @@ impl Operator for OperatorApi {
         request: Request<v1::AbortDrillRequest>,
     ) -> Result<Response<v1::AbortDrillResponse>, Status> {
         drill::abort(&self.drills, run_id(&request.into_inner().run_id)?).map(Response::new)
+    }
+
+    async fn read_node_logs(
+        &self,
+        _: Request<v1::ReadNodeLogsRequest>,
+    ) -> Result<Response<Self::ReadNodeLogsStream>, Status> {
+        let nodes = self.lab.nodes().map(|(_, node)| node.name.clone()).collect();
+        // One waits for the operator, each other one for its turn: memory has a bound.
+        let (sender, receiver) = mpsc::channel(1);
+        let collecting = node_logs::collect(self.hub.clone(), nodes, node_logs::Limits::default(), sender);
+        let stop = self.stop.clone();
+        tokio::spawn(async move {
+            stop.run_until_cancelled(collecting).await;
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
     async fn stop_daemon(

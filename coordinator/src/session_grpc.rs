@@ -5,11 +5,13 @@
 
 mod event;
 mod hub;
+mod log_waits;
 mod secrets;
 mod session;
 
 pub use event::{Ending, Hello, HubEvent};
 pub use hub::{AgentHub, NotConnected};
+pub use log_waits::{LogError, LogText};
 pub use secrets::{NoSecrets, SecretBytes, StepSecrets};
 
 use crate::authority::{AuditSink, Authority, Identity, NodeIdentity};

@@ -1,10 +1,11 @@
-//! What front and helper say to each other: JSON frames with a length in front, one reply per request.
+//! What front and helper say to each other: JSON frames with a length in front, one reply per request; a log has several.
 
 use crate::secret::Secret;
 use crate::step::StepResult;
 use model::evidence::Evidence;
 use model::ids::{Attempt, LeaseId, StepId};
 use model::lease::{LeaseState, LeaseStatus, Survey};
+use model::node_log::NodeLog;
 use model::step::{ProbeResult, StepOrder};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io::{self, Read, Write};
@@ -74,6 +75,13 @@ pub enum Request {
         /// The state.
         state: LeaseState,
     },
+    /// Read the end of a log. The one request with several replies: [`Reply::LogPart`] until the last one.
+    ReadLog {
+        /// Which.
+        log: NodeLog,
+        /// Most bytes of all parts together.
+        max_bytes: usize,
+    },
     /// From now on this connection carries [`Push`] frames only.
     Subscribe,
 }
@@ -125,6 +133,17 @@ pub enum Reply {
     Surveyed {
         /// The finding.
         survey: Survey,
+    },
+    /// Part of a log.
+    LogPart {
+        /// At most [`NodeLog::PART_BYTES`], without secrets.
+        text: String,
+        /// Nothing follows.
+        last: bool,
+        /// In the last part: older lines were left out.
+        cut: bool,
+        /// In the last part: why it could not be read.
+        trouble: Option<String>,
     },
     /// Done; nothing to add.
     Done,

@@ -6,11 +6,13 @@ use super::protocol::{self, Push, Reply, Request};
 use super::publish::Subscribers;
 use super::{peer, units};
 use crate::failpoint::{Arrow, reach};
+use crate::node_log::Account;
 use crate::paths::Paths;
 use crate::secret::Secret;
 use crate::step::{StepFile, StepResult};
 use crate::{codes, durable};
 use model::ids::{Attempt, StepId};
+use model::node_log::{NodeLog, parts};
 use model::step::{ProbeResult, StepOrder};
 use serde::de::DeserializeOwned;
 use std::io;
@@ -67,6 +69,12 @@ impl Server {
                 }
                 continue;
             }
+            if let Request::ReadLog { log, max_bytes } = request {
+                for part in self.log(log, max_bytes) {
+                    protocol::write(&mut stream, &part)?;
+                }
+                continue;
+            }
             let reply = self
                 .answer(request)
                 .unwrap_or_else(|error| refused(codes::STEP, error.to_string()));
@@ -110,7 +118,8 @@ impl Server {
             }
             Request::Survey => self.survey(),
             Request::LeaseTold { lease, state } => self.leases.told(lease, state).map(|()| Reply::Done),
-            Request::Subscribe => Ok(Reply::Done),
+            // These two are answered where the connection is.
+            Request::Subscribe | Request::ReadLog { .. } => Ok(Reply::Done),
         }
     }
 
@@ -183,13 +192,48 @@ impl Server {
             .paths
             .steps()
             .join(format!("survey-{number}.answer"));
-        let looked = units::look(&format!("drillyard-survey-{number}.service"), "survey", &file);
+        let looked = units::look(&format!("drillyard-survey-{number}.service"), &["survey"], &file);
         let read = looked
             .map_err(io::Error::other)
             .and_then(|()| std::fs::read(&file));
         durable::remove(&file)?;
         let survey = serde_json::from_slice(&read?).map_err(io::Error::other)?;
         Ok(Reply::Surveyed { survey })
+    }
+
+    /// A log in parts that fit into frames.
+    fn log(&self, log: NodeLog, max_bytes: usize) -> Vec<Reply> {
+        let account = self.account(log, max_bytes).unwrap_or_else(|trouble| Account {
+            text: String::new(),
+            cut: false,
+            trouble: Some(trouble.to_string()),
+        });
+        let parts = parts(&account.text);
+        let last = parts.len() - 1;
+        let reply = |(at, part): (usize, &&str)| Reply::LogPart {
+            text: (*part).to_owned(),
+            last: at == last,
+            cut: at == last && account.cut,
+            trouble: account.trouble.clone().filter(|_| at == last),
+        };
+        parts.iter().enumerate().map(reply).collect()
+    }
+
+    fn account(&self, log: NodeLog, max_bytes: usize) -> io::Result<Account> {
+        let number = self.probes.fetch_add(1, Ordering::Relaxed);
+        let name = format!("log-{number}");
+        let file = self.attempts().paths.steps().join(format!("{name}.answer"));
+        let bytes = max_bytes.to_string();
+        let looked = units::look(
+            &format!("drillyard-{name}.service"),
+            &["log", log.name(), &bytes],
+            &file,
+        );
+        let read = looked
+            .map_err(io::Error::other)
+            .and_then(|()| std::fs::read(&file));
+        durable::remove(&file)?;
+        serde_json::from_slice(&read?).map_err(io::Error::other)
     }
 
     fn probe(&self, order: StepOrder) -> ProbeResult {
@@ -220,7 +264,7 @@ impl Server {
         .map_err(|error| error.to_string())
         .and_then(|()| {
             let unit = format!("drillyard-{word}-{short}-{number}.service");
-            units::look(&unit, word, &file).map_err(|e| e.to_string())
+            units::look(&unit, &[word], &file).map_err(|e| e.to_string())
         })
         .and_then(|()| std::fs::read(&answer).map_err(|error| error.to_string()))
         .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));

@@ -40,20 +40,20 @@ pub(super) fn start(
     command::run(Path::new(SYSTEMD_RUN), &args).map(|_| ())
 }
 
-/// Has this program look at the node in a unit of its own and waits for it: only such a unit may reach the API server and
-/// see the node's packet filters.
-pub(super) fn look(unit: &str, word: &str, file: &Path) -> Result<(), CommandError> {
-    let args = [
-        "--wait".into(),
+/// Has this program look at the node in a unit of its own and waits for it: only such a unit may reach the API server, see
+/// the node's packet filters and read its journal. `words` are this program's own.
+pub(super) fn look(unit: &str, words: &[&str], file: &Path) -> Result<(), CommandError> {
+    let mut args = vec![
+        "--wait".to_owned(),
         "--quiet".into(),
         "--collect".into(),
         format!("--unit={unit}"),
         format!("--property=RuntimeMaxSec={PROBE_SECONDS}"),
         "--property=UMask=0077".into(),
         format!("{}", agent_path().display()),
-        word.into(),
-        format!("{}", file.display()),
     ];
+    args.extend(words.iter().map(|word| (*word).to_owned()));
+    args.push(format!("{}", file.display()));
     command::run(Path::new(SYSTEMD_RUN), &args).map(|_| ())
 }
 

@@ -79,6 +79,21 @@ impl Helper {
         Ok(reply)
     }
 
+    /// Asks for a log, on a connection of its own; `each` gets its parts as they come, the last one last.
+    pub(super) async fn read_log(&self, request: &Request, mut each: impl FnMut(Reply)) -> io::Result<()> {
+        let _turn = self.looks.acquire().await.map_err(io::Error::other)?;
+        let mut stream = UnixStream::connect(&self.socket).await?;
+        write(&mut stream, request).await?;
+        loop {
+            let reply: Reply = read(&mut stream).await?;
+            let is_last = !matches!(reply, Reply::LogPart { last: false, .. });
+            each(reply);
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
     /// Asks until the helper answers: it is restarted by systemd whenever it ends.
     pub(super) async fn ask_until(&self, request: &Request) -> Reply {
         loop {

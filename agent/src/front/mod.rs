@@ -16,6 +16,7 @@ mod helper;
 mod identity;
 mod ledger;
 mod link_grpc;
+mod log_grpc;
 mod look;
 mod offset;
 pub mod outbox;

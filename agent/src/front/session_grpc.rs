@@ -1,6 +1,7 @@
 //! One session: hello, then events and heartbeats out, orders in, until either side ends it.
 
 use super::context::{Context, Failure};
+use super::log_grpc;
 use super::offset::Offset;
 use super::outbox::{BATCH_BYTES, BATCH_EVENTS, Expectation, Outbox};
 use super::secrets_grpc::Link;
@@ -303,6 +304,7 @@ impl Session {
             Some(In::ListSteps(_)) => self.queue.push_back(Out::StepStates(listed(steps))),
             Some(In::ProbeStep(probe)) => self.probe(steps, probe),
             Some(In::SurveyFaults(SurveyFaults { request })) => self.survey(request),
+            Some(In::ReadLog(wanted)) => log_grpc::read(&self.context.helper, &self.answers, wanted),
             Some(In::Ack(ack)) => {
                 self.outbox.acked(Seq(ack.durable_upto));
                 self.context

@@ -10,8 +10,8 @@ use proto::v1::agent_message::Message as FromAgent;
 use proto::v1::coordinator_message::Message as ToAgent;
 use proto::v1::enrolment_server::{Enrolment, EnrolmentServer};
 use proto::v1::{
-    Ack, AgentMessage, CoordinatorMessage, EnrolRequest, EnrolResponse, Hello, PutStepSecretResponse,
-    RenewRequest, Rewind, StepSecret, StepSecretRequest, StepStates, Welcome,
+    Ack, AgentMessage, CoordinatorMessage, EnrolRequest, EnrolResponse, Hello, NodeLogPart,
+    PutStepSecretResponse, RenewRequest, Rewind, StepSecret, StepSecretRequest, StepStates, Welcome,
 };
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -30,6 +30,7 @@ pub(crate) struct State {
     pub(crate) heartbeats: u64,
     pub(crate) states: Vec<StepStates>,
     pub(crate) probes: Vec<ProbeResult>,
+    pub(crate) logs: Vec<NodeLogPart>,
     pub(crate) secrets: HashMap<String, Vec<u8>>,
     pub(crate) taken: Vec<StepSecret>,
     pub(crate) enrolled: u32,
@@ -266,6 +267,10 @@ impl AgentLink for Coordinator {
                     }
                     Some(FromAgent::StepStates(states)) => {
                         this.state().states.push(states);
+                        None
+                    }
+                    Some(FromAgent::Log(part)) => {
+                        this.state().logs.push(part);
                         None
                     }
                     Some(FromAgent::Probe(answer)) => {

@@ -116,6 +116,7 @@ pub(crate) fn prepare(yard: &Yard) {
         (root.join("minted"), &minted, 0o600),
         (root.join("minted.key"), &key, 0o600),
         (root.join("spilled"), &spilled, 0o600),
+        (root.join("journal"), &backwards(&spilled), 0o600),
         (Paths::below(&root).at("/usr/bin/kubeadm"), &kubeadm, 0o755),
     ] {
         fs::create_dir_all(path.parent().expect("a folder")).expect("made");
@@ -126,6 +127,17 @@ pub(crate) fn prepare(yard: &Yard) {
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("mode");
     }
     interrupted_run(yard);
+}
+
+/// An entry of the journal for each line, newest first; of an older key the begin is cut off.
+fn backwards(spilled: &str) -> String {
+    let told = format!(
+        "{}{spilled}",
+        spilled.replace("-----BEGIN PRIVATE KEY-----\n", "")
+    );
+    let lines = told.lines().rev();
+    let entries = lines.map(|line| format!("2026-11-25T04:00:00.000000+0000 kubeadm[7]: {line}\n"));
+    entries.collect()
 }
 
 /// A kubeconfig that comes back, and then a token that goes out.

@@ -73,6 +73,14 @@ esac
 "#;
 
 const CTR: &str = "#!/bin/sh\n[ \"$3\" = tasks ] && echo 'TASK PID STATUS'\nexit 0\n";
+/// A journal, newest first as it is asked for: what a test put there, or a calm line.
+const JOURNALCTL: &str = r#"#!/bin/sh
+for word; do
+    case "$word" in --unit=*) unit=${word#--unit=} ;; esac
+done
+[ -s "@ROOT@/journal" ] && exec cat "@ROOT@/journal"
+echo "2026-11-25T04:00:00.000000+0000 $unit[1]: all is well"
+"#;
 const NFT: &str = "#!/bin/sh\nexec ip netns exec @NS@ /usr/sbin/nft \"$@\"\n";
 
 /// Who is killed.
@@ -406,6 +414,7 @@ impl Node {
             (paths.at("/usr/bin/systemd-run"), SYSTEMD_RUN.into(), 0o755),
             (paths.at("/usr/bin/systemctl"), SYSTEMCTL.into(), 0o755),
             (paths.at("/usr/bin/ctr"), CTR.into(), 0o755),
+            (paths.at("/usr/bin/journalctl"), JOURNALCTL.into(), 0o755),
             (paths.at("/usr/sbin/nft"), NFT.into(), 0o755),
             (paths.manifests().join("etcd.yaml"), "a pod".into(), 0o600),
             (self.root.join("running/kubelet.service"), String::new(), 0o600),

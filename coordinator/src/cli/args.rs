@@ -439,12 +439,20 @@ pub struct Replay {
     /// Plain text instead of the dashboard, as without a terminal.
     #[arg(long)]
     pub plain: bool,
+    /// List the files of the archive with their sizes instead.
+    #[arg(long, conflicts_with_all = ["plain", "print"])]
+    pub files: bool,
+    /// Print one file of the archive instead, a node's log for example.
+    #[arg(long, value_name = "NAME", conflicts_with = "plain")]
+    pub print: Option<String>,
 }
 
 const REPLAY_EXAMPLES: &str = "Examples:
   coordinator replay lab.tar.gz            the dashboard of status --watch, at the moment of the bundle
   coordinator replay lab.tar.gz --plain    the status, then every event
-  coordinator --json replay lab.tar.gz     the status document, then every event, one per line";
+  coordinator --json replay lab.tar.gz     the status document, then every event, one per line
+  coordinator replay lab.tar.gz --files
+  coordinator replay lab.tar.gz --print app1-cp.kubelet.log";
 
 /// Options of `spec`.
 #[derive(Debug, clap::Args)]

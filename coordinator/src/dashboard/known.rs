@@ -2,6 +2,7 @@
 
 use super::filter::Filter;
 use model::moment::Moment;
+use model::node_log::NodeLog;
 use serde_json::Value;
 use std::collections::VecDeque;
 
@@ -19,6 +20,17 @@ pub enum Update {
     Notice(String),
 }
 
+/// A log of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeFile {
+    /// The node.
+    pub node: String,
+    /// Which of its logs.
+    pub log: NodeLog,
+    /// The newest line last.
+    pub text: String,
+}
+
 /// Everything that is shown.
 #[derive(Debug, Default)]
 pub struct Model {
@@ -30,6 +42,8 @@ pub struct Model {
     pub notice: String,
     /// When it is looked at.
     pub now: Moment,
+    /// What nodes handed over; a bundle's only.
+    pub logs: Vec<NodeFile>,
     /// Where the data comes from, for the title: `live`, or the bundle's name.
     pub source: String,
 }
@@ -58,6 +72,11 @@ impl Model {
                 list(&cluster["nodes"]).iter().map(move |node| (name, node))
             })
             .collect()
+    }
+
+    /// The logs of one node.
+    pub fn logs_of(&self, node: &str) -> Vec<&NodeFile> {
+        self.logs.iter().filter(|log| log.node == node).collect()
     }
 
     /// What is waited for, the longest first.

@@ -4,6 +4,7 @@
 
 use super::*;
 use model::moment::Moment;
+use model::node_log::NodeLog;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -160,6 +161,38 @@ fn enter_opens_a_node_a_wait_and_an_event() {
         &[KeyCode::Esc, KeyCode::Tab, KeyCode::Down, KeyCode::Enter],
     );
     golden("event", &screen(&model, &ui, 110, 24));
+}
+
+#[test]
+fn a_node_of_a_bundle_shows_its_logs_one_after_the_other() {
+    let mut model = model();
+    for (node, log, text) in [
+        ("app1-cp", NodeLog::Kubelet, "1 started\n2 \u{1b}[2Jfailed\n"),
+        ("app1-cp", NodeLog::Steps, "kubeadm says\n"),
+        ("app1-worker", NodeLog::Kubelet, "another node's\n"),
+    ] {
+        model.logs.push(NodeFile {
+            node: node.into(),
+            log,
+            text: text.into(),
+        });
+    }
+    let mut ui = Ui::default();
+    press(&mut ui, &model, &[KeyCode::Down, KeyCode::Down, KeyCode::Enter]);
+    let o = KeyCode::Char('o');
+    assert!(screen(&model, &ui, 100, 24).contains("o: its logs"));
+    press(&mut ui, &model, &[o]);
+    golden("log", &screen(&model, &ui, 100, 24));
+    press(&mut ui, &model, &[KeyCode::Down]);
+    let scrolled = screen(&model, &ui, 100, 24);
+    assert!(
+        scrolled.contains("1 started") && !scrolled.contains("failed"),
+        "{scrolled}"
+    );
+    press(&mut ui, &model, &[o]);
+    assert!(screen(&model, &ui, 100, 24).contains("kubeadm says"));
+    press(&mut ui, &model, &[o]);
+    assert!(screen(&model, &ui, 100, 24).contains("its events"));
 }
 
 #[test]

@@ -51,6 +51,8 @@ pub struct Ui {
     pub selected: [usize; 3],
     /// First line of a detail screen.
     pub scroll: u16,
+    /// Page of a node's detail: its events, then each of its logs.
+    pub log: usize,
     /// The filter as typed.
     pub typed: String,
     /// Whether it is being typed.
@@ -63,6 +65,9 @@ pub struct Ui {
 
 /// Rows that a page key moves by.
 const PAGE: usize = 10;
+
+/// Lines that a detail scrolls down at most; the longest log has fewer.
+const LOWEST: u16 = 20_000;
 
 impl Ui {
     /// Whether an event is shown.
@@ -107,6 +112,7 @@ impl Ui {
             KeyCode::Home | KeyCode::Char('g') => self.step(model, usize::MAX, false),
             KeyCode::End | KeyCode::Char('G') => self.step(model, usize::MAX, true),
             KeyCode::Enter => self.drill(model),
+            KeyCode::Char('o') => self.turn_page(model),
             _ => {}
         }
         Action::Redraw
@@ -142,6 +148,7 @@ impl Ui {
     fn go(&mut self, screen: Screen) {
         self.screen = screen;
         self.scroll = 0;
+        self.log = 0;
     }
 
     fn turn(&mut self, forward: bool) {
@@ -152,11 +159,19 @@ impl Ui {
         };
     }
 
+    /// In a node's detail: from its events to each of its logs, and back.
+    fn turn_page(&mut self, model: &Model) {
+        if let Screen::Node(name) = &self.screen {
+            self.log = (self.log + 1) % (1 + model.logs_of(name).len());
+            self.scroll = 0;
+        }
+    }
+
     fn step(&mut self, model: &Model, by: usize, down: bool) {
         if self.screen != Screen::Overview {
             let by = u16::try_from(by).unwrap_or(u16::MAX);
             self.scroll = if down {
-                self.scroll.saturating_add(by).min(2000)
+                self.scroll.saturating_add(by).min(LOWEST)
             } else {
                 self.scroll.saturating_sub(by)
             };

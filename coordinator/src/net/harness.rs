@@ -256,6 +256,7 @@ pub(crate) struct FakeOperator;
 impl Operator for FakeOperator {
     type SubscribeStream = tokio_stream::Empty<Result<v1::SubscribeResponse, Status>>;
     type FollowDrillStream = tokio_stream::Empty<Result<v1::DrillUpdate, Status>>;
+    type ReadNodeLogsStream = tokio_stream::Empty<Result<v1::NodeLog, Status>>;
 
     async fn get_status(
         &self,
@@ -360,6 +361,13 @@ impl Operator for FakeOperator {
         &self,
         _: Request<v1::SurveyFaultsRequest>,
     ) -> Result<Response<v1::SurveyFaultsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn read_node_logs(
+        &self,
+        _: Request<v1::ReadNodeLogsRequest>,
+    ) -> Result<Response<Self::ReadNodeLogsStream>, Status> {
         Err(Status::unimplemented(""))
     }
 

@@ -43,6 +43,7 @@ pub const TABLE: &[(&str, &[Role])] = &[
     ("/drillyard.v1.Operator/StartDrill", &[Operator]),
     ("/drillyard.v1.Operator/FollowDrill", &[Operator]),
     ("/drillyard.v1.Operator/AbortDrill", &[Operator]),
+    ("/drillyard.v1.Operator/ReadNodeLogs", &[Operator]),
     // What Prometheus reads.
     ("/metrics", &[Operator]),
     // What standard tools call; not of our schema.

@@ -1,14 +1,17 @@
 //! Which nodes have a session now, and how to reach them.
 
 use super::event::{Ending, Hello, HubEvent};
+use super::log_waits::{LogError, LogText, LogWaits};
 use domain::event::SessionId;
 use model::ids::NodeName;
+use model::node_log::NodeLog;
 use proto::v1;
 use proto::v1::coordinator_message::Message;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tonic::Status;
 
 /// The node has no session that would take the message.
@@ -28,6 +31,8 @@ pub struct AgentHub {
 #[derive(Debug)]
 struct Shared {
     sessions: Mutex<HashMap<NodeName, Line>>,
+    /// Who waits for logs of nodes.
+    logs: LogWaits,
     /// Held while a session is announced or taken away, so that the engine hears of both in their true order.
     announcing: tokio::sync::Mutex<()>,
     events: mpsc::Sender<HubEvent>,
@@ -47,6 +52,7 @@ impl AgentHub {
         let (events, receiver) = mpsc::channel(capacity);
         let shared = Shared {
             sessions: Mutex::default(),
+            logs: LogWaits::default(),
             announcing: tokio::sync::Mutex::default(),
             events,
             last_id: AtomicU64::new(0),
@@ -73,6 +79,29 @@ impl AgentHub {
             }
             Err(mpsc::error::TrySendError::Closed(_)) => Err(NotConnected),
         }
+    }
+
+    /// Asks a node for one of its logs, at most `most` bytes of it, and waits until `deadline`.
+    pub async fn read_log(
+        &self,
+        node: &NodeName,
+        log: NodeLog,
+        most: usize,
+        deadline: Instant,
+    ) -> Result<LogText, LogError> {
+        let wait = self.shared.logs.begin(node, most);
+        let asked = v1::ReadNodeLog {
+            request: wait.request(),
+            kind: proto::convert::node_log_to_wire(log).into(),
+            max_bytes: u32::try_from(most).unwrap_or(u32::MAX),
+        };
+        self.send(node, Message::ReadLog(asked))?;
+        wait.until(deadline).await
+    }
+
+    /// A part of a log came from `node`.
+    pub(super) fn log_part(&self, node: &NodeName, part: v1::NodeLogPart) {
+        self.shared.logs.take(node, part);
     }
 
     /// Ends a node's session, if it has one.
@@ -111,6 +140,7 @@ impl AgentHub {
             },
         );
         if let Some(older) = older {
+            self.shared.logs.gone(node);
             older.end(Ending::Replaced);
             let reason = Ending::Replaced;
             self.tell(HubEvent::Disconnected {
@@ -141,6 +171,7 @@ impl AgentHub {
             mine
         };
         if mine {
+            self.shared.logs.gone(node);
             self.tell(HubEvent::Disconnected {
                 node: node.clone(),
                 session,

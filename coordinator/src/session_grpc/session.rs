@@ -208,6 +208,10 @@ impl Session {
                 request: answer.request,
                 survey: convert::survey_from_wire(&answer.survey_json)?,
             },
+            Some(Message::Log(part)) => {
+                self.service.hub.log_part(&node, part);
+                return Ok(());
+            }
             Some(Message::Hello(_)) => return Err(Invalid::new("hello", "", "was said before")),
             None => return Err(Invalid::new("message", "", "is empty or of an unknown kind")),
         };

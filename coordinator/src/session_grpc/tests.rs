@@ -3,6 +3,7 @@
 mod access;
 mod conversation;
 mod endings;
+mod logs;
 
 use super::{AgentHub, Ending, HubEvent, SecretBytes, StepSecrets};
 use crate::authority::AuditEvent;

@@ -14,8 +14,8 @@ pub const FORMAT: u32 = 1;
 /// Most bytes of all files together, unpacked: what unpacks to more was not made by us.
 const MAX_BYTES: u64 = 512 * 1024 * 1024;
 
-/// Most files.
-const MAX_FILES: usize = 1000;
+/// Most files: five of each node of the largest subnet, and what is there once.
+const MAX_FILES: usize = 2000;
 
 const MANIFEST: &str = "manifest.json";
 

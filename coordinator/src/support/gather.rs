@@ -13,9 +13,15 @@ use domain::status::Observed;
 use http_body_util::BodyExt;
 use model::ids::{LogId, Revision};
 use model::lab::Lab;
+use model::node_log::NodeLog;
+use proto::convert;
 use proto::v1::operator_client::OperatorClient;
-use proto::v1::{GetRunReportRequest, GetStatusRequest, SubscribeRequest, subscribe_response::Item};
+use proto::v1::{
+    GetRunReportRequest, GetStatusRequest, NodeLog as Told, ReadNodeLogsRequest, SubscribeRequest,
+    subscribe_response::Item,
+};
 use std::path::Path;
+use std::time::Duration;
 use tonic::transport::Channel;
 
 /// Newest events that are taken; the manifest says when there are older ones.
@@ -23,6 +29,9 @@ const EVENTS: u64 = 50_000;
 
 /// Bytes of the daemon's log that are taken, from its end.
 const LOG_BYTES: usize = 1024 * 1024;
+
+/// Longest wait for the logs of all nodes; the daemon itself gives up earlier and says why.
+const LOGS: Duration = Duration::from_secs(75);
 
 /// Largest status or report that is taken from the daemon.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
@@ -33,6 +42,15 @@ pub struct Gathered {
     files: Files,
     missing: Vec<String>,
     source: &'static str,
+}
+
+/// First line of a log whose older lines were left out.
+const OLDER: &str = "[older lines are left out]\n";
+
+/// The file of one log of one node.
+pub fn log_name(node: &str, log: NodeLog) -> String {
+    let extension = if log == NodeLog::Facts { "json" } else { "log" };
+    format!("{node}.{}.{extension}", log.name())
 }
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -144,10 +162,36 @@ pub async fn from_daemon(lab: &Lab, places: &Places, channel: Channel) -> Gather
         Ok(text) => gathered.put("metrics.txt", text),
         Err(error) => gathered.miss("metrics.txt", error.as_ref()),
     }
+    match tokio::time::timeout(LOGS, gathered.logs(&mut client)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => gathered.miss("logs of nodes", error.as_ref()),
+        Err(late) => gathered.miss("logs of nodes", &late),
+    }
     gathered
 }
 
 impl Gathered {
+    /// Takes what the nodes hand over, as it comes.
+    async fn logs(&mut self, client: &mut OperatorClient<Channel>) -> Result<(), Cause> {
+        let mut stream = client.read_node_logs(ReadNodeLogsRequest {}).await?.into_inner();
+        while let Some(told) = stream.message().await? {
+            self.log(told)?;
+        }
+        Ok(())
+    }
+
+    fn log(&mut self, told: Told) -> Result<(), Cause> {
+        let log = convert::node_log(told.kind)?;
+        let name = log_name(&told.node, log);
+        if !told.trouble.is_empty() {
+            self.missing.push(format!("{name}: {}", told.trouble));
+            return Ok(());
+        }
+        let note = if told.cut { OLDER } else { "" };
+        self.put(&name, format!("{note}{}", told.text));
+        Ok(())
+    }
+
     /// Takes the events, and the latest plan.
     fn events(&mut self, lines: Vec<Vec<u8>>, places: &Places) {
         self.plan(places);
@@ -214,9 +258,11 @@ pub fn from_log(lab: &Lab, places: &Places) -> Gathered {
     if let Err(error) = read_log(lab, places, &mut gathered) {
         gathered.miss("events.jsonl, status.json", error.as_ref());
     }
-    gathered
-        .missing
-        .push("metrics.txt: no daemon serves this lab".into());
+    for what in ["metrics.txt", "logs of nodes"] {
+        gathered
+            .missing
+            .push(format!("{what}: no daemon serves this lab"));
+    }
     gathered
 }
 

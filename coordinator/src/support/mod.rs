@@ -9,7 +9,7 @@ mod host;
 mod scrub;
 
 pub use archive::{ArchiveError, Contents, FORMAT, FileEntry, Files, Manifest, read, write};
-pub use gather::{Gathered, from_daemon, from_log};
+pub use gather::{Gathered, from_daemon, from_log, log_name};
 pub use scrub::Scrubber;
 
 #[cfg(test)]

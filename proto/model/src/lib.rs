@@ -16,6 +16,7 @@ pub mod lab_default;
 pub mod lab_rules;
 pub mod lease;
 pub mod moment;
+pub mod node_log;
 pub mod planted;
 pub mod redact;
 pub mod step;

@@ -36,6 +36,16 @@ pub fn clean(text: &str) -> String {
     out
 }
 
+/// [`clean`] for a text whose begin may have been cut off: the rest of a PEM block that began before it goes too.
+pub fn clean_cut(text: &str) -> String {
+    let begin = text.find("-----BEGIN ").unwrap_or(usize::MAX);
+    let end = text.find("-----END ").filter(|end| *end < begin);
+    let Some(end) = end else { return clean(text) };
+    let rest = text.get(end..).unwrap_or_default();
+    let rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
+    format!("{GONE}\n{}", clean(rest))
+}
+
 /// The line without control characters; colour sequences go as a whole.
 fn printable(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
@@ -124,6 +134,15 @@ mod tests {
     #[test]
     fn terminal_escapes_do_not_pass() {
         assert_eq!(clean("a\u{1b}[0;31mb\u{7}\u{1b}]c"), "ab]c\n");
+    }
+
+    #[test]
+    fn the_rest_of_a_key_goes_whose_begin_was_cut_off() {
+        let text = "MIGHAgEAMBMGByqGSM49\nAAAA\n-----END PRIVATE KEY-----\nafter\n";
+        assert_eq!(clean_cut(text), "[redacted]\nafter\n");
+        let whole = "before\n-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+        assert_eq!(clean_cut(whole), "before\n[redacted]\n");
+        assert_eq!(clean_cut("AAAA\n-----END PRIVATE KEY-----"), "[redacted]\n");
     }
 
     #[test]

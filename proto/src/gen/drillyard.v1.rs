@@ -53,7 +53,7 @@ pub struct StepSecret {
 pub struct PutStepSecretResponse {}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AgentMessage {
-    #[prost(oneof = "agent_message::Message", tags = "1, 2, 3, 4, 5, 20")]
+    #[prost(oneof = "agent_message::Message", tags = "1, 2, 3, 4, 5, 20, 21")]
     pub message: ::core::option::Option<agent_message::Message>,
 }
 /// Nested message and enum types in `AgentMessage`.
@@ -72,6 +72,8 @@ pub mod agent_message {
         Probe(super::ProbeAnswer),
         #[prost(message, tag = "20")]
         Faults(super::FaultSurvey),
+        #[prost(message, tag = "21")]
+        Log(super::NodeLogPart),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -232,11 +234,41 @@ pub struct SurveyFaults {
     #[prost(uint64, tag = "1")]
     pub request: u64,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadNodeLog {
+    #[prost(uint64, tag = "1")]
+    pub request: u64,
+    #[prost(enumeration = "NodeLogKind", tag = "2")]
+    pub kind: i32,
+    /// of all parts together; the agent has a bound of its own too
+    #[prost(uint32, tag = "3")]
+    pub max_bytes: u32,
+}
+/// Part of the answer to the request of the same number, without secrets.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NodeLogPart {
+    #[prost(uint64, tag = "1")]
+    pub request: u64,
+    /// counts from 0
+    #[prost(uint32, tag = "2")]
+    pub part: u32,
+    /// UTF-8
+    #[prost(bytes = "vec", tag = "3")]
+    pub text: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bool, tag = "4")]
+    pub last: bool,
+    /// in the last part: there is more than was asked for, and it is older
+    #[prost(bool, tag = "5")]
+    pub cut: bool,
+    /// in the last part: why it could not be read
+    #[prost(string, tag = "6")]
+    pub trouble: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CoordinatorMessage {
     #[prost(
         oneof = "coordinator_message::Message",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 20"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 21"
     )]
     pub message: ::core::option::Option<coordinator_message::Message>,
 }
@@ -264,6 +296,8 @@ pub mod coordinator_message {
         HeartbeatEcho(super::HeartbeatEcho),
         #[prost(message, tag = "20")]
         SurveyFaults(super::SurveyFaults),
+        #[prost(message, tag = "21")]
+        ReadLog(super::ReadNodeLog),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -851,6 +885,64 @@ pub struct AbortDrillRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AbortDrillResponse {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadNodeLogsRequest {}
+/// One log of one node, or the reason why there is none; each log of each node comes once.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NodeLog {
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    #[prost(enumeration = "NodeLogKind", tag = "2")]
+    pub kind: i32,
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+    /// older lines were left out
+    #[prost(bool, tag = "4")]
+    pub cut: bool,
+    /// why the text is missing; empty when it is not
+    #[prost(string, tag = "5")]
+    pub trouble: ::prost::alloc::string::String,
+}
+/// What a node may be asked to hand over; a closed list, so that no name of a unit or a file travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum NodeLogKind {
+    Unspecified = 0,
+    Kubelet = 1,
+    Containerd = 2,
+    Agent = 3,
+    Steps = 4,
+    /// disks, control groups, states of units; JSON
+    Facts = 5,
+}
+impl NodeLogKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "NODE_LOG_KIND_UNSPECIFIED",
+            Self::Kubelet => "NODE_LOG_KIND_KUBELET",
+            Self::Containerd => "NODE_LOG_KIND_CONTAINERD",
+            Self::Agent => "NODE_LOG_KIND_AGENT",
+            Self::Steps => "NODE_LOG_KIND_STEPS",
+            Self::Facts => "NODE_LOG_KIND_FACTS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "NODE_LOG_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "NODE_LOG_KIND_KUBELET" => Some(Self::Kubelet),
+            "NODE_LOG_KIND_CONTAINERD" => Some(Self::Containerd),
+            "NODE_LOG_KIND_AGENT" => Some(Self::Agent),
+            "NODE_LOG_KIND_STEPS" => Some(Self::Steps),
+            "NODE_LOG_KIND_FACTS" => Some(Self::Facts),
+            _ => None,
+        }
+    }
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Role {
@@ -2316,6 +2408,30 @@ pub mod operator_client {
                 .insert(GrpcMethod::new("drillyard.v1.Operator", "AbortDrill"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn read_node_logs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReadNodeLogsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::NodeLog>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/drillyard.v1.Operator/ReadNodeLogs",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("drillyard.v1.Operator", "ReadNodeLogs"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2444,6 +2560,19 @@ pub mod operator_server {
             request: tonic::Request<super::AbortDrillRequest>,
         ) -> std::result::Result<
             tonic::Response<super::AbortDrillResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the ReadNodeLogs method.
+        type ReadNodeLogsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::NodeLog, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        async fn read_node_logs(
+            &self,
+            request: tonic::Request<super::ReadNodeLogsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::ReadNodeLogsStream>,
             tonic::Status,
         >;
     }
@@ -3240,6 +3369,52 @@ pub mod operator_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/drillyard.v1.Operator/ReadNodeLogs" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReadNodeLogsSvc<T: Operator>(pub Arc<T>);
+                    impl<
+                        T: Operator,
+                    > tonic::server::ServerStreamingService<super::ReadNodeLogsRequest>
+                    for ReadNodeLogsSvc<T> {
+                        type Response = super::NodeLog;
+                        type ResponseStream = T::ReadNodeLogsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReadNodeLogsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Operator>::read_node_logs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReadNodeLogsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -320,7 +320,7 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         code: "DY-0181",
         title: "The support bundle cannot be read",
         exits: &[2],
-        cause: "The file is missing, is no support bundle, was cut off or changed on its way, or was made by a later release; the message names what is wrong.",
+        cause: "The file is missing, is no support bundle, was cut off or changed on its way, was made by a later release, or holds no file of the name that was asked for; the message names what is wrong.",
         remedy: "Copy it again, or let it be made again.",
         next: "coordinator support-bundle",
     },

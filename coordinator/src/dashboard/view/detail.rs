@@ -1,6 +1,6 @@
 //! One node, one wait or event, and the keys.
 
-use super::super::known::{Model, clean, list, text};
+use super::super::known::{Model, NodeFile, clean, list, text};
 use super::super::ui::Ui;
 use super::{lists, style};
 use ratatui::Frame;
@@ -70,6 +70,14 @@ pub(super) fn node(frame: &mut Frame<'_>, area: Rect, model: &Model, ui: &Ui, na
     .areas(area);
     let paragraph = Paragraph::new(lines).block(lists::block(&format!(" node {name} "), true));
     frame.render_widget(paragraph, upper);
+    if let Some(log) = ui
+        .log
+        .checked_sub(1)
+        .and_then(|at| model.logs_of(name).get(at).copied())
+    {
+        frame.render_widget(log_lines(log, lower, ui), lower);
+        return;
+    }
     let rows = model
         .events
         .iter()
@@ -78,9 +86,24 @@ pub(super) fn node(frame: &mut Frame<'_>, area: Rect, model: &Model, ui: &Ui, na
         .skip(usize::from(ui.scroll))
         .take(usize::from(lower.height))
         .map(lists::event_row);
-    let table =
-        Table::new(rows, lists::event_widths()).block(lists::block(" its events, newest first ", false));
+    let title = if model.logs_of(name).is_empty() {
+        " its events, newest first "
+    } else {
+        " its events, newest first; o: its logs "
+    };
+    let table = Table::new(rows, lists::event_widths()).block(lists::block(title, false));
     frame.render_widget(table, lower);
+}
+
+/// The newest lines first, as in the list of events.
+fn log_lines(log: &NodeFile, area: Rect, ui: &Ui) -> Paragraph<'static> {
+    let shown = log.text.lines().rev().skip(usize::from(ui.scroll));
+    let lines: Vec<Line<'_>> = shown
+        .take(usize::from(area.height))
+        .map(|line| Line::from(format!(" {}", clean(line))))
+        .collect();
+    let title = format!(" {}, newest first; o: the next ", log.log.name());
+    Paragraph::new(lines).block(lists::block(&title, false))
 }
 
 /// A wait or an event with all its fields, long texts wrapped.
@@ -136,6 +159,7 @@ pub(super) fn help(frame: &mut Frame<'_>, area: Rect) {
         ("page up, down", "ten at once"),
         ("home, end, g G", "first, last"),
         ("enter", "open what is selected: a node, a step, an event"),
+        ("o", "in a node of a support bundle: the next of its logs"),
         ("esc", "back; in the overview, drop the filter"),
         (
             "/",
