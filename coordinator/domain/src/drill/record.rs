@@ -5,6 +5,7 @@ use super::deed::Deed;
 use super::measure::quantity::Quantity;
 use super::measure::stamp::Stamp;
 use super::plan::DrillPlan;
+use super::report::figure::seconds;
 use super::report::verdict::Verdict;
 use model::ids::{ClusterName, RunId};
 use model::moment::Moment;
@@ -123,7 +124,7 @@ pub enum Record {
         cluster: ClusterName,
         /// When it is to begin.
         begin: Stamp,
-        /// How long that backlog lives then, seconds, from when its reader stops.
+        /// How long that backlog lives then, seconds, from when its reader stops; the middle of what is possible.
         lives: Quantity,
     },
     /// A fault will be injected: from here on it counts as outstanding, whatever becomes of the injection.
@@ -223,7 +224,10 @@ impl Record {
                 begin,
                 lives,
             } => {
-                format!("the outage waits until {begin}: then the metrics of {cluster} live {lives} s only")
+                let lives = seconds(*lives);
+                format!(
+                    "the outage waits until {begin}, the worst moment: then the metrics of {cluster} live about {lives}"
+                )
             }
             Self::FaultIntended { fault, deadline } => format!("injecting {fault}, lease until {deadline}"),
             Self::FaultInjected { fault, .. } => format!("{fault} took hold"),
