@@ -7,14 +7,17 @@ use crate::faults::News;
 use crate::metrics::Metrics;
 use crate::offsets::ClockOffsets;
 use crate::session_grpc::{AgentHub, HubEvent};
-use domain::event::Event;
+use domain::event::{Event, SessionId};
 use domain::record::Record;
-use model::ids::{Epoch, LogId, NodeName};
+use model::ids::{Epoch, Incarnation, LogId, NodeName, Seq};
 use model::moment::Moment;
 use proto::v1::{self, coordinator_message::Message};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
+
+/// Events of sessions that are looked at together.
+const TOGETHER: usize = 256;
 
 /// When each agent was last heard, by the coordinator's clock.
 pub type LastSeen = Arc<Mutex<HashMap<NodeName, Moment>>>;
@@ -48,94 +51,116 @@ pub async fn listen(
         heartbeat_ms,
         metrics,
     } = known;
-    while let Some(event) = events.recv().await {
-        match event {
-            HubEvent::Heartbeat { node, at, offset, .. } => {
-                metrics.heartbeat();
-                note(&seen, &node, at);
-                if let Some(offset) = offset {
-                    offsets.note(&node, offset);
+    let mut waiting = Vec::new();
+    while events.recv_many(&mut waiting, TOGETHER).await > 0 {
+        let expected = expected(&engine, &waiting).await;
+        for event in waiting.drain(..) {
+            match event {
+                HubEvent::Heartbeat { node, at, offset, .. } => {
+                    metrics.heartbeat();
+                    note(&seen, &node, at);
+                    if let Some(offset) = offset {
+                        offsets.note(&node, offset);
+                    }
                 }
-            }
-            HubEvent::Connected { node, session, hello } => {
-                note(&seen, &node, clock::now());
-                let incarnation = hello.incarnation;
-                let name = node.clone();
-                let expected = engine
-                    .ask(move |state| state.expected_seq(&name, incarnation))
-                    .await;
-                let welcome = v1::Welcome {
-                    epoch: epoch.0,
-                    log_id: log_id.0.to_vec(),
-                    expected_seq: expected.unwrap_or_default().0,
-                    heartbeat_ms,
-                    time_micros: clock::now().0,
-                };
-                // Before the machine hears of the session: the agent must know the epoch before any order can reach it.
-                drop(hub.send(&node, Message::Welcome(welcome)));
-                engine.submit(Event::AgentConnected {
+                HubEvent::Connected { node, session, hello } => {
+                    note(&seen, &node, clock::now());
+                    let welcome = v1::Welcome {
+                        epoch: epoch.0,
+                        log_id: log_id.0.to_vec(),
+                        expected_seq: expected.get(&session).copied().unwrap_or_default().0,
+                        heartbeat_ms,
+                        time_micros: clock::now().0,
+                    };
+                    // Before the machine hears of the session: the agent must know the epoch before any order can reach it.
+                    drop(hub.send(&node, Message::Welcome(welcome)));
+                    engine.submit(Event::AgentConnected {
+                        node,
+                        session,
+                        version: hello.version,
+                        boot: hello.boot,
+                        incarnation: hello.incarnation,
+                        first_unacked: hello.first_unacked,
+                        last_seq: hello.last_seq,
+                    });
+                }
+                HubEvent::Disconnected {
                     node,
                     session,
-                    version: hello.version,
-                    boot: hello.boot,
-                    incarnation,
-                    first_unacked: hello.first_unacked,
-                    last_seq: hello.last_seq,
-                });
-            }
-            HubEvent::Disconnected {
-                node,
-                session,
-                reason,
-            } => {
-                engine.submit(Event::AgentDisconnected {
-                    node,
-                    session,
-                    reason: reason.to_string(),
-                });
-            }
-            HubEvent::Events {
-                node,
-                session,
-                events,
-            } => {
-                note(&seen, &node, clock::now());
-                news.events(&events);
-                engine.submit(Event::NodeEvents {
+                    reason,
+                } => {
+                    engine.submit(Event::AgentDisconnected {
+                        node,
+                        session,
+                        reason: reason.to_string(),
+                    });
+                }
+                HubEvent::Events {
                     node,
                     session,
                     events,
-                });
-            }
-            HubEvent::StepStates {
-                node,
-                session,
-                states,
-            } => {
-                engine.submit(Event::StepStates {
+                } => {
+                    note(&seen, &node, clock::now());
+                    news.events(&events);
+                    engine.submit(Event::NodeEvents {
+                        node,
+                        session,
+                        events,
+                    });
+                }
+                HubEvent::StepStates {
                     node,
                     session,
                     states,
-                });
-            }
-            HubEvent::Faults { request, survey } => news.surveyed(request, survey),
-            HubEvent::Probe {
-                node,
-                session,
-                step,
-                attempt,
-                result,
-            } => {
-                engine.submit(Event::ProbeAnswered {
+                } => {
+                    engine.submit(Event::StepStates {
+                        node,
+                        session,
+                        states,
+                    });
+                }
+                HubEvent::Faults { request, survey } => news.surveyed(request, survey),
+                HubEvent::Probe {
                     node,
                     session,
                     step,
                     attempt,
                     result,
-                });
+                } => {
+                    engine.submit(Event::ProbeAnswered {
+                        node,
+                        session,
+                        step,
+                        attempt,
+                        result,
+                    });
+                }
             }
         }
     }
+}
+
+/// The next number wanted of each agent that begins a session in `waiting`: one question for all of them, since each waits for a
+/// write of the log, and a coordinator that comes back is met by all agents at once. What is before a hello in `waiting` is not
+/// counted; an agent that is asked for too much repeats itself, which does no harm.
+async fn expected(engine: &EngineHandle, waiting: &[HubEvent]) -> HashMap<SessionId, Seq> {
+    let hellos: Vec<_> = waiting
+        .iter()
+        .filter_map(|event| match event {
+            HubEvent::Connected { node, session, hello } => Some((node.clone(), *session, hello.incarnation)),
+            _ => None,
+        })
+        .collect();
+    if hellos.is_empty() {
+        return HashMap::new();
+    }
+    let asked = engine.ask(move |state| {
+        let of = |(node, session, life): &(NodeName, SessionId, Incarnation)| {
+            (*session, state.expected_seq(node, *life))
+        };
+        hellos.iter().map(of).collect()
+    });
+    asked.await.unwrap_or_default()
 }
 
 /// Writes the audit trail into the log.

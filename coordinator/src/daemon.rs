@@ -31,7 +31,7 @@ use crate::step_secrets::StepSecretStore;
 use crate::subscribers::Subscribers;
 use crate::traces;
 use crate::user_data::{AGENT_TARGET, agent_binary};
-use crate::{host_facts, plan_store, vault, web};
+use crate::{host_facts, net, plan_store, vault, web};
 use domain::event::Event;
 use futures_util::FutureExt;
 use model::ids::LogId;
@@ -73,6 +73,7 @@ pub fn serve(lab: Lab, places: Places, json: bool, web_port: Option<u16>) -> Res
         LockError::Held { .. } => Failure::from_error(Outcome::Conflict, "DY-0160", &e, "coordinator status"),
         _ => internal(&e),
     })?;
+    net::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()

@@ -9,7 +9,7 @@ use crate::exit::chain;
 use crate::journal::{Entry, Journal, JournalError, Retention};
 use domain::effect::Effect;
 use domain::event::Event;
-use domain::machine::{Refused, step};
+use domain::machine::{Refused, advance};
 use domain::plan::Plan;
 use domain::record::Record;
 use domain::state::{ApplyError, SnapshotError, State};
@@ -28,6 +28,10 @@ const FOLD: usize = 4096;
 /// Retention is thought of after so many entries or so much time, whichever comes first.
 const RETAIN_EACH: u64 = 4096;
 const RETAIN_EVERY_MS: u64 = 60_000;
+
+/// Entries that a start folds at most: after so many the state is left beside the log. At 600 bytes each it takes half a second
+/// to fold them.
+const CHECKPOINT_EACH: u64 = 65_536;
 
 /// Why the engine could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +136,8 @@ pub struct Engine {
     /// When and where it was last asked what may go.
     retained: Moment,
     retained_at: Revision,
+    /// Where a fold would begin.
+    based_at: Revision,
 }
 
 impl std::fmt::Debug for Engine {
@@ -152,7 +158,8 @@ impl Engine {
             None if journal.oldest() > Revision(1) => return Err(EngineError::NoBase(journal.oldest())),
             None => State::default(),
         };
-        let mut after = state.revision;
+        let based_at = state.revision;
+        let mut after = based_at;
         loop {
             let entries = journal.read(after, FOLD)?;
             let Some((last, _)) = entries.last() else { break };
@@ -183,6 +190,7 @@ impl Engine {
                 retention: Retention::default(),
                 retained: Moment::default(),
                 retained_at: Revision(0),
+                based_at,
             },
             handle,
             effect_receiver,
@@ -237,12 +245,19 @@ impl Engine {
             return Ok(());
         }
         (self.retained, self.retained_at) = (now, self.state.revision);
-        let Some(oldest) = self.retention.oldest_wanted(self.journal.as_ref(), now)? else {
+        let oldest = self.retention.oldest_wanted(self.journal.as_ref(), now)?;
+        if oldest.is_none() && self.state.revision.0 < self.based_at.0.saturating_add(CHECKPOINT_EACH) {
             return Ok(());
-        };
+        }
         let base = self.state.snapshot().map_err(EngineError::Snapshot)?;
-        self.journal.compact(oldest, &base)?;
-        tracing::info!(%oldest, "retention shortened the log");
+        match oldest {
+            Some(oldest) => {
+                self.journal.compact(oldest, &base)?;
+                tracing::info!(%oldest, "retention shortened the log");
+            }
+            None => self.journal.checkpoint(&base)?,
+        }
+        self.based_at = self.state.revision;
         Ok(())
     }
 
@@ -302,19 +317,19 @@ impl Engine {
             self.state.offer_plan(Arc::new(plan.clone()));
         }
         let now = clock::now();
-        let decision = step(&self.state, event, now);
-        for record in &decision.records {
-            let revision = self.state.revision.next();
-            self.state
-                .apply(revision, record, now)
-                .map_err(|source| EngineError::Apply { revision, source })?;
-            let stamp = self.stamper.stamp(&self.state, record, actor);
-            let json =
-                envelope::seal(record, &stamp).map_err(|source| EngineError::Record { revision, source })?;
-            entries.push(Entry { time: now, json });
-        }
+        let (stamper, mut failed) = (&self.stamper, None);
+        let decision = advance(&mut self.state, event, now, |state, record| {
+            let stamp = stamper.stamp(state, record, actor);
+            match envelope::seal(record, &stamp) {
+                Ok(json) => entries.push(Entry { time: now, json }),
+                Err(source) => {
+                    let revision = state.revision;
+                    failed.get_or_insert(EngineError::Record { revision, source });
+                }
+            }
+        });
         effects.extend(decision.effects);
-        Ok(decision.refused)
+        failed.map_or(Ok(decision.refused), Err)
     }
 }
 

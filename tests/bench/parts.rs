@@ -24,34 +24,50 @@ pub(crate) fn run(args: &Args) -> Outcome<()> {
         .enable_all()
         .build()?;
     let mut rows = Vec::new();
-    if [
+    let measured = runtime.block_on(async {
+        let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            measured = measure(args, &program, &mut rows) => measured,
+            // The daemons and their folders go with the measurement that is dropped here.
+            _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+            _ = ended.recv() => Err("told to end".into()),
+        }
+    });
+    // What was measured before a failure is worth as much.
+    say(args, &rows);
+    measured
+}
+
+async fn measure(args: &Args, program: &Path, rows: &mut Vec<Row>) -> Outcome<()> {
+    let with_agents = [
         Part::Storm,
         Part::Sustained,
         Part::Burst,
         Part::Closed,
         Part::Crowd,
-    ]
-    .iter()
-    .any(|p| args.wants(*p))
-    {
-        runtime.block_on(live(args, &program, &mut rows))?;
+    ];
+    if with_agents.iter().any(|part| args.wants(*part)) {
+        Box::pin(live(args, program, rows)).await?;
     }
     if args.wants(Part::Cold) {
-        runtime.block_on(cold(args, &program, &mut rows))?;
-    }
-    if args.json {
-        for row in rows {
-            println!(
-                "{}",
-                serde_json::json!({
-                    "what": row.what, "measured": row.measured, "wanted": row.wanted, "met": row.met,
-                })
-            );
-        }
-    } else {
-        print!("{}", table(&rows));
+        Box::pin(cold(args, program, rows)).await?;
     }
     Ok(())
+}
+
+fn say(args: &Args, rows: &[Row]) {
+    if !args.json {
+        print!("{}", table(rows));
+        return;
+    }
+    for row in rows {
+        println!(
+            "{}",
+            serde_json::json!({
+                "what": row.what, "measured": row.measured, "wanted": row.wanted, "met": row.met,
+            })
+        );
+    }
 }
 
 fn program(args: &Args) -> Outcome<PathBuf> {

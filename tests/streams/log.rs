@@ -91,6 +91,10 @@ impl Journal for Log {
         self.disk.lock().0.compact(oldest, base)
     }
 
+    fn checkpoint(&mut self, base: &[u8]) -> Result<(), JournalError> {
+        self.disk.lock().0.checkpoint(base)
+    }
+
     fn base(&self) -> Result<Option<(Revision, Vec<u8>)>, JournalError> {
         self.disk.lock().0.base()
     }

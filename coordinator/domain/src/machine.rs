@@ -59,7 +59,18 @@ pub enum Refused {
 
 /// Decides. Pure: the same state, event and moment give the same decision.
 pub fn step(state: &State, event: Event, now: Moment) -> Decision {
-    let mut draft = Draft::new(state, now);
+    advance(&mut state.clone(), event, now, |_, _| {})
+}
+
+/// Decides, and leaves in `state` what the records led to: the same as [`step`] and [`State::apply`] of each, without a copy of a
+/// state that grows with the lab. `recorded` sees every record with the state right after it.
+pub fn advance(
+    state: &mut State,
+    event: Event,
+    now: Moment,
+    mut recorded: impl FnMut(&State, &Record),
+) -> Decision {
+    let mut draft = Draft::new(std::mem::take(state), now, &mut recorded);
     match event {
         Event::Started { epoch } => draft.started(epoch),
         Event::UpRequested {
@@ -148,5 +159,6 @@ pub fn step(state: &State, event: Event, now: Moment) -> Decision {
         } => draft.tick(&last_seen, heartbeat_ms),
     }
     draft.schedule();
+    *state = draft.state;
     draft.decision
 }

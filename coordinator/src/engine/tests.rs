@@ -91,6 +91,32 @@ async fn a_log_that_retention_shortened_starts_with_what_it_led_to() {
 }
 
 #[test]
+fn a_start_folds_what_came_after_the_last_checkpoint_and_every_entry_is_still_there() {
+    let home = tempfile::tempdir().expect("temp dir");
+    let path = home.path().join("log.redb");
+    let open = || {
+        let journal = RedbJournal::open(&path, ID).expect("opens");
+        Engine::open(Box::new(journal), Stamper::default(), |_| None).expect("folds")
+    };
+    let (mut engine, handle, _effects) = open();
+    handle.submit(Event::Started { epoch: Epoch(1) });
+    handle.submit(served("app1"));
+    for n in 0..CHECKPOINT_EACH + RETAIN_EACH {
+        handle.submit(audit(n));
+    }
+    while engine.turn().expect("written") {}
+    let state = engine.state.clone();
+    drop(engine);
+    let journal = RedbJournal::open(&path, ID).expect("whole, with the checkpoint in its chain");
+    assert_eq!(journal.oldest(), Revision(1), "nothing was dropped");
+    let (based, _) = journal.base().expect("read").expect("there");
+    assert!(based.0 >= CHECKPOINT_EACH && based <= journal.head(), "{based}");
+    drop(journal);
+    let (engine, _handle, _effects) = open();
+    assert_eq!(engine.state, state, "what was before it is known");
+}
+
+#[test]
 fn a_log_without_beginning_and_base_is_refused() {
     let mut journal = crate::journal::MemoryJournal::new(ID);
     let entry = Entry {

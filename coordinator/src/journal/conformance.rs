@@ -76,6 +76,24 @@ fn a_restart_keeps_entries_and_name_and_raises_the_epoch() {
 }
 
 #[test]
+fn a_checkpoint_is_the_base_of_the_next_fold_and_drops_nothing() {
+    each_store(|open| {
+        let mut log = open();
+        assert_eq!(log.base().expect("read"), None);
+        log.append(&entries(1..=5)).expect("appended");
+        log.checkpoint(b"five").expect("left");
+        log.append(&entries(6..=7)).expect("appended");
+        log.checkpoint(b"seven").expect("left");
+        log.append(&entries(8..=9)).expect("appended");
+        drop(log);
+        let log = open();
+        assert_eq!(log.base().expect("read"), Some((Revision(7), b"seven".to_vec())));
+        assert_eq!(log.read(Revision(0), 99).expect("all"), numbered(1..=9));
+        assert_eq!(log.oldest(), Revision(1));
+    });
+}
+
+#[test]
 fn what_retention_took_is_said_and_the_rest_stays() {
     each_store(|open| {
         let mut log = open();

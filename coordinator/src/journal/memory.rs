@@ -137,6 +137,13 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
+    fn checkpoint(&mut self, base: &[u8]) -> Result<(), JournalError> {
+        let head = self.head();
+        let mut kept = self.shared.0.write().unwrap_or_else(PoisonError::into_inner);
+        kept.base = Some((head, base.to_vec()));
+        Ok(())
+    }
+
     fn reader(&self) -> JournalReader {
         JournalReader::new(
             self.log_id,

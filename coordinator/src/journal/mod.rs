@@ -116,7 +116,10 @@ pub trait Journal: Send {
     /// was known after `head`. Both happen or neither does.
     fn compact(&mut self, oldest: Revision, base: &[u8]) -> Result<(), JournalError>;
 
-    /// Where a fold begins: the last base, and the revision after which it was taken; None while nothing was dropped.
+    /// Leaves `base` as what a fold begins from, the knowledge after `head`, and drops nothing: a start then folds the rest only.
+    fn checkpoint(&mut self, base: &[u8]) -> Result<(), JournalError>;
+
+    /// Where a fold begins: the last base, and the revision after which it was taken; None before the first.
     fn base(&self) -> Result<Option<(Revision, Vec<u8>)>, JournalError>;
 
     /// Bytes of all entries that are kept.

@@ -27,6 +27,15 @@ pub(super) fn size(entry: &Entry) -> u64 {
 
 /// The entry, or what is wrong with the bytes.
 pub(super) fn decode(revision: Revision, bytes: &[u8]) -> Result<Entry, String> {
+    let time = check(revision, bytes)?;
+    Ok(Entry {
+        time,
+        json: bytes[HEADER..].to_vec(),
+    })
+}
+
+/// The entry's time, or what is wrong with the bytes; copies nothing.
+pub(super) fn check(revision: Revision, bytes: &[u8]) -> Result<Moment, String> {
     let (Some(time), Some(sum)) = (field::<8>(bytes, 5), field::<4>(bytes, 1)) else {
         return Err(format!("{} bytes are too few", bytes.len()));
     };
@@ -36,10 +45,7 @@ pub(super) fn decode(revision: Revision, bytes: &[u8]) -> Result<Entry, String> 
     if u32::from_le_bytes(sum) != checksum(revision, bytes) {
         return Err("the checksum does not match".to_owned());
     }
-    Ok(Entry {
-        time: Moment(i64::from_le_bytes(time)),
-        json: bytes[HEADER..].to_vec(),
-    })
+    Ok(Moment(i64::from_le_bytes(time)))
 }
 
 fn checksum(revision: Revision, bytes: &[u8]) -> u32 {

@@ -93,6 +93,16 @@ impl RedbJournal {
     pub fn chain(&self) -> Chain {
         self.chain
     }
+
+    /// Drops entries below `oldest`, if any, and leaves `base` for what was known at the head.
+    fn leave(&mut self, oldest: Revision, base: &[u8]) -> Result<(), JournalError> {
+        let (head, end) = (self.head(), self.chain);
+        let (freed, end) = guarded(&self.store.path, || self.store.compact(oldest, head, end, base))
+            .inspect_err(|_| self.poisoned = true)?;
+        self.chain = end;
+        self.store.size.fetch_sub(freed, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 /// Puts a damaged log aside as `NAME.damaged-N` and returns where; the next open makes a new one with another log id. At
@@ -179,15 +189,16 @@ impl Journal for RedbJournal {
         let Some(oldest) = to_keep(self, oldest) else {
             return Ok(());
         };
-        let head = self.head();
         // Readers are told first: a reader in the middle then sees `Compacted`, never a hole.
         self.store.oldest.store(oldest.0, Ordering::Release);
-        let end = self.chain;
-        let (freed, end) = guarded(&self.store.path, || self.store.compact(oldest, head, end, base))
-            .inspect_err(|_| self.poisoned = true)?;
-        self.chain = end;
-        self.store.size.fetch_sub(freed, Ordering::Relaxed);
-        Ok(())
+        self.leave(oldest, base)
+    }
+
+    fn checkpoint(&mut self, base: &[u8]) -> Result<(), JournalError> {
+        if self.poisoned {
+            return Err(JournalError::Poisoned);
+        }
+        self.leave(self.oldest(), base)
     }
 
     fn reader(&self) -> JournalReader {

@@ -5,7 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
-const BACKLOG: i32 = 256;
+/// Connections that wait to be accepted: all agents of a large lab dial at once when their coordinator is back, and one that finds
+/// no place tries again only after a second.
+const BACKLOG: i32 = 2048;
 
 /// Binds and listens. On Linux the address need not exist yet; elsewhere it must.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {

@@ -8,6 +8,7 @@ mod accept;
 mod authorise;
 mod certificates;
 mod connection;
+mod descriptors;
 #[cfg(test)]
 pub(crate) mod harness;
 mod limits;
@@ -21,6 +22,7 @@ pub use accept::{AcceptMetrics, Acceptor, Gate, Incoming};
 pub use authorise::Authorise;
 pub use certificates::{CertificateError, Listener, ListenerCertificate};
 pub use connection::{Connection, Peer, peer};
+pub use descriptors::raise_limit;
 pub use limits::Limits;
 pub use listener::bind;
 pub use network::{ListenError, Listening, Network};

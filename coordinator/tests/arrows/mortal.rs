@@ -48,6 +48,9 @@ impl Journal for Mortal {
     fn compact(&mut self, oldest: Revision, base: &[u8]) -> Result<(), JournalError> {
         self.inner.compact(oldest, base)
     }
+    fn checkpoint(&mut self, base: &[u8]) -> Result<(), JournalError> {
+        self.inner.checkpoint(base)
+    }
     fn base(&self) -> Result<Option<(Revision, Vec<u8>)>, JournalError> {
         self.inner.base()
     }

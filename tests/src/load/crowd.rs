@@ -22,7 +22,7 @@ pub async fn crowd(yard: &Yard, fleet: &Fleet, all: usize, stalled: usize, pace:
     let before = fleet.appended();
     let mut idle = Vec::new();
     for _ in 0..stalled {
-        idle.push(open(yard, 0).await?);
+        idle.push(open(yard, fleet.checked().0).await?);
     }
     let mut lively = Vec::new();
     for _ in stalled..all {

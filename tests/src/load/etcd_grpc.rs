@@ -74,9 +74,10 @@ pub(super) struct KeyValue {
 }
 
 /// Writes all of `puts` in one transaction, or the only one as a plain put; durable when it returns.
-pub(super) async fn write(channel: &Channel, mut puts: Vec<PutRequest>) -> Result<(), Status> {
+pub(super) async fn write(channel: &Channel, puts: Vec<PutRequest>) -> Result<(), Status> {
     let mut grpc = ready(channel).await?;
-    if let (Some(put), true) = (puts.pop(), puts.is_empty()) {
+    if let [put] = puts.as_slice() {
+        let put = put.clone();
         let path = PathAndQuery::from_static("/etcdserverpb.KV/Put");
         let codec = ProstCodec::<PutRequest, PutResponse>::default();
         grpc.unary(Request::new(put), path, codec).await?;

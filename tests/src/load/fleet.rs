@@ -24,6 +24,8 @@ struct Member {
 pub struct Fleet {
     members: Arc<Vec<Member>>,
     by_name: Arc<HashMap<String, usize>>,
+    /// A revision, and each agent's last number up to it: what a subscriber has seen and checked.
+    checked: Arc<Mutex<(u64, Vec<u64>)>>,
 }
 
 impl Fleet {
@@ -41,6 +43,7 @@ impl Fleet {
         let by_name = members.iter().enumerate().map(|(at, m)| (m.name.clone(), at));
         Ok(Self {
             by_name: Arc::new(by_name.collect()),
+            checked: Arc::new(Mutex::new((0, vec![0; members.len()]))),
             members: Arc::new(members),
         })
     }
@@ -96,9 +99,17 @@ impl Fleet {
         self.members.iter().map(|member| member.due().len()).sum()
     }
 
-    /// How many the agent has appended.
-    pub fn appended_by(&self, at: usize) -> usize {
-        self.members.get(at).map_or(0, |member| member.due().len())
+    /// How far the log was checked.
+    pub(super) fn checked(&self) -> (u64, Vec<u64>) {
+        self.checked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// A subscriber has checked the log up to here.
+    pub(super) fn check(&self, revision: u64, numbers: Vec<u64>) {
+        *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = (revision, numbers);
     }
 
     /// How long ago the event was due; None for a number that was never given.

@@ -32,15 +32,18 @@ pub(super) async fn open(yard: &Yard, after: u64) -> Outcome<Streaming<Subscribe
 }
 
 impl Subscriber {
-    /// Follows the log from its beginning.
+    /// Follows the log from where the last subscriber that finished has checked it to.
     pub async fn start(yard: &Yard, fleet: &Fleet) -> Outcome<Self> {
-        let stream = open(yard, 0).await?;
-        let (count, got) = watch::channel(0);
+        let (last, numbers) = fleet.checked();
+        let stream = open(yard, last).await?;
+        let before = usize::try_from(numbers.iter().sum::<u64>())?;
+        let (count, got) = watch::channel(before);
         let (wanted, asked) = watch::channel(None);
         let reader = Reader {
             fleet: fleet.clone(),
-            last: 0,
-            numbers: vec![0; fleet.size()],
+            last,
+            numbers,
+            before,
             delays: Vec::new(),
             count,
             wanted: asked,
@@ -67,7 +70,8 @@ impl Subscriber {
     pub async fn finish(self, total: usize, from: usize) -> Outcome<Delays> {
         self.wanted.send_replace(Some(total));
         let mut delays = self.task.await??;
-        Ok(Delays::new(delays.split_off(from.min(delays.len()))))
+        let skipped = delays.len().saturating_sub(total.saturating_sub(from));
+        Ok(Delays::new(delays.split_off(skipped)))
     }
 }
 
@@ -75,6 +79,8 @@ struct Reader {
     fleet: Fleet,
     last: u64,
     numbers: Vec<u64>,
+    /// Events that came to others before this one began.
+    before: usize,
     delays: Vec<Duration>,
     count: watch::Sender<usize>,
     wanted: watch::Receiver<Option<usize>>,
@@ -84,7 +90,8 @@ impl Reader {
     async fn run(mut self, mut stream: Streaming<SubscribeResponse>) -> Outcome<Vec<Duration>> {
         loop {
             let wanted = *self.wanted.borrow_and_update();
-            if wanted.is_some_and(|wanted| self.delays.len() >= wanted) {
+            if wanted.is_some_and(|wanted| self.got() >= wanted) {
+                self.fleet.check(self.last, self.numbers);
                 return Ok(self.delays);
             }
             let next = tokio::select! {
@@ -96,11 +103,15 @@ impl Reader {
                 Ok(Ok(_)) => return Err("the stream ended".into()),
                 Ok(Err(status)) => return Err(status.message().to_owned().into()),
                 Err(_) if wanted.is_some() => {
-                    return Err(format!("{} of {wanted:?} events came, then none", self.delays.len()).into());
+                    return Err(format!("{} of {wanted:?} events came, then none", self.got()).into());
                 }
                 Err(_) => {}
             }
         }
+    }
+
+    fn got(&self) -> usize {
+        self.before + self.delays.len()
     }
 
     fn take(&mut self, item: Item) -> Outcome<()> {
@@ -133,7 +144,7 @@ impl Reader {
         *number = origin.seq;
         let delay = self.fleet.age(at, origin.seq);
         self.delays.push(delay.ok_or("an event that nobody appended")?);
-        self.count.send_replace(self.delays.len());
+        self.count.send_replace(self.got());
         Ok(())
     }
 }

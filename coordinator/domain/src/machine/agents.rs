@@ -20,7 +20,7 @@ pub(super) struct Hello {
     pub(super) last_seq: Seq,
 }
 
-impl Draft {
+impl Draft<'_> {
     pub(super) fn connected(&mut self, hello: Hello) {
         let Hello {
             node,

@@ -7,6 +7,7 @@ use crate::record::Record;
 use crate::state::{Link, NodeState, StepPhase};
 use model::ids::{Attempt, NodeName};
 use model::moment::Moment;
+use std::collections::BTreeMap;
 
 /// Missed heartbeats until a node is suspect.
 const MISSED: u64 = 3;
@@ -30,25 +31,36 @@ const ASK_AGAIN_MS: u64 = 15_000;
 /// Time until a ledger that was asked for is asked for again.
 const LIST_AGAIN_MS: u64 = 5_000;
 
-impl Draft {
+/// What is judged of a node.
+#[derive(Clone, Copy)]
+struct Line {
+    has_session: bool,
+    link: Link,
+    since: Moment,
+}
+
+impl Line {
+    fn of(node: &NodeState) -> Self {
+        Self {
+            has_session: node.session.is_some(),
+            link: node.link,
+            since: node.since,
+        }
+    }
+}
+
+impl Draft<'_> {
     pub(super) fn tick(&mut self, last_seen: &[(NodeName, Moment)], heartbeat_ms: u64) {
-        let nodes: Vec<(NodeName, NodeState)> = self
+        let nodes: Vec<(NodeName, Line)> = self
             .state
             .nodes
             .iter()
-            .map(|(n, s)| (n.clone(), s.clone()))
+            .map(|(name, node)| (name.clone(), Line::of(node)))
             .collect();
+        let heard: BTreeMap<&NodeName, Moment> = last_seen.iter().map(|(name, at)| (name, *at)).collect();
+        let allowed_ms = heartbeat_ms.saturating_mul(MISSED).max(PATIENCE_MS);
         for (name, node) in &nodes {
-            let heard = last_seen
-                .iter()
-                .find(|(other, _)| other == name)
-                .map(|(_, at)| *at);
-            self.judge(
-                name,
-                node,
-                heard,
-                heartbeat_ms.saturating_mul(MISSED).max(PATIENCE_MS),
-            );
+            self.judge(name, *node, heard.get(name).copied(), allowed_ms);
         }
         if !self.running() {
             return;
@@ -58,9 +70,9 @@ impl Draft {
         self.over_budget();
     }
 
-    fn judge(&mut self, name: &NodeName, node: &NodeState, heard: Option<Moment>, allowed_ms: u64) {
+    fn judge(&mut self, name: &NodeName, node: Line, heard: Option<Moment>, allowed_ms: u64) {
         let node_name = name.clone();
-        let Some(_) = node.session else {
+        if !node.has_session {
             let silent = self.now.millis_since(node.since);
             if node.link == Link::Suspect && silent >= LOST_MS {
                 self.record(Record::AgentLost {
@@ -137,7 +149,7 @@ impl Draft {
     }
 
     /// Silence never moves work elsewhere; after long enough it only ends the waiting.
-    fn give_up(&mut self, nodes: &[(NodeName, NodeState)]) {
+    fn give_up(&mut self, nodes: &[(NodeName, Line)]) {
         let Some(plan) = self.plan() else { return };
         for (name, node) in nodes {
             let silent = self.now.millis_since(node.since);

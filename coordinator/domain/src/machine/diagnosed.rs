@@ -10,7 +10,7 @@ use model::ids::{Attempt, StepId};
 /// Codes of failures that say only how long was waited: the cause belongs into their message.
 const WAITED: [&str; 2] = ["DY-0216", "DY-0503"];
 
-impl Draft {
+impl Draft<'_> {
     /// Ranks evidence; told only when it says something new of an attempt that is under way.
     pub(super) fn diagnosed(
         &mut self,

@@ -1,5 +1,5 @@
-//! The decision in the making: a copy of the state to which each record is applied as soon as it is decided on, so that
-//! what is decided next already knows it.
+//! The decision in the making: the state, to which each record is applied as soon as it is decided on, so that what is
+//! decided next already knows it.
 
 use super::{Decision, Refused};
 use crate::diagnosis::with_likeliest;
@@ -12,26 +12,31 @@ use model::ids::{Attempt, NodeName, StepId};
 use model::moment::Moment;
 use std::sync::Arc;
 
-pub(super) struct Draft {
+pub(super) struct Draft<'a> {
     pub(super) state: State,
     pub(super) now: Moment,
     pub(super) decision: Decision,
+    recorded: &'a mut dyn FnMut(&State, &Record),
 }
 
-impl Draft {
-    pub(super) fn new(state: &State, now: Moment) -> Self {
+impl<'a> Draft<'a> {
+    /// `recorded` sees every record with the state that it led to.
+    pub(super) fn new(state: State, now: Moment, recorded: &'a mut dyn FnMut(&State, &Record)) -> Self {
         Self {
-            state: state.clone(),
+            state,
             now,
             decision: Decision::default(),
+            recorded,
         }
     }
 
     /// Decides on a record. One that cannot follow the others is dropped: the same rule protects the log when it is read.
     pub(super) fn record(&mut self, record: Record) {
-        let applied = self.state.fold(&record, self.now);
+        let revision = self.state.revision.next();
+        let applied = self.state.apply(revision, &record, self.now);
         debug_assert!(applied.is_ok(), "decided on {record:?}: {applied:?}");
         if applied.is_ok() {
+            (self.recorded)(&self.state, &record);
             self.decision.records.push(record);
         }
     }

@@ -6,7 +6,7 @@ use crate::record::{Record, RunOutcome};
 use crate::state::Run;
 use std::collections::BTreeSet;
 
-impl Draft {
+impl Draft<'_> {
     /// Reaches and passes the gates whose phases are verified, in order.
     pub(super) fn gates(&mut self, plan: &Plan) {
         for phase in 1..=plan.through {

@@ -18,7 +18,7 @@ pub(super) mod codes {
     pub(crate) const TOKEN_SPENT: &str = "DY-0509";
 }
 
-impl Draft {
+impl Draft<'_> {
     /// Turns a step's event into the record that it means; decides on none when it means nothing for the current attempt.
     pub(super) fn step_event(&mut self, node: &NodeName, event: &NodeEvent) {
         let source = Some(Source {

@@ -18,7 +18,7 @@ const MAX_UNKNOWNS: u32 = 12;
 /// Looks at what may not be run again, before a person decides.
 const MAX_LOOKS: u32 = 6;
 
-impl Draft {
+impl Draft<'_> {
     /// Asks for a probe of `planned`, if its target can be asked.
     pub(super) fn probe(&mut self, planned: &PlannedStep) {
         let Some(attempt) = self.known(planned.id).map(|step| step.attempt) else {
@@ -83,7 +83,7 @@ impl Draft {
     }
 }
 
-impl Draft {
+impl Draft<'_> {
     /// Where a component that was installed is not there any more, waiting for it would never end. Installing converges, so
     /// it is done once more; what waits for it then waits again.
     fn install_anew(&mut self, awaited: &PlannedStep) {

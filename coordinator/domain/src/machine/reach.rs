@@ -11,7 +11,7 @@ use model::ids::NodeName;
 /// The condition's type.
 const REACHABLE: &str = "NodeReachable";
 
-impl Draft {
+impl Draft<'_> {
     pub(super) fn reachability(&mut self, node: NodeName, signs: Signs, silent_ms: u64) {
         let Some(known) = self.state.nodes.get(&node).cloned() else {
             return;

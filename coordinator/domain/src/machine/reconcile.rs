@@ -7,7 +7,7 @@ use crate::record::Record;
 use crate::state::{StepPhase, StepState};
 use model::ids::{NodeName, StepId};
 
-impl Draft {
+impl Draft<'_> {
     pub(super) fn reconcile(&mut self, node: &NodeName, session: SessionId, states: &[AgentStep]) {
         // Only the first answer of a session is told apart from what was sent since: a later or repeated one could be
         // older than an order that the agent has begun.

@@ -9,7 +9,7 @@ use crate::state::StepPhase;
 use model::ids::{Epoch, RunId, StepId};
 use std::sync::Arc;
 
-impl Draft {
+impl Draft<'_> {
     pub(super) fn started(&mut self, epoch: Epoch) {
         if epoch <= self.state.epoch {
             return self.refuse(Refused::StaleEpoch {

@@ -9,7 +9,7 @@ use crate::state::StepPhase;
 use model::ids::{Attempt, NodeName};
 use model::step::ProbeResult;
 
-impl Draft {
+impl Draft<'_> {
     /// Carries the plan on as far as it goes now.
     pub(super) fn schedule(&mut self) {
         let Some(plan) = self.plan() else { return };

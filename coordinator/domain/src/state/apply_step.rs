@@ -13,6 +13,8 @@ const LOOK_MS: [u64; 6] = [0, 0, 2_000, 5_000, 10_000, 30_000];
 
 impl State {
     pub(super) fn fold_step(&mut self, record: &Record, at: Moment) -> Result<(), ApplyError> {
+        // Before anything is changed: a record that is refused leaves no trace.
+        self.check_attempt(record)?;
         if let Some(source) = record.source() {
             self.advance(&source, at);
         }
@@ -20,7 +22,8 @@ impl State {
             return Ok(());
         };
         if let Record::StepIntended { .. } = record {
-            return self.intend(id, record, at);
+            self.intend(id, record, at);
+            return Ok(());
         }
         self.count_dispatch(id, record);
         let epoch = self.epoch;
@@ -30,15 +33,9 @@ impl State {
             .and_then(|step| step.target.node())
             .and_then(|node| self.nodes.get(node))
             .and_then(|node| node.incarnation);
-        let wrong = |current| ApplyError::Attempt {
-            step: id,
-            current,
-            found: attempt,
+        let Some(step) = self.steps.get_mut(&id) else {
+            return Ok(());
         };
-        let step = self.steps.get_mut(&id).ok_or_else(|| wrong(Attempt(0)))?;
-        if step.attempt != attempt {
-            return Err(wrong(step.attempt));
-        }
         match record {
             Record::StepDispatched { .. } => {
                 step.epoch = Some(epoch);
@@ -119,7 +116,25 @@ impl State {
         Ok(())
     }
 
-    fn intend(&mut self, id: StepId, record: &Record, at: Moment) -> Result<(), ApplyError> {
+    /// A new attempt is above the last one; every other record of a step speaks of the present one.
+    fn check_attempt(&self, record: &Record) -> Result<(), ApplyError> {
+        let Some((step, found)) = record.step() else {
+            return Ok(());
+        };
+        let known = self.steps.get(&step).map(|known| known.attempt);
+        let fits = match record {
+            Record::StepIntended { .. } => known.is_none_or(|current| found > current),
+            _ => known == Some(found),
+        };
+        let current = known.unwrap_or(Attempt(0));
+        if fits {
+            Ok(())
+        } else {
+            Err(ApplyError::Attempt { step, current, found })
+        }
+    }
+
+    fn intend(&mut self, id: StepId, record: &Record, at: Moment) {
         let Record::StepIntended {
             attempt,
             name,
@@ -129,22 +144,15 @@ impl State {
             ..
         } = record
         else {
-            return Ok(());
+            return;
         };
         if let Some(step) = self.steps.get_mut(&id) {
-            if *attempt <= step.attempt {
-                return Err(ApplyError::Attempt {
-                    step: id,
-                    current: step.attempt,
-                    found: *attempt,
-                });
-            }
             step.attempt = *attempt;
             step.intended = at;
             step.looks = 0;
             step.causes.clear();
             step.enter(StepPhase::Intended, at);
-            return Ok(());
+            return;
         }
         let step = StepState {
             name: name.clone(),
@@ -168,7 +176,6 @@ impl State {
             causes: Vec::new(),
         };
         self.steps.insert(id, step);
-        Ok(())
     }
 
     /// An attempt counts once, however often its order had to be sent.

@@ -4,7 +4,7 @@ use crate::fixtures::{boot, incarnation, node, run_id};
 use domain::effect::Effect;
 use domain::event::{AgentStep, Event, SessionId};
 use domain::history::{self, Line};
-use domain::machine::{Decision, step};
+use domain::machine::{Decision, advance, step};
 use domain::plan::Plan;
 use domain::record::Record;
 use domain::state::{State, StepPhase};
@@ -40,7 +40,13 @@ impl Sim {
     }
 
     pub(crate) fn event(&mut self, event: Event) -> Decision {
-        let decision = step(&self.state, event, self.now);
+        let decision = step(&self.state, event.clone(), self.now);
+        let mut ahead = self.state.clone();
+        let mut recorded = Vec::new();
+        let advanced = advance(&mut ahead, event, self.now, |state, record| {
+            recorded.push((state.revision, record.clone()));
+        });
+        assert_eq!(advanced, decision);
         for record in &decision.records {
             let revision = self.state.revision.next();
             self.state.apply(revision, record, self.now).expect("legal");
@@ -50,6 +56,13 @@ impl Sim {
                 record: record.clone(),
             });
         }
+        assert_eq!(ahead, self.state, "what is decided and what is folded agree");
+        let logged = self.log.iter().rev().take(recorded.len()).rev();
+        assert!(
+            logged
+                .map(|line| (line.revision, line.record.clone()))
+                .eq(recorded)
+        );
         self.effects.extend(decision.effects.clone());
         decision
     }
