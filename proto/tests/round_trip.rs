@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
 use model::fault::NodeFault;
-use model::fault_parts::{KeepMib, NodeUnit, Peers, Percent, StaticPod, Volume, Workload};
+use model::fault_parts::{KeepMib, LagSeconds, NodeUnit, Peers, Percent, StaticPod, Volume, Workload};
 use model::ids::{Attempt, Epoch, LeaseId, NodeName};
 use model::lab::Lab;
 use model::lease::Terms;
@@ -71,6 +71,9 @@ fn every_fault() -> Vec<NodeFault> {
         NodeFault::FillDisk {
             volume: Volume::Etcd,
             keep: KeepMib::new(64).expect("valid"),
+        },
+        NodeFault::LoseEtcdData {
+            lag: LagSeconds::new(15).expect("valid"),
         },
     ]
 }

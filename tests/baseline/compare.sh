@@ -6,9 +6,11 @@ set -eu
 HERE=$(cd "$(dirname "$0")" && pwd); ROOT=$(cd "$HERE/../.." && pwd)
 THROUGH=${1:?2 or 3}; shift; MODES=${*:-parallel}
 CACHE=${DRILLYARD_CACHE:-$HOME/.cache/drillyard}
-WORK=$(mktemp -d); trap 'rm -rf "$WORK"' EXIT
+WORK=$(mktemp -d)
 export DRILLYARD_HOME=$WORK/home DRILLYARD_CACHE=$CACHE DRILLYARD_PROJECT=$ROOT
 COORDINATOR=$ROOT/target/release/coordinator
+# Nodes that run have their disks and trees below it: they go first, and nothing of another file system goes with it.
+trap '"$COORDINATOR" down --purge > /dev/null 2>&1; rm -rf --one-file-system "$WORK"' EXIT
 cpu() { cat /sys/fs/cgroup/cpuacct/"$1"*/cpuacct.usage 2> /dev/null | awk '{s += $1} END {printf "%.1f", s / 1e9}'; }
 row() { printf '%-28s %7.1f s %7s CPU s in nodes\n' "$1" "$2" "$3"; }
 

@@ -61,6 +61,11 @@ pub(super) fn resume(containers: &[String]) -> Result<(), StepError> {
     each(containers, |task| task == Task::Paused, &["resume"])
 }
 
+/// Whether a process of them is left.
+pub(super) fn is_any_running(containers: &[String]) -> Result<bool, StepError> {
+    Ok(tasks(containers)?.iter().any(|(_, task)| *task != Task::Ended))
+}
+
 /// The tasks of these containers.
 pub(super) fn tasks(containers: &[String]) -> Result<Vec<(String, Task)>, StepError> {
     let listed = ctr(&["tasks", "list"])?;

@@ -1,7 +1,7 @@
 //! The protocol of a lease: recorded, armed, injected, renewed, undone. Every arrow is durable before the next.
 
 use super::record::{self, Record};
-use super::{arm, inject as break_it, mend};
+use super::{arm, inject as break_it, mend, prepare};
 use crate::clock;
 use crate::failpoint::{Arrow, reach};
 use crate::paths::Paths;
@@ -47,8 +47,9 @@ pub(crate) fn inject(
         return Err(StepError::Lease("is over before the fault was injected"));
     }
     context.say("injecting the fault");
+    let prepared = prepare(context, lease, fault);
     let from = clock::now();
-    if let Err(error) = break_it(context, lease, fault) {
+    if let Err(error) = prepared.and_then(|()| break_it(context, lease, fault)) {
         // The first cause is what the operator must see; the timer stands for a mending that fails as well.
         finish(context, record, UndoCause::InjectFailed)?;
         return Err(error);

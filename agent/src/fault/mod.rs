@@ -9,6 +9,7 @@
 
 mod arm;
 mod containers;
+mod etcd_data;
 mod fill_disk;
 pub mod lease;
 mod nft;
@@ -40,6 +41,14 @@ pub(crate) enum Trace {
     Nothing,
 }
 
+/// What must be there before it is broken. The caller has recorded and armed the undo; nothing is broken yet.
+fn prepare(context: &Context, lease: LeaseId, fault: &NodeFault) -> Result<(), StepError> {
+    match fault {
+        NodeFault::LoseEtcdData { lag } => etcd_data::prepare(context, lease, *lag),
+        _ => Ok(()),
+    }
+}
+
 /// Breaks it. The caller has recorded and armed the undo.
 fn inject(context: &Context, lease: LeaseId, fault: &NodeFault) -> Result<(), StepError> {
     match fault {
@@ -51,6 +60,7 @@ fn inject(context: &Context, lease: LeaseId, fault: &NodeFault) -> Result<(), St
         NodeFault::LosePackets { peers, percent } => packets::lose(lease, peers, *percent),
         NodeFault::DropDns {} => packets::drop_dns(lease),
         NodeFault::FillDisk { volume, keep } => fill_disk::inject(context, lease, *volume, *keep),
+        NodeFault::LoseEtcdData { .. } => etcd_data::inject(context, lease),
     }
 }
 
@@ -59,6 +69,7 @@ fn mend(context: &Context, lease: LeaseId, fault: &NodeFault, booted: bool) -> R
     match fault {
         NodeFault::StopStaticPod { pod } => static_pod::undo(context, lease, *pod),
         NodeFault::FillDisk { volume, .. } => fill_disk::undo(context, lease, *volume),
+        NodeFault::LoseEtcdData { .. } => etcd_data::undo(context, lease, booted),
         // Units start at boot by themselves; processes and packet filters went with it.
         _ if booted => Ok(()),
         NodeFault::StopUnit { unit } => stop_unit::undo(*unit),
@@ -81,5 +92,6 @@ pub(crate) fn trace(context: &Context, lease: LeaseId, fault: &NodeFault) -> Res
             packets::trace(lease)
         }
         NodeFault::FillDisk { volume, .. } => Ok(fill_disk::trace(context, lease, *volume)),
+        NodeFault::LoseEtcdData { .. } => Ok(etcd_data::trace(context, lease)),
     }
 }

@@ -1,7 +1,7 @@
 //! What is there of faults: leases by their records, and what carries our name without an outstanding lease.
 
 use super::record::{self, Record};
-use super::{fill_disk, lease, packets, static_pod};
+use super::{etcd_data, fill_disk, lease, packets, static_pod};
 use crate::durable;
 use crate::paths::Paths;
 use crate::step::{Context, StepError};
@@ -52,6 +52,10 @@ pub fn survey(context: &Context) -> Survey {
         format!("manifest of {} held by lease {lease}", pod.name())
     };
     survey.residue.extend(held.map(line));
+    let kept = etcd_data::all(context).into_iter().filter(unowned);
+    survey
+        .residue
+        .extend(kept.map(|lease| format!("etcd's data and snapshot of lease {lease}")));
     survey
 }
 
@@ -77,6 +81,10 @@ pub(crate) fn heal(context: &Context) -> Result<(), StepError> {
     }
     for (lease, volume) in fill_disk::all(context) {
         fill_disk::undo(context, lease, volume)?;
+    }
+    // Before the manifests are back, which these need.
+    for lease in etcd_data::all(context) {
+        etcd_data::undo(context, lease, false)?;
     }
     for (lease, pod) in static_pod::all_held(context) {
         static_pod::undo(context, lease, pod)?;

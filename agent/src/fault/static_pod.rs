@@ -76,7 +76,8 @@ fn manifest(context: &Context, pod: StaticPod) -> PathBuf {
     context.paths.manifests().join(format!("{}.yaml", pod.name()))
 }
 
-fn held(context: &Context, lease: LeaseId, pod: StaticPod) -> PathBuf {
+/// Where its manifest is while a lease holds it.
+pub(super) fn held(context: &Context, lease: LeaseId, pod: StaticPod) -> PathBuf {
     context
         .paths
         .held_manifests()

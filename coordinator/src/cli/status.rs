@@ -114,7 +114,7 @@ pub(crate) fn render(status: &Value, wide: bool) -> String {
                 "  {:<16} {:<14} {}\n",
                 plain(&component["name"]),
                 plain(&component["version"]),
-                ready(&component["ready"])
+                installed(component)
             ));
         }
     }
@@ -244,6 +244,15 @@ fn ready(value: &Value) -> &'static str {
     }
 }
 
+/// A component that no run has begun yet is none that is in trouble.
+fn installed(component: &Value) -> &'static str {
+    if component["since"].is_null() {
+        "not installed"
+    } else {
+        ready(&component["ready"])
+    }
+}
+
 /// Whether a condition is as one wants it: pressure is good when it is not there, everything else when it is.
 fn is_good(condition: &Value) -> bool {
     let wanted = if plain(&condition["type"]).ends_with("Pressure") {
@@ -276,7 +285,9 @@ mod tests {
         json!({
             "lab": "default", "epoch": 2, "revision": 41, "phase": 2,
             "run": {"id": "ab", "state": "active", "done": 3, "steps": 9, "through": 3},
-            "clusters": [{"name": "mgmt", "conditions": [], "components": [], "nodes": [
+            "clusters": [{"name": "mgmt", "conditions": [], "components": [
+                {"name": "cilium", "version": "1", "ready": false, "since": "t"},
+                {"name": "vault", "version": "2", "ready": false, "since": null}], "nodes": [
                 {"name": "mgmt-cp", "role": "control_plane", "ready": false,
                  "agent": {"state": "connected", "version": "0.1.0", "last_seen_ms": 12},
                  "conditions": [{"type": "KubeletRunning", "status": "true", "reason": "Active", "message": "runs", "since": "t"},
@@ -298,6 +309,15 @@ mod tests {
         assert!(
             short.contains("usually 4 s: etcd: disk full[2J"),
             "no escape passes: {short}"
+        );
+        let component = |name: &str| short.lines().find(|line| line.trim().starts_with(name));
+        assert!(
+            component("cilium").is_some_and(|line| line.ends_with("not ready")),
+            "{short}"
+        );
+        assert!(
+            component("vault").is_some_and(|line| line.ends_with("not installed")),
+            "{short}"
         );
         let wide = render(&document(), true);
         assert!(

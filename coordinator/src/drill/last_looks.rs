@@ -1,6 +1,7 @@
-//! What is asked once more when probing has ended: every canary's numbers, at the receiver and then at the canary itself.
+//! What is asked once more when probing has ended: every canary's numbers, at the receiver and then at the canary itself, and
+//! which sentinels are there.
 
-use super::probe::{Grounds, Question, Seen, prepare, stored};
+use super::probe::{Grounds, Question, Seen, prepare, sentinel, stored};
 use super::timeline::Timeline;
 use domain::drill::assemble::last_look;
 use domain::drill::history::Sample;
@@ -36,6 +37,17 @@ pub(super) async fn all(plan: &DrillPlan, grounds: &Grounds<'_>, timeline: Timel
     for probe in plan.active_probes() {
         if matches!(probe.look, Look::CanaryServed { .. }) {
             samples.push(sample(probe.name.clone(), timeline, served(probe, grounds)).await);
+        }
+    }
+    for probe in plan.active_probes() {
+        if matches!(probe.look, Look::Sentinel { .. }) {
+            let asked = async {
+                match sentinel(probe, grounds) {
+                    Ok(watch) => watch.collect().await,
+                    Err(why) => Seen::bad(why),
+                }
+            };
+            samples.push(sample(last_look(&probe.name), timeline, asked).await);
         }
     }
     samples

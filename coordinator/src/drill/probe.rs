@@ -6,17 +6,19 @@ mod cluster;
 mod log;
 mod nodes;
 mod pace;
+mod phantoms;
 mod pki;
 mod prepare;
 mod question;
 mod secret_canary;
 mod secrets;
+mod sentinel;
 mod settings;
 mod units;
 
 pub use pace::Pace;
-pub(super) use prepare::stored;
 pub use prepare::{Grounds, prepare};
+pub(super) use prepare::{sentinel, stored};
 pub use question::{Question, Seen};
 pub use secret_canary::SecretCanaryWatch;
 

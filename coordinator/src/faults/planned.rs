@@ -8,7 +8,7 @@ use domain::drill::scenario::{FaultKind as Planned, Process};
 use futures_util::future::join_all;
 use model::Invalid;
 use model::fault::{Fault, HostFault, NodeFault};
-use model::fault_parts::{KeepMib, NodeUnit, Peers, Percent, StaticPod, Volume, Workload};
+use model::fault_parts::{KeepMib, LagSeconds, NodeUnit, Peers, Percent, StaticPod, Volume, Workload};
 use model::ids::{LeaseId, NodeName, RunId};
 use model::lab::Lab;
 use model::lease::Terms;
@@ -165,6 +165,12 @@ fn on_node(inject: &Planned, node: &NodeName, lab: &Lab) -> Result<Option<Fault>
             peers: others(lab, node)?,
             percent: Percent::new(u32::from(*percent))?,
         }),
+        Planned::EtcdDataLoss { lag_seconds, .. } if role(lab, node) == Some(Role::ControlPlane) => {
+            here(NodeFault::LoseEtcdData {
+                lag: LagSeconds::new(u32::from(*lag_seconds))?,
+            })
+        }
+        Planned::EtcdDataLoss { .. } => Ok(None),
         Planned::DiskFull { .. } => here(NodeFault::FillDisk {
             volume: Volume::Kubelet,
             keep: KeepMib::new(KEEP_MIB)?,

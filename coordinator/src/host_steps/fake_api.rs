@@ -8,10 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Request lines with their bodies, in order.
-pub(super) type Seen = Arc<Mutex<Vec<(String, Value)>>>;
+pub(crate) type Seen = Arc<Mutex<Vec<(String, Value)>>>;
 
 /// A cluster whose API server answers each request (its first line and its body) with what `answers` says.
-pub(super) async fn serve(
+pub(crate) async fn serve(
     folder: &Path,
     answers: impl Fn(&str, &Value) -> (u16, Value) + Send + 'static,
 ) -> (Cluster, Seen) {

@@ -5,7 +5,7 @@ pub mod ensure_nodes;
 mod evidence;
 pub mod executor;
 #[cfg(test)]
-mod fake_api;
+pub(crate) mod fake_api;
 pub mod helm;
 pub mod kube;
 pub mod manifests;

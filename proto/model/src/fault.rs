@@ -3,7 +3,7 @@
 //! A fault names things by stable identity (unit, manifest, label, address), never by a container's or a process's id:
 //! what was broken must be found again by somebody who was not there, after whatever restarted meanwhile.
 
-use crate::fault_parts::{KeepMib, NodeUnit, Peers, Percent, StaticPod, Volume, Workload};
+use crate::fault_parts::{KeepMib, LagSeconds, NodeUnit, Peers, Percent, StaticPod, Volume, Workload};
 use crate::ids::{ClusterName, NodeName};
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +51,11 @@ pub enum NodeFault {
         volume: Volume,
         /// What stays free, so that the node can still mend itself.
         keep: KeepMib,
+    },
+    /// Saves a snapshot of etcd, and some time later takes etcd's data away; undone by restoring the snapshot.
+    LoseEtcdData {
+        /// How long after the snapshot: what is written meanwhile does not come back.
+        lag: LagSeconds,
     },
 }
 
@@ -136,6 +141,7 @@ impl NodeFault {
             NodeFault::LosePackets { .. } => FaultKind::LosePackets,
             NodeFault::DropDns {} => FaultKind::DropDns,
             NodeFault::FillDisk { .. } => FaultKind::FillDisk,
+            NodeFault::LoseEtcdData { .. } => FaultKind::LoseEtcdData,
         }
     }
 }
@@ -202,6 +208,8 @@ kinds! {
     DropDns => "drop_dns",
     /// [`NodeFault::FillDisk`]
     FillDisk => "fill_disk",
+    /// [`NodeFault::LoseEtcdData`]
+    LoseEtcdData => "lose_etcd_data",
     /// [`HostFault::PowerLoss`]
     PowerLoss => "power_loss",
     /// [`HostFault::Freeze`]

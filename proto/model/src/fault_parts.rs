@@ -265,6 +265,10 @@ bounded!(
     /// MiB that stay free on a filled volume; the floor of 64 keeps the agent's own journal writable.
     KeepMib, 64, 1_048_576
 );
+bounded!(
+    /// Seconds between a snapshot and the loss of what it was made of; an order to inject has a minute in all.
+    LagSeconds, 0, 30
+);
 
 #[cfg(test)]
 mod tests {

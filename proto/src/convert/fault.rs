@@ -5,7 +5,7 @@ use super::missing;
 use crate::v1::{self, node_fault::Kind};
 use model::Invalid;
 use model::fault::NodeFault;
-use model::fault_parts::{KeepMib, NodeUnit, Peers, Percent, StaticPod, Volume, Workload};
+use model::fault_parts::{KeepMib, LagSeconds, NodeUnit, Peers, Percent, StaticPod, Volume, Workload};
 use model::ids::LeaseId;
 use model::lease::{Survey, Terms};
 use model::step::NodeStep;
@@ -78,6 +78,9 @@ fn fault(wire: Option<v1::NodeFault>) -> Result<NodeFault, Invalid> {
             volume: volume(w.volume)?,
             keep: KeepMib::new(w.keep_mib)?,
         },
+        Kind::LoseEtcdData(w) => NodeFault::LoseEtcdData {
+            lag: LagSeconds::new(w.lag_seconds)?,
+        },
     })
 }
 
@@ -96,6 +99,9 @@ fn fault_to_wire(fault: &NodeFault) -> v1::NodeFault {
         NodeFault::FillDisk { volume, keep } => Kind::FillDisk(v1::FillDisk {
             volume: volume_to_wire(*volume).into(),
             keep_mib: keep.get(),
+        }),
+        NodeFault::LoseEtcdData { lag } => Kind::LoseEtcdData(v1::LoseEtcdData {
+            lag_seconds: lag.get(),
         }),
     };
     v1::NodeFault { kind: Some(kind) }

@@ -470,7 +470,7 @@ pub struct LeaseTerms {
 /// The closed list of faults on a node; those on the host never travel.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NodeFault {
-    #[prost(oneof = "node_fault::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "node_fault::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     pub kind: ::core::option::Option<node_fault::Kind>,
 }
 /// Nested message and enum types in `NodeFault`.
@@ -493,6 +493,8 @@ pub mod node_fault {
         DropDns(super::DropDns),
         #[prost(message, tag = "8")]
         FillDisk(super::FillDisk),
+        #[prost(message, tag = "9")]
+        LoseEtcdData(super::LoseEtcdData),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -524,6 +526,11 @@ pub struct FillDisk {
     pub volume: i32,
     #[prost(uint32, tag = "2")]
     pub keep_mib: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LoseEtcdData {
+    #[prost(uint32, tag = "1")]
+    pub lag_seconds: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ClusterParams {

@@ -125,6 +125,14 @@ pub(crate) fn cases(lab: &TestLab) -> Vec<Case> {
             on_node(json!({"fault": "fill_disk", "volume": "kubelet", "keep": 1500})),
             from_a(|node, _| free_mib(node) < 2048, own),
         ),
+        Case {
+            slow: true,
+            ..case(
+                "lose_etcd_data",
+                on_node(json!({"fault": "lose_etcd_data", "lag": 1})),
+                from_a(no_etcd, own),
+            )
+        },
         case(
             "freeze",
             on_host(json!({"fault": "freeze", "node": a.name})),

@@ -6,6 +6,7 @@ mod delivery;
 mod figures;
 mod foreseen;
 mod recovery;
+mod restore;
 mod secret_canary;
 mod secrets;
 mod watch;
@@ -13,6 +14,7 @@ mod watch;
 pub use canary::{Books, STORED_UNTIL, last_look};
 pub(crate) use delivery::BEGAN;
 pub(crate) use figures::FEWEST;
+pub use restore::WRITTEN;
 pub(crate) use secret_canary::is_canary;
 pub use secret_canary::{DELETED, KEPT, NEW, NUMBER, NUMBERS, REFRESHED, STORE_READY};
 pub use watch::{Watch, Window};
@@ -56,10 +58,11 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
     let books = canary::close(history, &watches, &window);
     let mut recoveries = recovery::all(&watches, &window);
     delivery::complete(&mut recoveries, &books, &window);
+    let restored = restore::all(plan, history, &watches, &window);
     let measured = slo::Measured {
         down: figures::down(&watches, &window),
         rto: recovery::longest(&recoveries),
-        rpo: None,
+        rpo: restore::longest(&restored),
         answers: figures::answers(&watches, &window),
     };
     let losses = delivery::losses(&books, &watches, &window);
@@ -77,7 +80,9 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
         .collect();
     let own = [
         own_verdict(plan, history, &recoveries),
+        restore::verdict(&restored),
         objective(&slo, "rto"),
+        objective(&slo, "rpo"),
         objective(&slo, "answers"),
     ];
     let nothing_judged = plan
@@ -114,6 +119,7 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
             .chain(delivery::figures(&books, &window))
             .chain(secrets::figures(&staleness))
             .chain(secret_canary::figures(&secret_canaries))
+            .chain(restore::figures(&restored))
             .chain(backlog::figures(&wal))
             .collect(),
         contracts,
@@ -121,7 +127,7 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
         faults: fault_bands(plan, history, end),
         probes: watches.iter().map(|w| w.report(&window)).collect(),
         recovery: recoveries,
-        recovery_points: Vec::new(),
+        recovery_points: restore::points(&restored),
         slo: Some(slo),
         staleness,
         secret_canaries,
@@ -129,7 +135,10 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
         wal,
         coverage: coverage(plan),
         comparison: Vec::new(),
-        notes: notes(plan, history),
+        notes: notes(plan, history)
+            .into_iter()
+            .chain(restore::notes(&restored))
+            .collect(),
     })
 }
 

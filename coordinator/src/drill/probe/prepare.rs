@@ -2,7 +2,7 @@
 
 use super::canary::{ServedWatch, StoredWatch};
 use super::log::{LogPlace, LogWatch};
-use super::{Question, pki::PkiWatch, secrets::SecretWatch};
+use super::{Question, pki::PkiWatch, secrets::SecretWatch, sentinel::SentinelWatch};
 use crate::drill::kube;
 use crate::host_steps::kube::Cluster;
 use domain::drill::scenario::{Look, Probe, Receiver, Via};
@@ -151,6 +151,16 @@ async fn resolve(probe: &Probe, grounds: &Grounds<'_>) -> Result<Question, Strin
         }),
         // Only the run itself knows what it plants.
         Look::SecretCanary { .. } => return Err("it can be asked in a run only".into()),
+        Look::Sentinel { .. } => Question::Sentinel(sentinel(probe, grounds)?),
+        Look::PhantomPods {} => Question::Phantoms {
+            cluster,
+            nodes: grounds
+                .lab
+                .cluster(probe.cluster.as_str())
+                .into_iter()
+                .flat_map(|c| c.nodes.iter().map(|node| node.name.clone()))
+                .collect(),
+        },
         Look::SecretAge {} => Question::Secrets(SecretWatch::new(cluster)),
     })
 }
@@ -170,6 +180,15 @@ async fn log(
     let port = ports(at, namespace, service).await?.port;
     let proxy = format!("/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy");
     LogWatch::open(cluster, place, (at, &proxy)).await
+}
+
+/// The sentinels of a `sentinel` probe; refused for another kind of probe.
+pub(in crate::drill) fn sentinel(probe: &Probe, grounds: &Grounds<'_>) -> Result<SentinelWatch, String> {
+    let Look::Sentinel { namespace, image } = &probe.look else {
+        return Err(format!("{} writes no sentinels", probe.name));
+    };
+    let cluster = grounds.cluster(&probe.cluster)?.clone();
+    Ok(SentinelWatch::new(cluster, namespace, image))
 }
 
 /// How the receiver is asked about the canary of a `canary_stored` probe; refused for another kind of probe.

@@ -5,7 +5,8 @@ use super::log::LogWatch;
 use super::pki::PkiWatch;
 use super::secret_canary::SecretCanaryWatch;
 use super::secrets::SecretWatch;
-use super::{admission, cluster, nodes};
+use super::sentinel::SentinelWatch;
+use super::{admission, cluster, nodes, phantoms};
 use crate::drill::timeline::Timeline;
 use crate::drill::{http, kube};
 use crate::host_steps::kube::Cluster;
@@ -100,6 +101,15 @@ pub enum Question {
     },
     /// Both phases of the PKI.
     Pki(PkiWatch),
+    /// Numbered objects are written.
+    Sentinel(SentinelWatch),
+    /// What nodes run and the API does not know.
+    Phantoms {
+        /// Cluster.
+        cluster: Cluster,
+        /// Its nodes.
+        nodes: Vec<NodeName>,
+    },
     /// ExternalSecrets and their Secrets.
     Secrets(SecretWatch),
     /// ExternalSecrets of the drill's own.
@@ -217,6 +227,8 @@ impl Question {
                 contains,
             } => admission::refused(cluster, namespace, contains).await,
             Self::Pki(watch) => watch.look().await,
+            Self::Sentinel(watch) => watch.write().await,
+            Self::Phantoms { cluster, nodes } => phantoms::look(cluster, nodes).await,
             Self::Secrets(watch) => watch.look(timeline).await,
             Self::SecretCanary(watch) => watch.look().await,
             Self::Impossible(why) => Seen::bad(why.clone()),

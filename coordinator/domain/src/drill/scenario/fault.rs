@@ -65,6 +65,14 @@ pub enum FaultKind {
         /// 1 to 100.
         percent: u8,
     },
+    /// etcd's data is lost some time after a snapshot of it was saved; undone by restoring the snapshot.
+    EtcdDataLoss {
+        /// Control planes.
+        targets: Vec<Target>,
+        /// How long after the snapshot the data is lost, 0 to 30 s: what is written meanwhile does not come back.
+        #[serde(rename = "lagSeconds")]
+        lag_seconds: u8,
+    },
     /// The disk for volatile state of nodes is filled.
     DiskFull {
         /// Nodes.
@@ -135,6 +143,7 @@ impl FaultKind {
             | Self::DnsBlock { targets }
             | Self::WorkloadPause { targets, .. }
             | Self::PacketLoss { targets, .. }
+            | Self::EtcdDataLoss { targets, .. }
             | Self::DiskFull { targets } => targets,
             Self::NetworkCut { .. } | Self::PodDelete { .. } => &[],
         }
@@ -157,6 +166,7 @@ impl FaultKind {
             Self::ProcessStop { .. } => "process_stop",
             Self::DnsBlock { .. } => "dns_block",
             Self::PacketLoss { .. } => "packet_loss",
+            Self::EtcdDataLoss { .. } => "etcd_data_loss",
             Self::DiskFull { .. } => "disk_full",
             Self::WorkloadPause { .. } => "workload_pause",
             Self::PodDelete { .. } => "pod_delete",

@@ -163,6 +163,16 @@ pub enum Look {
         /// Secret with the listener's certificate, `NAMESPACE/NAME`.
         listener: String,
     },
+    /// Writes a numbered object at each request, and a pod at every tenth; good when it was written. What of it is there at the end
+    /// says up to when a restore brought things back.
+    Sentinel {
+        /// Namespace.
+        namespace: String,
+        /// Image of the pods, with a command `pause`; it must be on the nodes.
+        image: String,
+    },
+    /// No node of the cluster runs a pod that the API does not know.
+    PhantomPods {},
     /// Age and state of every ExternalSecret of the cluster, and whether its Secret is there unchanged.
     SecretAge {},
     /// ExternalSecrets of the drill's own, in a namespace of its own: the run plants them before the outage and takes them away at
@@ -232,6 +242,8 @@ impl Look {
             Self::NoPods { .. } => "no_pods",
             Self::PodRefused { .. } => "pod_refused",
             Self::Pki { .. } => "pki",
+            Self::Sentinel { .. } => "sentinel",
+            Self::PhantomPods {} => "phantom_pods",
             Self::SecretAge {} => "secret_age",
             Self::SecretCanary { .. } => "secret_canary",
         }
@@ -251,7 +263,7 @@ impl Probe {
                 via: Via::Pod { cluster, .. },
                 ..
             } => format!("pod in {cluster}"),
-            Look::Mesh { .. } => format!("nodes of {}", self.cluster),
+            Look::Mesh { .. } | Look::PhantomPods {} => format!("nodes of {}", self.cluster),
             _ => format!("API server of {}", self.cluster),
         }
     }

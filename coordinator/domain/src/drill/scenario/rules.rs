@@ -3,6 +3,7 @@
 use super::{AbortRule, Expectation, FaultKind, Look, Probe, RESERVED, Scenario, Target};
 use model::Invalid;
 use model::ids::dns_label;
+use model::step::Role;
 use std::collections::BTreeSet;
 
 /// Longest outage of one drill, seconds: whoever needs more runs several.
@@ -134,6 +135,20 @@ fn kind(path: &str, kind: &FaultKind, out: &mut Vec<Invalid>) {
             for (i, target) in targets.iter().enumerate() {
                 self::target(&format!("{path}.targets[{i}]"), target, out);
             }
+        }
+    }
+    if let FaultKind::EtcdDataLoss { targets, lag_seconds } = kind {
+        if *lag_seconds > 30 {
+            out.push(Invalid::new(
+                format!("{path}.lagSeconds"),
+                lag_seconds.to_string(),
+                "must be within 0 to 30",
+            ));
+        }
+        let plane = |target: &Target| target.cluster.is_some() && target.role == Some(Role::ControlPlane);
+        for (i, _) in targets.iter().enumerate().filter(|(_, target)| !plane(target)) {
+            let rule = "must name a cluster and role: control_plane, where etcd is";
+            out.push(Invalid::new(format!("{path}.targets[{i}]"), "", rule));
         }
     }
     if let FaultKind::PacketLoss { percent, .. } = kind
