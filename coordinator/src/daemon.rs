@@ -150,6 +150,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
         handle.clone(),
         epoch,
         news.clone(),
+        offsets.clone(),
     );
     tasks.spawn("faults", faults.clone().keep(cancel.clone()));
     tasks.spawn_essential(

@@ -27,7 +27,7 @@ pub use survey::{PlaceSurvey, WholeSurvey, local};
 use model::fault::Fault;
 use model::ids::LeaseId;
 use model::lease::{LeaseState, LeaseStatus, Span};
-use model::moment::Moment;
+use model::moment::{ClockOffset, Moment};
 use serde::{Deserialize, Serialize};
 
 /// A lease with what is known of when things took place.
@@ -64,6 +64,24 @@ impl Timing {
             at,
             offset_low_us: at.to.0.saturating_sub(called.to.0),
             offset_high_us: at.from.0.saturating_sub(called.from.0),
+        }
+    }
+
+    /// With an offset that is known closer than the call bounds it, as for a call that had something to prepare. One that
+    /// contradicts the call is of before a clock was set, and is not used.
+    #[must_use]
+    pub fn knowing(self, offset: ClockOffset) -> Self {
+        let bound = i64::try_from(offset.bound_micros).unwrap_or(i64::MAX);
+        let least = offset.offset_micros.saturating_sub(bound);
+        let most = offset.offset_micros.saturating_add(bound);
+        let (low, high) = (self.offset_low_us.max(least), self.offset_high_us.min(most));
+        if low > high {
+            return self;
+        }
+        Self {
+            offset_low_us: low,
+            offset_high_us: high,
+            ..self
         }
     }
 
@@ -150,5 +168,16 @@ mod tests {
         let by_us = timing.by_coordinator();
         assert!(by_us.from.0 <= 40 && 60 <= by_us.to.0, "{by_us:?}");
         assert!(by_us.from.0 >= 0 && by_us.to.0 <= 100);
+        let offset = |offset_micros, bound_micros| ClockOffset {
+            offset_micros,
+            bound_micros,
+        };
+        let closer = timing.knowing(offset(1_002, 3)).by_coordinator();
+        assert_eq!((closer.from.0, closer.to.0), (35, 61));
+        assert_eq!(
+            timing.knowing(offset(5_000, 3)),
+            timing,
+            "of before the clock was set"
+        );
     }
 }

@@ -6,6 +6,7 @@ use super::node::{self, Nodes};
 use super::{FaultError, Lease, News, capability};
 use crate::clock;
 use crate::engine::EngineHandle;
+use crate::offsets::ClockOffsets;
 use crate::places::Places;
 use crate::session_grpc::AgentHub;
 use domain::event::Event;
@@ -15,6 +16,7 @@ use model::fault::{Fault, NodeFault};
 use model::ids::{Attempt, Epoch, LeaseId, NodeName};
 use model::lab::Lab;
 use model::lease::{LeaseStatus, Span, Terms, UndoCause};
+use model::moment::ClockOffset;
 use model::step::NodeStep;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,12 +49,14 @@ impl Faults {
         engine: EngineHandle,
         epoch: Epoch,
         news: News,
+        offsets: ClockOffsets,
     ) -> Self {
         let nodes = Nodes {
             lab: Arc::clone(&lab),
             hub,
             epoch,
             news,
+            offsets,
         };
         Self {
             host: HostSide::new(Arc::clone(&lab), places),
@@ -101,11 +105,12 @@ impl Faults {
         match injected {
             Ok((status, called)) => {
                 let at = status.injected.unwrap_or(called);
+                let offset = self.offset_at(&fault);
                 self.log(Record::LeaseInjected { lease, called, at }).await?;
                 Ok(Lease {
                     lease,
                     fault,
-                    timing: node::timing(called, status.injected),
+                    timing: node::timing(called, status.injected, offset),
                     status: Some(status),
                 })
             }
@@ -190,10 +195,21 @@ impl Faults {
         self.nodes.news.forget(lease);
         Ok(Lease {
             lease,
+            timing: node::timing(called, at, self.offset_at(&open.fault)),
             fault: open.fault,
-            timing: node::timing(called, at),
             status,
         })
+    }
+
+    /// How far the clock of the fault's place is off: the host's is ours.
+    fn offset_at(&self, fault: &Fault) -> Option<ClockOffset> {
+        match fault {
+            Fault::Node { node, .. } => self.nodes.offsets.of(node),
+            Fault::Host { .. } => Some(ClockOffset {
+                offset_micros: 0,
+                bound_micros: 0,
+            }),
+        }
     }
 
     pub(super) async fn log(&self, record: Record) -> Result<(), FaultError> {

@@ -3,10 +3,12 @@
 use super::news::News;
 use super::{FaultError, Timing};
 use crate::clock;
+use crate::offsets::ClockOffsets;
 use crate::session_grpc::AgentHub;
 use model::ids::{Attempt, Epoch, NodeName};
 use model::lab::Lab;
 use model::lease::{LeaseStatus, Span, Survey};
+use model::moment::ClockOffset;
 use model::step::{NodeStep, StepOrder, StepOutcome};
 use proto::convert;
 use proto::v1::{self, coordinator_message::Message};
@@ -26,6 +28,7 @@ pub(super) struct Nodes {
     pub(super) hub: AgentHub,
     pub(super) epoch: Epoch,
     pub(super) news: News,
+    pub(super) offsets: ClockOffsets,
 }
 
 impl Nodes {
@@ -93,9 +96,10 @@ impl Nodes {
     }
 }
 
-/// When a call took effect, where its lease says so.
-pub(super) fn timing(called: Span, at: Option<Span>) -> Option<Timing> {
-    at.map(|at| Timing::new(called, at))
+/// When a call took effect, where its lease says so. `offset` is that of the place's clock, as far as it is known.
+pub(super) fn timing(called: Span, at: Option<Span>, offset: Option<ClockOffset>) -> Option<Timing> {
+    let timing = Timing::new(called, at?);
+    Some(offset.map_or(timing, |offset| timing.knowing(offset)))
 }
 
 /// The first state that is followed: what was intended.
