@@ -116,8 +116,8 @@ fn what_does_not_come_back_ends_in_a_decision() {
         let step = sim.id(READY);
         let attempt = sim.state.steps[&step].attempt;
         let outcome = StepOutcome::Failed {
-            code: "DY-0216".into(),
-            message: "not ready after 60 s: d does not exist".into(),
+            code: "DY-0501".into(),
+            message: "it did not come".into(),
             output: String::new(),
         };
         let _ = sim.event(Event::HostStepFinished {
