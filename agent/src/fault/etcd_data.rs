@@ -6,11 +6,11 @@
 use super::{Trace, containers, static_pod};
 use crate::command;
 use crate::durable;
-use crate::step::{Context, StepError, systemd};
+use crate::step::{Context, StepError, systemd, until};
 use model::fault_parts::{LagSeconds, NodeUnit, StaticPod, Volume};
 use model::ids::LeaseId;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const PREFIX: &str = ".drillyard-restore-";
 
@@ -47,17 +47,10 @@ pub(super) fn inject(context: &Context, lease: LeaseId) -> Result<(), StepError>
         static_pod::inject(context, lease, pod)?;
     }
     let etcd = containers::of_static_pod(StaticPod::Etcd)?;
-    let since = Instant::now();
-    while containers::is_any_running(&etcd)? {
-        if since.elapsed() > GONE {
-            return Err(StepError::TimedOut {
-                what: "etcd ended",
-                seconds: GONE.as_secs(),
-                last: "its container runs".into(),
-            });
-        }
-        std::thread::sleep(LOOK);
-    }
+    until("etcd ended", GONE, LOOK, || {
+        let runs = containers::is_any_running(&etcd)?;
+        Ok(runs.then(|| "its container runs".into()))
+    })?;
     if place.data.exists() && !place.lost.exists() {
         std::fs::rename(&place.data, &place.lost).map_err(StepError::io("take away", &place.data))?;
     }

@@ -3,7 +3,7 @@
 //! `kubeadm init phase wait-control-plane` reads no configuration and waits for the controllers too, which nothing after
 //! it needs; and starting kubectl for each look would cost more than what is looked at.
 
-use super::{Context, StepError, systemd};
+use super::{Context, StepError, systemd, until};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -21,12 +21,11 @@ const ANSWER: Duration = Duration::from_secs(5);
 pub(crate) fn await_ready(context: &Context, server: SocketAddrV4) -> Result<(), StepError> {
     let ca = context.paths.kubernetes().join("pki/ca.crt");
     let client = client(&ca).map_err(StepError::io("read", &ca))?;
-    let began = Instant::now();
     let mut shown = String::new();
-    let mut kubelet_looked = began;
-    loop {
+    let mut kubelet_looked = Instant::now();
+    until("the API server is ready", PATIENCE, LOOK, || {
         let last = match readyz(&client, server) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(None),
             Err(error) => error.to_string(),
         };
         if last != shown {
@@ -39,15 +38,8 @@ pub(crate) fn await_ready(context: &Context, server: SocketAddrV4) -> Result<(),
                 context.say("waiting for the API server: kubelet does not run");
             }
         }
-        if began.elapsed() > PATIENCE {
-            return Err(StepError::TimedOut {
-                what: "the API server is ready",
-                seconds: PATIENCE.as_secs(),
-                last,
-            });
-        }
-        std::thread::sleep(LOOK);
-    }
+        Ok(Some(last))
+    })
 }
 
 /// Asks once.

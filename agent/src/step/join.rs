@@ -1,11 +1,11 @@
 //! `kubeadm join` of a worker, one phase at a time. Discovery reads a file, so nothing depends on `cluster-info`.
 
 use super::kubeadm::{self, JoinSecret, Private};
-use super::{Context, StepError, kubeadm_config, pki_probe};
+use super::{Context, StepError, kubeadm_config, pki_probe, until};
 use crate::durable;
 use model::step::{ClusterParams, JoinPhase, ProbeResult};
 use std::net::Ipv4Addr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const LOOK: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -38,24 +38,15 @@ pub(crate) fn run(
 /// credential goes from the disk.
 fn await_bootstrap(context: &Context) -> Result<(), StepError> {
     let kubernetes = context.paths.kubernetes();
-    let began = Instant::now();
     context.say("waiting for kubelet's own certificate");
-    loop {
-        let last = match pki_probe::rotated(&kubernetes.join("kubelet.conf"), &context.paths.kubelet()) {
-            ProbeResult::Done => break,
-            ProbeResult::NotStarted => "no kubelet.conf yet".to_owned(),
-            ProbeResult::Partial { detail } | ProbeResult::Broken { detail } => detail,
-        };
-        if began.elapsed() > PATIENCE {
-            let seconds = PATIENCE.as_secs();
-            return Err(StepError::TimedOut {
-                what: "kubelet gets its certificate",
-                seconds,
-                last,
-            });
-        }
-        std::thread::sleep(LOOK);
-    }
+    until("kubelet gets its certificate", PATIENCE, LOOK, || {
+        let found = pki_probe::rotated(&kubernetes.join("kubelet.conf"), &context.paths.kubelet());
+        Ok(match found {
+            ProbeResult::Done => None,
+            ProbeResult::NotStarted => Some("no kubelet.conf yet".to_owned()),
+            ProbeResult::Partial { detail } | ProbeResult::Broken { detail } => Some(detail),
+        })
+    })?;
     let bootstrap = kubernetes.join("bootstrap-kubelet.conf");
     durable::remove(&bootstrap).map_err(StepError::io("remove", bootstrap))
 }

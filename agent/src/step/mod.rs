@@ -12,6 +12,7 @@ mod kube_probe;
 mod kubeadm;
 mod kubeadm_config;
 mod node;
+mod patience;
 mod pki_probe;
 mod preflight;
 mod prepare;
@@ -43,6 +44,7 @@ pub struct Context {
 }
 
 pub(crate) use api::is_ready as is_api_ready;
+pub(crate) use patience::until;
 
 /// Names of the images in containerd's store; `None` when it cannot be asked.
 pub(crate) fn in_store() -> Option<std::collections::BTreeSet<String>> {

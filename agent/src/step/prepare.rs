@@ -1,14 +1,14 @@
 //! `PrepareNode`: container runtime, kubelet's unit, links to the bundle, kernel settings. Idempotent throughout.
 
 use super::node::NodeKind;
-use super::{Context, StepError, cgroup, containerd, systemd};
+use super::{Context, StepError, cgroup, containerd, systemd, until};
 use crate::durable;
 use crate::paths::Paths;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Duration;
 
 const KUBELET_UNIT: &str = include_str!("kubelet.service");
 const KUBELET_UNIT_PATH: &str = "/etc/systemd/system/kubelet.service";
@@ -127,22 +127,11 @@ pub(crate) fn answers(paths: &Paths) -> bool {
 }
 
 fn await_containerd(context: &Context) -> Result<(), StepError> {
-    let began = Instant::now();
-    let socket: PathBuf = context.paths.containerd_socket();
-    loop {
-        let last = match UnixStream::connect(&socket) {
-            Ok(_) => return Ok(()),
-            Err(error) => error.to_string(),
-        };
-        if began.elapsed() > Duration::from_secs(CONTAINERD_SECONDS) {
-            return Err(StepError::TimedOut {
-                what: "containerd answers",
-                seconds: CONTAINERD_SECONDS,
-                last,
-            });
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let socket = context.paths.containerd_socket();
+    let limit = Duration::from_secs(CONTAINERD_SECONDS);
+    until("containerd answers", limit, Duration::from_millis(20), || {
+        Ok(UnixStream::connect(&socket).err().map(|error| error.to_string()))
+    })
 }
 
 /// Whether everything the step makes is there; names the first thing that is not.
