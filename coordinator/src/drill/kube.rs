@@ -4,8 +4,25 @@ use crate::host_steps::kube::{Cluster, KubeError};
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams};
 use kube::core::{ApiResource, GroupVersionKind};
 
+/// Group and version of Kubernetes' own first kinds.
+pub(super) const CORE: (&str, &str) = ("", "v1");
+
 /// Group and version of ExternalSecrets and their stores.
 pub(super) const EXTERNAL_SECRETS: (&str, &str) = ("external-secrets.io", "v1");
+
+/// The objects of a kind; `namespace` is None for those of all namespaces, and for those of the cluster.
+pub(super) fn api(
+    cluster: &Cluster,
+    (group, version): (&str, &str),
+    kind: &str,
+    namespace: Option<&str>,
+) -> Api<DynamicObject> {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+    match namespace {
+        Some(namespace) => Api::namespaced_with(cluster.client().clone(), namespace, &resource),
+        None => Api::all_with(cluster.client().clone(), &resource),
+    }
+}
 
 /// Text of a GET below the API server's root, for example `/readyz`.
 pub async fn text(cluster: &Cluster, path: &str) -> Result<String, String> {
@@ -40,10 +57,9 @@ pub async fn all(
     kind: &str,
     selector: &str,
 ) -> Result<Vec<DynamicObject>, String> {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-    let api: Api<DynamicObject> = Api::all_with(cluster.client().clone(), &resource);
     let params = ListParams::default().labels(selector);
-    Ok(api.list(&params).await.map_err(|e| short(&e))?.items)
+    let list = api(cluster, (group, version), kind, None).list(&params).await;
+    Ok(list.map_err(|e| short(&e))?.items)
 }
 
 /// The leases of a namespace.
@@ -54,17 +70,14 @@ pub async fn leases(cluster: &Cluster, namespace: &str) -> Result<Vec<DynamicObj
 /// All objects of a kind in a namespace.
 pub async fn within(
     cluster: &Cluster,
-    (group, version): (&str, &str),
+    of: (&str, &str),
     kind: &str,
     namespace: &str,
 ) -> Result<Vec<DynamicObject>, String> {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-    let api: Api<DynamicObject> = Api::namespaced_with(cluster.client().clone(), namespace, &resource);
-    Ok(api
+    let list = api(cluster, of, kind, Some(namespace))
         .list(&ListParams::default())
-        .await
-        .map_err(|e| short(&e))?
-        .items)
+        .await;
+    Ok(list.map_err(|e| short(&e))?.items)
 }
 
 /// An object of a kind; None when there is none.
@@ -74,16 +87,14 @@ pub async fn one(
     namespace: &str,
     name: &str,
 ) -> Result<Option<DynamicObject>, String> {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", kind));
-    let api: Api<DynamicObject> = Api::namespaced_with(cluster.client().clone(), namespace, &resource);
-    api.get_opt(name).await.map_err(|e| short(&e))
+    let found = api(cluster, CORE, kind, Some(namespace)).get_opt(name).await;
+    found.map_err(|e| short(&e))
 }
 
 /// Deletes the running pods with a label; how many. Their grace period is theirs.
 pub async fn delete_pods(cluster: &Cluster, namespace: &str, selector: &str) -> Result<usize, KubeError> {
     let pods = cluster.running_pods(namespace, selector).await?;
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod"));
-    let api: Api<DynamicObject> = Api::namespaced_with(cluster.client().clone(), namespace, &resource);
+    let api = api(cluster, CORE, "Pod", Some(namespace));
     for pod in &pods {
         api.delete(pod, &DeleteParams::default())
             .await

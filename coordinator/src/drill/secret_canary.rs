@@ -3,10 +3,9 @@
 //! Whatever is done is done to objects in that namespace, and to it only where it carries the drills' label: a namespace of that
 //! name which somebody else made is never touched.
 
-use super::kube;
+use super::kube::{self, CORE, api};
 use crate::host_steps::kube::Cluster;
-use ::kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
-use ::kube::core::{ApiResource, GroupVersionKind};
+use ::kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use domain::drill::assemble::{DELETED, KEPT};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -49,8 +48,7 @@ impl Garden {
             }
             _ => {}
         }
-        self.apply("", "v1", "Namespace", None, NAMESPACE, json!({}))
-            .await?;
+        self.apply(CORE, "Namespace", None, NAMESPACE, json!({})).await?;
         for name in [KEPT, DELETED] {
             self.external_secret(name).await?;
         }
@@ -65,14 +63,14 @@ impl Garden {
             "target": {"name": name, "creationPolicy": "Owner", "deletionPolicy": "Retain"},
             "dataFrom": [{"extract": {"key": self.key}}],
         }});
-        let (group, version) = kube::EXTERNAL_SECRETS;
-        self.apply(group, version, "ExternalSecret", Some(NAMESPACE), name, spec)
+        let of = kube::EXTERNAL_SECRETS;
+        self.apply(of, "ExternalSecret", Some(NAMESPACE), name, spec)
             .await
     }
 
     /// Deletes a target Secret.
     pub(super) async fn delete_secret(&self, name: &str) -> Result<(), String> {
-        let secrets = api(&self.cluster, "", "v1", "Secret", Some(NAMESPACE));
+        let secrets = api(&self.cluster, CORE, "Secret", Some(NAMESPACE));
         match secrets.delete(name, &DeleteParams::default()).await {
             Ok(_) => Ok(()),
             Err(::kube::Error::Api(status)) if status.code == 404 => Ok(()),
@@ -82,8 +80,7 @@ impl Garden {
 
     async fn apply(
         &self,
-        group: &str,
-        version: &str,
+        (group, version): (&str, &str),
         kind: &str,
         namespace: Option<&str>,
         name: &str,
@@ -101,7 +98,7 @@ impl Garden {
             object.extend(more);
         }
         let params = PatchParams::apply(MANAGER).force();
-        let made = api(&self.cluster, group, version, kind, namespace)
+        let made = api(&self.cluster, (group, version), kind, namespace)
             .patch(name, &params, &Patch::Apply(object))
             .await;
         made.map(drop).map_err(|e| kube::short(&e))
@@ -110,7 +107,7 @@ impl Garden {
 
 /// Takes the namespace away with everything in it, and waits until it is gone.
 pub(super) async fn clear(cluster: &Cluster) -> Result<(), String> {
-    let namespaces = api(cluster, "", "v1", "Namespace", None);
+    let namespaces = api(cluster, CORE, "Namespace", None);
     let began = Instant::now();
     while owner(cluster).await?.is_some() {
         match namespaces.delete(NAMESPACE, &DeleteParams::default()).await {
@@ -131,7 +128,7 @@ pub(super) async fn clear(cluster: &Cluster) -> Result<(), String> {
 
 /// The run that the namespace belongs to; None where there is none.
 async fn owner(cluster: &Cluster) -> Result<Option<String>, String> {
-    let namespaces = api(cluster, "", "v1", "Namespace", None);
+    let namespaces = api(cluster, CORE, "Namespace", None);
     let found = namespaces.get_opt(NAMESPACE).await.map_err(|e| kube::short(&e))?;
     let Some(found) = found else { return Ok(None) };
     let run = found
@@ -146,7 +143,7 @@ async fn owner(cluster: &Cluster) -> Result<Option<String>, String> {
 
 /// What drills left in a cluster, in words.
 pub(super) async fn leftovers(cluster: &Cluster) -> Result<Vec<String>, String> {
-    let namespaces = api(cluster, "", "v1", "Namespace", None);
+    let namespaces = api(cluster, CORE, "Namespace", None);
     let marked = ListParams::default().labels(LABEL);
     let found = namespaces
         .list_metadata(&marked)
@@ -161,18 +158,4 @@ pub(super) async fn leftovers(cluster: &Cluster) -> Result<Vec<String>, String> 
         )
     };
     Ok(found.items.into_iter().map(told).collect())
-}
-
-fn api(
-    cluster: &Cluster,
-    group: &str,
-    version: &str,
-    kind: &str,
-    namespace: Option<&str>,
-) -> Api<DynamicObject> {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-    match namespace {
-        Some(namespace) => Api::namespaced_with(cluster.client().clone(), namespace, &resource),
-        None => Api::all_with(cluster.client().clone(), &resource),
-    }
 }

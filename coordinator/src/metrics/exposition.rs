@@ -1,6 +1,8 @@
 //! Reads the registry's own OpenMetrics text, so that whoever exports the figures elsewhere exports the very ones that a
 //! scrape gets: nothing is counted twice.
 
+use domain::drill::measure::exposition::quoted;
+
 /// What a family measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -118,23 +120,6 @@ fn labels(mut rest: &str) -> Option<(Labels, &str)> {
         labels.push((key.to_owned(), value));
         rest = after.strip_prefix(',').unwrap_or(after);
     }
-}
-
-/// Reads up to the closing quote.
-fn quoted(text: &str) -> Option<(String, &str)> {
-    let mut value = String::new();
-    let mut chars = text.char_indices();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '"' => return Some((value, text.get(at + 1..)?)),
-            '\\' => match chars.next()?.1 {
-                'n' => value.push('\n'),
-                other => value.push(other),
-            },
-            other => value.push(other),
-        }
-    }
-    None
 }
 
 #[cfg(test)]

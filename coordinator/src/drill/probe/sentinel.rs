@@ -2,9 +2,8 @@
 
 use super::Seen;
 use crate::drill::kube;
-use crate::host_steps::kube::{Cluster, pod_resource};
+use crate::host_steps::kube::Cluster;
 use ::kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
-use ::kube::core::{ApiResource, GroupVersionKind};
 use domain::drill::assemble::WRITTEN;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,11 +39,11 @@ impl SentinelWatch {
     pub(super) async fn write(&self) -> Seen {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(number)});
-        if let Err(error) = self.create(&config_map(), map).await {
+        if let Err(error) = self.create("ConfigMap", map).await {
             return Seen::bad(error);
         }
         if number.is_multiple_of(POD_EVERY)
-            && let Err(error) = self.create(&pod_resource(), self.pod(number)).await
+            && let Err(error) = self.create("Pod", self.pod(number)).await
         {
             return Seen::bad(error);
         }
@@ -65,25 +64,25 @@ impl SentinelWatch {
             }
             Err(error) => Seen::bad(error),
         };
-        for resource in [config_map(), pod_resource()] {
+        for kind in ["ConfigMap", "Pod"] {
             let ours = ListParams::default().labels(LABEL);
             // What cannot be taken away now carries the label, and goes with the next run's.
             let _ = self
-                .api(&resource)
+                .api(kind)
                 .delete_collection(&DeleteParams::default(), &ours)
                 .await;
         }
         seen
     }
 
-    async fn create(&self, resource: &ApiResource, object: Value) -> Result<(), String> {
+    async fn create(&self, kind: &str, object: Value) -> Result<(), String> {
         let object: DynamicObject = serde_json::from_value(object).map_err(|e| e.to_string())?;
-        let created = self.api(resource).create(&PostParams::default(), &object).await;
+        let created = self.api(kind).create(&PostParams::default(), &object).await;
         created.map(|_| ()).map_err(|error| kube::short(&error))
     }
 
-    fn api(&self, resource: &ApiResource) -> Api<DynamicObject> {
-        Api::namespaced_with(self.cluster.client().clone(), &self.namespace, resource)
+    fn api(&self, kind: &str) -> Api<DynamicObject> {
+        kube::api(&self.cluster, kube::CORE, kind, Some(&self.namespace))
     }
 
     fn pod(&self, number: u64) -> Value {
@@ -105,10 +104,6 @@ impl SentinelWatch {
 
 fn metadata(number: u64) -> Value {
     json!({"name": format!("sentinel-{number}"), "labels": {LABEL: ""}})
-}
-
-fn config_map() -> ApiResource {
-    ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "ConfigMap"))
 }
 
 /// Seconds since 1970 and some thousands: far below the 2^53 that a float holds exactly.

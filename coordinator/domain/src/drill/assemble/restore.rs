@@ -7,7 +7,7 @@ use super::canary::last_look;
 use super::figures::figure;
 use super::watch::{Watch, Window};
 use crate::drill::history::History;
-use crate::drill::measure::quantity::Quantity;
+use crate::drill::measure::quantity::{Quantity, whole};
 use crate::drill::measure::span::Span;
 use crate::drill::plan::DrillPlan;
 use crate::drill::report::model::{Measurement, Worse};
@@ -103,11 +103,6 @@ fn is_restored(plan: &DrillPlan, cluster: &ClusterName) -> bool {
     });
     lost.flatten()
         .any(|target| target.cluster.as_ref() == Some(cluster))
-}
-
-/// A figure that is a whole number, as numbers of sentinels are: far below 2^53.
-fn whole(figure: f64) -> Option<u64> {
-    format!("{figure:.0}").parse().ok()
 }
 
 impl Restored {

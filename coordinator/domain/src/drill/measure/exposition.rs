@@ -1,6 +1,6 @@
 //! Reads the text format in which Prometheus exposes metrics, as far as drills need it.
 
-use super::quantity::Quantity;
+use super::quantity::{Quantity, whole};
 
 /// A scraped page. What is no sample line is skipped: comments, blank lines, lines cut off.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,7 +36,7 @@ impl Exposition {
     /// The sum over matching series as a whole number; None when there is no such series or the value is no count.
     pub fn count(&self, name: &str, labels: &[(&str, &str)]) -> Option<u64> {
         self.values(name, labels)
-            .map(|v| format!("{v:.0}").parse::<u64>().ok())
+            .map(whole)
             .reduce(|a, b| a?.checked_add(b?))?
     }
 
@@ -95,7 +95,7 @@ fn labels(mut text: &str) -> Option<(Vec<(String, String)>, &str)> {
 }
 
 /// A label value up to its closing quote, unescaped, and what follows it.
-fn quoted(text: &str) -> Option<(String, &str)> {
+pub fn quoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = text.char_indices();
     while let Some((i, c)) = chars.next() {

@@ -104,6 +104,11 @@ impl<'de> Deserialize<'de> for Quantity {
     }
 }
 
+/// A figure that is a count, rounded; None for one that is negative or not finite.
+pub fn whole(figure: f64) -> Option<u64> {
+    format!("{figure:.0}").parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::Quantity;
