@@ -139,14 +139,19 @@ mod tests {
         }
     }
 
-    /// A server that answers at once, but takes `stall` over the requests that come within the first 300 ms.
+    /// Requests that a stalling server lets wait.
+    const STALLED: usize = 15;
+
+    /// A server that answers at once, but takes `stall` over its first [`STALLED`] requests.
     async fn stalling(stall: Duration) -> Arc<Question> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let address = listener.local_addr().expect("address");
         tokio::spawn(async move {
-            let begin = Instant::now();
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let slow = begin.elapsed() < Duration::from_millis(300);
+            for number in 0.. {
+                let Ok((mut stream, _)) = listener.accept().await else {
+                    return;
+                };
+                let slow = number < STALLED;
                 tokio::spawn(async move {
                     let mut buffer = [0; 1024];
                     let _ = stream.read(&mut buffer).await;
@@ -198,9 +203,9 @@ mod tests {
         let samples = samples_of(probe(20, 2_000), stalling(Duration::from_millis(500)).await, 60).await;
         let spacing: Vec<i64> = samples.windows(2).map(|w| w[1].due.0 - w[0].due.0).collect();
         assert!(spacing.iter().all(|gap| *gap == 20_000), "{spacing:?}");
-        let slow = samples.iter().filter(|s| s.done.0 - s.due.0 > 400_000).count();
-        // 300 ms of a stalling server are 15 requests of a probe that asks every 20 ms; a closed loop would have met one.
-        assert!((10..=20).contains(&slow), "{slow} slow answers");
+        let slow = samples.iter().filter(|s| s.done.0 - s.due.0 >= 500_000).count();
+        // A closed loop would have met one, and asked the others when the stall was over.
+        assert_eq!(slow, STALLED, "{samples:?}");
     }
 
     #[tokio::test]
@@ -210,7 +215,7 @@ mod tests {
             .iter()
             .filter(|s| s.answer == Answer::Bad && s.detail.contains("within 100 ms"))
             .count();
-        assert!(late >= 10, "{samples:?}");
+        assert_eq!(late, STALLED, "{samples:?}");
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ mod secret_canary;
 mod secrets;
 mod watch;
 
-pub use canary::{Books, STORED_UNTIL, last_look};
+pub use canary::{Books, last_look};
 pub(crate) use delivery::BEGAN;
 pub(crate) use figures::FEWEST;
 pub use restore::WRITTEN;

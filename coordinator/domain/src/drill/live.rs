@@ -1,5 +1,6 @@
 //! What the probes say at this moment: enough to go from one phase to the next, not enough to judge.
 
+use super::arrival::Arrival;
 use super::backlog::Tracker;
 use super::history::{Answer, Sample};
 use super::plan::DrillPlan;
@@ -14,6 +15,8 @@ pub struct Live {
     pub probes: BTreeMap<String, ProbeLive>,
     /// Logs of metrics agents, by the probe that watches each.
     pub backlogs: BTreeMap<String, Tracker>,
+    /// What receivers of metrics have, by the probe that watches each.
+    pub arrivals: BTreeMap<String, Arrival>,
     /// When the first fault took hold, at the earliest.
     pub began: Option<Moment>,
     /// When the last fault was undone, at the earliest: good answers of before prove no recovery.
@@ -25,7 +28,8 @@ pub struct Live {
 /// The latest of one probe.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ProbeLive {
-    /// Good answers in a row, up to now.
+    /// Good answers in a row, in the order in which requests were due, up to the first that is still under way: so are they
+    /// judged, and a request that is answered late may yet be bad.
     pub good_in_row: u32,
     /// Since when no answer was good; None while the last one was.
     pub bad_since: Option<Moment>,
@@ -37,12 +41,20 @@ pub struct ProbeLive {
     pub detail: String,
     /// Latest figures.
     pub values: BTreeMap<String, f64>,
+    /// Number of the next request in the order in which they are due.
+    next: u64,
+    /// Samples that ended before an earlier request did, by number.
+    early: BTreeMap<u64, Sample>,
 }
 
 impl Live {
     /// A fault took hold, not before `after`.
     pub fn began(&mut self, after: Moment) {
-        self.began.get_or_insert(after);
+        if self.began.is_none() {
+            self.began = Some(after);
+            let afresh = |arrival: &mut Arrival| *arrival = Arrival::default();
+            self.arrivals.values_mut().for_each(afresh);
+        }
     }
 
     /// A fault was undone, not before `after`: from here on only what speaks of the time since then counts as good in a row.
@@ -62,37 +74,61 @@ impl Live {
         }
     }
 
-    /// Watches the logs that the plan's probes look at.
+    /// Watches the logs and the receivers that the plan's probes look at.
     pub fn watching(plan: &DrillPlan) -> Self {
-        let logs = plan
-            .active_probes()
-            .filter(|p| matches!(p.look, Look::MetricsLog { .. }));
-        Self {
-            backlogs: logs.map(|p| (p.name.clone(), Tracker::default())).collect(),
-            ..Self::default()
+        let mut live = Self::default();
+        for probe in plan.active_probes() {
+            let name = probe.name.clone();
+            match probe.look {
+                Look::MetricsLog { .. } => drop(live.backlogs.insert(name, Tracker::default())),
+                Look::CanaryStored { .. } => drop(live.arrivals.insert(name, Arrival::default())),
+                _ => {}
+            }
         }
+        live
+    }
+
+    /// Whether numbers that were served before a receiver came back may still be under way.
+    pub fn is_owed(&self) -> bool {
+        self.arrivals.values().any(Arrival::is_owed)
     }
 
     /// Takes in one sample, in the order in which they end.
     pub fn observe(&mut self, sample: &Sample) {
         let since = self.undone.max(self.renewed.get(&sample.probe).copied());
-        let proves = since.is_none_or(|since| sample.speaks_of(since));
         let live = self.probes.entry(sample.probe.clone()).or_default();
         live.all += 1;
         if sample.answer == Answer::Good {
             live.good += 1;
-            live.good_in_row = live.good_in_row.saturating_add(u32::from(proves));
             live.bad_since = None;
         } else {
-            live.good_in_row = 0;
             live.bad_since.get_or_insert(sample.sent.unwrap_or(sample.due));
             live.detail.clone_from(&sample.detail);
         }
+        let arrival = self.arrivals.get_mut(&sample.probe);
+        live.settle(sample, since, arrival);
         if let Some(tracker) = self.backlogs.get_mut(&sample.probe) {
             tracker.see(sample);
         }
         for (name, value) in &sample.values {
             live.values.insert(name.clone(), *value);
+        }
+    }
+}
+
+impl ProbeLive {
+    /// Takes in one sample, and counts what no earlier request can change any more. Of `since` on only what speaks of the time
+    /// after it proves anything.
+    fn settle(&mut self, sample: &Sample, since: Option<Moment>, mut arrival: Option<&mut Arrival>) {
+        self.early.insert(sample.number, sample.clone());
+        while let Some(sample) = self.early.remove(&self.next) {
+            self.next += 1;
+            arrival.iter_mut().for_each(|a| a.see(&sample));
+            if !sample.is_good() {
+                self.good_in_row = 0;
+            } else if since.is_none_or(|since| sample.speaks_of(since)) {
+                self.good_in_row = self.good_in_row.saturating_add(1);
+            }
         }
     }
 }
@@ -104,9 +140,10 @@ mod tests {
 
     #[test]
     fn what_was_stored_before_the_undo_proves_no_recovery() {
-        let sample = |sent: i64, as_of: Option<f64>| Sample {
+        let mut numbers = 0..;
+        let mut sample = |sent: i64, as_of: Option<f64>| Sample {
             probe: "nodes".into(),
-            number: 0,
+            number: numbers.next().unwrap_or_default(),
             due: Moment(sent),
             sent: Some(Moment(sent)),
             done: Moment(sent + 10),
@@ -132,5 +169,30 @@ mod tests {
             live.observe(&sample(sent, None));
             assert_eq!(live.probes["nodes"].good_in_row, in_row);
         }
+    }
+    #[test]
+    fn a_request_that_is_answered_late_is_waited_for() {
+        let sample = |number: u64, answer| Sample {
+            probe: "api".into(),
+            number,
+            due: Moment(i64::try_from(number).expect("small") * 10),
+            sent: Some(Moment(i64::try_from(number).expect("small") * 10)),
+            done: Moment(1_000),
+            answer,
+            detail: String::new(),
+            values: BTreeMap::new(),
+        };
+        let mut live = Live::default();
+        let mut row = |number, answer| {
+            live.observe(&sample(number, answer));
+            live.probes["api"].good_in_row
+        };
+        assert_eq!(row(0, Answer::Good), 1);
+        // The second is under way: what came after it may not stand.
+        assert_eq!([2, 3, 4].map(|number| row(number, Answer::Good)), [1, 1, 1]);
+        assert_eq!(row(1, Answer::Bad), 3);
+        assert_eq!(row(5, Answer::Good), 4);
+        // A request that never left the prober is no evidence either.
+        assert_eq!(row(6, Answer::NotSent), 0);
     }
 }

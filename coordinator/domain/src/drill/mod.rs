@@ -9,6 +9,7 @@
 //! run ends with and its renderings. Neither knows how a fault is made or how an observation is had. A recorded history
 //! can be judged again, with other checks, long after the run.
 
+pub mod arrival;
 pub mod assemble;
 pub mod backlog;
 pub mod contract;

@@ -6,6 +6,7 @@
 use crate::drill_scenarios::{component, scenario};
 use crate::drill_verdicts::history;
 use crate::fixtures::run_id;
+use domain::drill::arrival::STORED_UNTIL;
 use domain::drill::assemble::{Facts, assemble};
 use domain::drill::backlog::{Tracker, names};
 use domain::drill::history::{Answer, History, Line, Sample, What};
@@ -141,10 +142,14 @@ fn steady(plan: &DrillPlan, until: i64) -> (Run, Live) {
     for at in (70..=until).step_by(5) {
         for probe in plan.active_probes() {
             let mut seen = sample(&probe.name, at);
+            seen.number = live.probes.get(&probe.name).map_or(0, |seen| seen.all);
             if !live.backlogs.contains_key(&probe.name) {
                 seen.values.clear();
             }
-            (0..10).for_each(|_| live.observe(&seen));
+            for _ in 0..10 {
+                live.observe(&seen);
+                seen.number += 1;
+            }
         }
     }
     (run, live)
@@ -236,6 +241,36 @@ fn an_outage_whose_backlog_could_not_be_saved_is_not_begun() {
         "{records:?}"
     );
     assert_eq!(run.phase, Some(Phase::Verdict));
+}
+
+#[test]
+fn a_run_is_watched_until_what_the_receiver_owes_has_arrived() {
+    let plan = plan();
+    let (mut run, mut live) = steady(&plan, 100);
+    let begun = Record::PhaseEntered { phase: Phase::Verify };
+    run.apply(&begun, Moment(100 * SECOND));
+    live.began(Moment(90 * SECOND));
+    let mut number = live.probes["app1-canary-stored"].all;
+    let mut judged = |at: i64, until: Option<i64>| {
+        for name in ["app1-canary-stored", "app2-canary-stored"] {
+            let mut seen = sample(name, at);
+            seen.number = number;
+            let until = until.map(|at| f64::from(i32::try_from(at).expect("small")));
+            seen.values = until
+                .map(|at| (STORED_UNTIL.to_owned(), at))
+                .into_iter()
+                .collect();
+            live.observe(&seen);
+        }
+        number += 1;
+        let records = tick(&mut run, &live, at);
+        records.iter().any(|r| r.kind() == "phase_entered")
+    };
+    assert!(!judged(101, None), "the receiver is away");
+    // The newest number is young enough to be good, and older than the receiver's return.
+    assert!(!judged(102, Some(95)));
+    assert!(!judged(103, Some(101)));
+    assert!(judged(104, Some(102)));
 }
 
 /// A history of an agent that is as foretold, or whose ticks come when `warp` says.

@@ -4,7 +4,7 @@ use super::Seen;
 use crate::drill::timeline::Timeline;
 use crate::drill::{http, kube};
 use crate::host_steps::kube::Cluster;
-use domain::drill::assemble::STORED_UNTIL;
+use domain::drill::arrival::STORED_UNTIL;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -4,6 +4,7 @@
 //! newest number that arrived is still under way and in no hole; whether that is allowed is for the contract to say.
 
 use super::watch::{Watch, Window};
+use crate::drill::arrival::Arrival;
 use crate::drill::history::{History, Sample};
 use crate::drill::measure::interval::Edge;
 use crate::drill::measure::ledger::{Emitted, Ledger};
@@ -13,10 +14,6 @@ use crate::drill::scenario::Look;
 use model::ids::ClusterName;
 use model::moment::Moment;
 use std::collections::BTreeMap;
-
-/// Figure of a `canary_stored` sample: seconds since 1970 up to which every shard has arrived. Absent when the receiver did
-/// not answer.
-pub const STORED_UNTIL: &str = "stored_until";
 
 /// Name under which the last look of a `canary_stored` probe is kept: every number that the receiver has, `SHARD/NUMBER`.
 pub fn last_look(probe: &str) -> String {
@@ -69,7 +66,7 @@ pub(super) fn close(history: &History, watches: &[Watch<'_>], window: &Window) -
         })?;
         let emitted = served_numbers(&served.samples);
         let arrived = stored_numbers(&history.samples(&last_look(&stored.probe.name)));
-        let (back, complete) = arrival(stored, window);
+        let arrival = arrival(stored, window);
         let mut shards = BTreeMap::new();
         let mut under_way = 0;
         for (shard, numbers) in arrived {
@@ -81,8 +78,8 @@ pub(super) fn close(history: &History, watches: &[Watch<'_>], window: &Window) -
             cluster: stored.probe.cluster.clone(),
             shards,
             under_way,
-            back,
-            complete,
+            back: arrival.back,
+            complete: arrival.complete,
         })
     };
     stored.filter_map(of_cluster).collect()
@@ -127,41 +124,11 @@ fn stored_numbers(samples: &[&Sample]) -> BTreeMap<String, Vec<u64>> {
     shards
 }
 
-/// When the receiver answered again, and when what had been served until then had arrived in every shard.
-fn arrival(stored: &Watch<'_>, window: &Window) -> (Option<Edge>, Option<Edge>) {
-    let samples: Vec<&Sample> = stored.that_matter(window).collect();
-    let until = |sample: &Sample| sample.values.get(STORED_UNTIL).copied();
-    let Some(last_silent) = samples.iter().rposition(|s| until(s).is_none()) else {
-        return (None, None);
-    };
-    let after = |index: Option<&&Sample>| index.map(|s| s.sent.unwrap_or(s.due));
-    let Some(first) = samples.get(last_silent + 1) else {
-        return (None, None);
-    };
-    let back = Edge {
-        after: after(samples.get(last_silent)).unwrap_or(first.due),
-        by: first.done,
-    };
-    let whole = |sample: &Sample| until(sample).is_some_and(|until| moment(until) >= back.by);
-    let complete = samples
-        .iter()
-        .enumerate()
-        .skip(last_silent + 1)
-        .find(|(_, sample)| whole(sample))
-        .map(|(index, sample)| Edge {
-            after: after(index.checked_sub(1).and_then(|i| samples.get(i))).unwrap_or(sample.due),
-            by: sample.done,
-        });
-    (Some(back), complete)
-}
-
-/// Seconds since 1970, rounded down to the microsecond; what is no time is before all times.
-fn moment(seconds: f64) -> Moment {
-    Moment(
-        format!("{:.0}", (seconds * 1e6).floor())
-            .parse()
-            .unwrap_or(i64::MIN),
-    )
+/// What the probe's samples say of the receiver's return.
+fn arrival(stored: &Watch<'_>, window: &Window) -> Arrival {
+    let mut arrival = Arrival::default();
+    stored.that_matter(window).for_each(|sample| arrival.see(sample));
+    arrival
 }
 
 #[cfg(test)]

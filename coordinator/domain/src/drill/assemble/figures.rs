@@ -65,7 +65,7 @@ pub(super) fn all(
         let longest = watch
             .stretches
             .iter()
-            .filter(|s| window.matters(s.began.by))
+            .filter(|s| window.concerns(s))
             .map(|s| s.outage().length)
             .max_by_key(|length| length.high)
             .unwrap_or(Bounds {
@@ -135,7 +135,7 @@ pub(super) fn down(watches: &[Watch<'_>], window: &Window) -> Option<Bounds> {
         let lengths = watch
             .stretches
             .iter()
-            .filter(|s| window.matters(s.began.by))
+            .filter(|s| window.concerns(s))
             .map(|s| s.outage().length);
         lengths.fold(
             Bounds {
@@ -194,7 +194,7 @@ pub(super) fn horizon(watches: &[Watch<'_>], window: &Window, others: Vec<Depend
         return Vec::new();
     };
     let of_one = |watch: &Watch<'_>| {
-        let first = watch.stretches.iter().find(|s| window.in_outage(s.began.by));
+        let first = watch.stretches.iter().find(|s| window.began_in_outage(s));
         Dependency {
             name: watch.probe.name.clone(),
             harm: "requests fail".into(),

@@ -22,7 +22,7 @@ pub(super) fn all(watches: &[Watch<'_>], window: &Window) -> Vec<Recovery> {
         .filter(|w| w.probe.expect == Expectation::ComesBack && !is_canary(w.probe))
     {
         let came_back = recovered(&watch.stretches, fault);
-        let first = watch.stretches.iter().find(|s| s.began.by >= fault.after);
+        let first = watch.stretches.iter().find(|s| s.may_come_of(fault));
         let began = first.map(|s| s.began);
         let vantage = format!("{} ({})", watch.probe.vantage(), watch.probe.name);
         subjects

@@ -55,6 +55,17 @@ impl Window {
         self.fault.is_some_and(|fault| at >= fault.after) && at <= self.watched_until
     }
 
+    /// Whether the stretch may come of the fault, and was watched.
+    pub fn concerns(&self, stretch: &Stretch) -> bool {
+        self.fault.is_some_and(|fault| stretch.may_come_of(fault)) && stretch.began.by <= self.watched_until
+    }
+
+    /// Whether the stretch may come of the fault and began before the fault was gone.
+    pub fn began_in_outage(&self, stretch: &Stretch) -> bool {
+        let ended = self.undone.map_or(self.watched_until, |edge| edge.after);
+        self.concerns(stretch) && stretch.began.by <= ended
+    }
+
     /// Whether the moment is surely within the outage.
     pub fn in_outage(&self, at: Moment) -> bool {
         let ended = self.undone.map_or(self.watched_until, |edge| edge.after);
@@ -107,13 +118,13 @@ impl<'a> Watch<'a> {
         plan.active_probes().map(one).collect()
     }
 
-    /// Samples that were due while it mattered.
+    /// Samples that ended after the fault could have taken hold, and were due while somebody watched: a request that was
+    /// under way when the fault came counts.
     pub fn that_matter(&self, window: &Window) -> impl Iterator<Item = &'a Sample> {
         let window = *window;
-        self.samples
-            .iter()
-            .copied()
-            .filter(move |s| window.matters(s.due))
+        self.samples.iter().copied().filter(move |s| {
+            window.fault.is_some_and(|fault| s.done >= fault.after) && s.due <= window.watched_until
+        })
     }
 
     /// Its part of the report.

@@ -17,7 +17,7 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Evidence> {
 
 fn one(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
     let name = &watch.probe.name;
-    let seen_down = watch.stretches.iter().any(|s| case.window.matters(s.began.by));
+    let seen_down = watch.stretches.iter().any(|s| case.window.concerns(s));
     if watch.probe.expect == Expectation::ComesBack && !seen_down {
         let text = format!("{name}: never seen other than good, so that it says nothing of this outage");
         return evidence("mesh_full_again", Verdict::NotCovered, text);
@@ -72,7 +72,7 @@ fn one(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
 /// only after its own checks have failed.
 fn path(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
     let name = &watch.probe.name;
-    let last = watch.stretches.iter().rfind(|s| case.window.matters(s.began.by));
+    let last = watch.stretches.iter().rfind(|s| case.window.concerns(s));
     match (watch.probe.expect, last) {
         (_, None) => evidence("path", Verdict::Pass, format!("{name}: answered all the time")),
         (Expectation::ComesBack, Some(outage)) if outage.ended.is_some() => evidence(

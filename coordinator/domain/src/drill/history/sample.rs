@@ -57,12 +57,14 @@ impl Sample {
     /// Whether it says anything of the time after `undone`. A good answer from a store does not when what is stored was
     /// written before: it is neither good nor bad, it is unknown.
     pub fn speaks_of(&self, undone: Moment) -> bool {
-        if !self.is_good() {
-            return true;
-        }
+        !self.is_good() || self.evidence_of().is_some_and(|at| at >= undone)
+    }
+
+    /// From when its evidence is: of a figure that was stored then, else when it was asked.
+    fn evidence_of(&self) -> Option<Moment> {
         match self.values.get(AS_OF) {
-            Some(seconds) => Quantity::from_float(*seconds).is_some_and(|at| at.micros() >= undone.0),
-            None => self.sent.is_some_and(|sent| sent >= undone),
+            Some(seconds) => Quantity::from_float(*seconds).map(|at| Moment(at.micros())),
+            None => self.sent,
         }
     }
 

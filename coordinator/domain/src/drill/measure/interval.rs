@@ -82,9 +82,17 @@ pub struct Stretch {
     pub ended: Option<Edge>,
     /// When it was last seen bad.
     pub last_bad: Moment,
+    /// When its first bad answer was complete: what happened later cannot have caused it, what happened before may have.
+    pub known: Moment,
 }
 
 impl Stretch {
+    /// Whether the fault may be what began it. A request that was under way when the fault took hold was sent before it, and
+    /// went unanswered because of it.
+    pub fn may_come_of(&self, fault: Edge) -> bool {
+        self.known >= fault.after
+    }
+
     /// For the report; while it lasts, its length is what was seen of it.
     pub fn outage(&self) -> Outage {
         let seen = Edge {
@@ -121,6 +129,7 @@ pub fn stretches(seen: &[Seen], consecutive: usize) -> Vec<Stretch> {
                 began,
                 ended: None,
                 last_bad: probe.sent,
+                known: probe.done,
             });
             stretch.last_bad = probe.sent;
             goods = 0;
@@ -147,11 +156,11 @@ pub fn stretches(seen: &[Seen], consecutive: usize) -> Vec<Stretch> {
     found
 }
 
-/// When the service was good again from one vantage point: the end of its last outage that began after `fault` could have.
+/// When the service was good again from one vantage point: the end of its last outage that may come of `fault`.
 ///
-/// An outage that began before the fault is not its doing, even if it lasts.
+/// An outage that was known before the fault is not its doing, even if it lasts.
 pub fn recovered(stretches: &[Stretch], fault: Edge) -> Recovered {
-    match stretches.iter().rfind(|s| s.began.by >= fault.after) {
+    match stretches.iter().rfind(|s| s.may_come_of(fault)) {
         None => Recovered::NeverDown,
         Some(Stretch { ended: None, .. }) => Recovered::NotYet,
         Some(Stretch {

@@ -80,6 +80,24 @@ fn recovery_is_of_outages_that_the_fault_may_have_caused() {
 }
 
 #[test]
+fn a_request_that_was_under_way_when_the_fault_took_hold_is_of_its_outage() {
+    let fault = |micros| Edge {
+        after: Moment(micros),
+        by: Moment(micros + 1),
+    };
+    // Sent at 10, and known to have failed at 13.
+    let all = stretches(&shape("+---++"), 2);
+    let back = Recovered::At(Edge {
+        after: Moment(30),
+        by: Moment(43),
+    });
+    assert_eq!(recovered(&all, fault(5)), back);
+    assert_eq!(recovered(&all, fault(12)), back);
+    assert_eq!(recovered(&all, fault(13)), back);
+    assert_eq!(recovered(&all, fault(14)), Recovered::NeverDown);
+}
+
+#[test]
 fn clock_offset_widens_both_ends() {
     let edge = Edge {
         after: Moment(100),

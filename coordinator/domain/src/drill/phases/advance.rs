@@ -136,7 +136,7 @@ impl Draft {
                 }
             }
             Some(Phase::Verify)
-                if (not_good(&plan, live).is_none() && self.all_written())
+                if (not_good(&plan, live).is_none() && self.all_written() && !live.is_owed())
                     || waited >= phases.verify_seconds * 1000 =>
             {
                 self.judge();
