@@ -120,15 +120,25 @@ impl ProbeLive {
     /// Takes in one sample, and counts what no earlier request can change any more. Of `since` on only what speaks of the time
     /// after it proves anything.
     fn settle(&mut self, sample: &Sample, since: Option<Moment>, mut arrival: Option<&mut Arrival>) {
-        self.early.insert(sample.number, sample.clone());
+        if sample.number > self.next {
+            self.early.insert(sample.number, sample.clone());
+            return;
+        }
+        self.count(sample, since, arrival.as_deref_mut());
         while let Some(sample) = self.early.remove(&self.next) {
-            self.next += 1;
-            arrival.iter_mut().for_each(|a| a.see(&sample));
-            if !sample.is_good() {
-                self.good_in_row = 0;
-            } else if since.is_none_or(|since| sample.speaks_of(since)) {
-                self.good_in_row = self.good_in_row.saturating_add(1);
-            }
+            self.count(&sample, since, arrival.as_deref_mut());
+        }
+    }
+
+    fn count(&mut self, sample: &Sample, since: Option<Moment>, arrival: Option<&mut Arrival>) {
+        self.next = sample.number + 1;
+        if let Some(arrival) = arrival {
+            arrival.see(sample);
+        }
+        if !sample.is_good() {
+            self.good_in_row = 0;
+        } else if since.is_none_or(|since| sample.speaks_of(since)) {
+            self.good_in_row = self.good_in_row.saturating_add(1);
         }
     }
 }
