@@ -1,7 +1,7 @@
 //! What is asked once more when probing has ended: every canary's numbers, at the receiver and then at the canary itself, and
 //! which sentinels are there.
 
-use super::probe::{Grounds, Question, Seen, prepare, sentinel, stored};
+use super::probe::{Grounds, Question, Seen, log_stored, prepare, sentinel, stored};
 use super::timeline::Timeline;
 use domain::drill::assemble::last_look;
 use domain::drill::history::Sample;
@@ -27,6 +27,15 @@ pub(super) async fn all(plan: &DrillPlan, grounds: &Grounds<'_>, timeline: Timel
         if matches!(probe.look, Look::CanaryStored { .. }) {
             let asked = async {
                 match stored(probe, grounds).await {
+                    Ok(watch) => watch.numbers(range).await,
+                    Err(why) => Seen::bad(why),
+                }
+            };
+            samples.push(sample(last_look(&probe.name), timeline, asked).await);
+        }
+        if matches!(probe.look, Look::LogCanaryStored { .. }) {
+            let asked = async {
+                match log_stored(probe, grounds).await {
                     Ok(watch) => watch.numbers(range).await,
                     Err(why) => Seen::bad(why),
                 }

@@ -3,6 +3,7 @@
 mod admission;
 mod canary;
 mod cluster;
+mod lines;
 mod log;
 mod nodes;
 mod pace;
@@ -18,7 +19,7 @@ mod units;
 
 pub use pace::Pace;
 pub use prepare::{Grounds, prepare};
-pub(super) use prepare::{sentinel, stored};
+pub(super) use prepare::{log_stored, sentinel, stored};
 pub use question::{Question, Seen};
 pub use secret_canary::SecretCanaryWatch;
 

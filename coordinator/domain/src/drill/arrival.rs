@@ -7,8 +7,8 @@ use super::history::Sample;
 use super::measure::interval::Edge;
 use model::moment::Moment;
 
-/// Figure of a `canary_stored` sample: seconds since 1970 up to which every shard has arrived. Absent when the receiver did
-/// not answer.
+/// Figure of a `canary_stored` or `log_canary_stored` sample: seconds since 1970 up to which every shard, or the log, has
+/// arrived. Absent when the receiver did not answer.
 pub const STORED_UNTIL: &str = "stored_until";
 
 /// What the samples of one `canary_stored` probe come to, taken in the order in which they were due.

@@ -5,13 +5,14 @@ mod canary;
 mod delivery;
 mod figures;
 mod foreseen;
+mod ledgers;
 mod recovery;
 mod restore;
 mod secret_canary;
 mod secrets;
 mod watch;
 
-pub use canary::{Books, last_look};
+pub use canary::{Books, LOG, Way, last_look};
 pub(crate) use delivery::BEGAN;
 pub(crate) use figures::FEWEST;
 pub use restore::WRITTEN;
@@ -28,7 +29,7 @@ use super::measure::span::Span;
 use super::phases::is_conclusive;
 use super::plan::DrillPlan;
 use super::record::Record;
-use super::report::model::{FORMAT, Identity, PhaseSpan, Report, Scale, Version};
+use super::report::model::{FORMAT, Identity, Loss, PhaseSpan, Report, Scale, Version};
 use super::report::parts::{CoverageRow, FaultBand, Outcome};
 use super::report::verdict::Verdict;
 use model::moment::Moment;
@@ -66,7 +67,10 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
         answers: figures::answers(&watches, &window),
     };
     let losses = delivery::losses(&books, &watches, &window);
-    let wal = backlog::all(history, &watches, &books, &losses, &window);
+    let (of_metrics, of_logs): (Vec<Books>, Vec<Books>) =
+        books.iter().cloned().partition(|book| book.way == Way::Metrics);
+    let samples: Vec<Loss> = losses.iter().filter(|loss| !loss.lines).cloned().collect();
+    let wal = backlog::all(history, &watches, &of_metrics, &samples, &window);
     let slo = slo::judge(objectives(plan), measured);
     let contracts = contracts::judge(plan, history, &watches, (&books, &secret_canaries), &window);
     let phases: Vec<PhaseSpan> = history
@@ -124,6 +128,8 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
             .collect(),
         contracts,
         losses,
+        ledgers: ledgers::rows(&books),
+        cross_checks: ledgers::cross_checks(&of_metrics, &of_logs),
         faults: fault_bands(plan, history, end),
         probes: watches.iter().map(|w| w.report(&window)).collect(),
         recovery: recoveries,

@@ -81,7 +81,9 @@ impl Live {
             let name = probe.name.clone();
             match probe.look {
                 Look::MetricsLog { .. } => drop(live.backlogs.insert(name, Tracker::default())),
-                Look::CanaryStored { .. } => drop(live.arrivals.insert(name, Arrival::default())),
+                Look::CanaryStored { .. } | Look::LogCanaryStored { .. } => {
+                    drop(live.arrivals.insert(name, Arrival::default()))
+                }
                 _ => {}
             }
         }

@@ -7,12 +7,17 @@ use domain::drill::contract::ContractId;
 use domain::drill::contracts::{PODS, PkiFigure, REFUSED};
 use domain::drill::plan::{DrillPlan, Present, drill_plan};
 use domain::drill::report::verdict::Verdict;
-use domain::drill::scenario::Look;
+use domain::drill::scenario::{Look, Scenario};
 use model::lab::Lab;
 use std::collections::BTreeMap;
 
 /// The shipped components as they are in the repository, all of them installed.
 fn planned(name: &str) -> DrillPlan {
+    planned_text(name, &scenario(name).to_yaml())
+}
+
+/// The plan of a scenario's text where all shipped components are installed.
+pub(crate) fn planned_text(name: &str, text: &str) -> DrillPlan {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../values/components");
     let lab = Lab::default();
     let components: Vec<Component> = std::fs::read_dir(folder)
@@ -26,7 +31,8 @@ fn planned(name: &str) -> DrillPlan {
         })
         .collect();
     let present = Present::assumed(&lab, &components);
-    drill_plan(&scenario(name), &lab, &components, &present).expect("fits")
+    let scenario = Scenario::from_yaml(name, name, text).expect("valid");
+    drill_plan(&scenario, &lab, &components, &present).expect("fits")
 }
 
 fn values(figures: &[(&str, f64)]) -> BTreeMap<String, f64> {

@@ -8,6 +8,7 @@
 mod diagnosis;
 mod drift;
 mod drill_backlog;
+mod drill_logs;
 mod drill_platform;
 mod drill_runs;
 mod drill_scenarios;

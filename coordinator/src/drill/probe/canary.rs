@@ -184,7 +184,7 @@ impl ServedWatch {
 }
 
 /// `NUMBER SECONDS.MICROSECONDS`, the latter as microseconds.
-fn line(text: &str) -> Option<(u64, f64)> {
+pub(super) fn line(text: &str) -> Option<(u64, f64)> {
     let (number, time) = text.trim().split_once(' ')?;
     let (seconds, micros) = time.split_once('.')?;
     (micros.len() == 6).then_some(())?;

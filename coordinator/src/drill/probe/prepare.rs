@@ -1,6 +1,7 @@
 //! Names become addresses: done once, on the intact lab, so that no probe depends on what the drill breaks.
 
 use super::canary::{ServedWatch, StoredWatch};
+use super::lines::LinesWatch;
 use super::log::{LogPlace, LogWatch};
 use super::{Question, pki::PkiWatch, secrets::SecretWatch, sentinel::SentinelWatch};
 use crate::drill::kube;
@@ -125,6 +126,7 @@ async fn resolve(probe: &Probe, grounds: &Grounds<'_>) -> Result<Question, Strin
             (namespace.clone(), selector.clone()),
             container.clone(),
         )),
+        Look::LogCanaryStored { .. } => Question::LogCanaryStored(log_stored(probe, grounds).await?),
         Look::NoPods { selector } => Question::NoPods {
             cluster,
             selector: selector.clone(),
@@ -216,6 +218,33 @@ pub(in crate::drill) async fn stored(probe: &Probe, grounds: &Grounds<'_>) -> Re
         selector: format!("{series}{{cluster=\"{}\"}}", probe.cluster),
         fresh: Duration::from_millis(*fresh_ms),
         shards: AtomicUsize::new(0),
+    })
+}
+
+/// How the log store is asked about the canary of a `log_canary_stored` probe; refused for another kind of probe.
+pub(in crate::drill) async fn log_stored(probe: &Probe, grounds: &Grounds<'_>) -> Result<LinesWatch, String> {
+    let Look::LogCanaryStored {
+        receiver,
+        namespace,
+        service,
+        container,
+        fresh_ms,
+    } = &probe.look
+    else {
+        return Err(format!("{} looks at no log", probe.name));
+    };
+    let at = grounds.cluster(receiver)?.clone();
+    let ports = ports(&at, namespace, service).await?;
+    let proxy = format!(
+        "/api/v1/namespaces/{namespace}/services/{service}:{}/proxy",
+        ports.port
+    );
+    Ok(LinesWatch {
+        address: SocketAddr::from((grounds.address(receiver)?, ports.node_port(namespace, service)?)),
+        host: service.clone(),
+        proxy: (at, proxy),
+        selector: LinesWatch::selector(&probe.cluster, container),
+        fresh: Duration::from_millis(*fresh_ms),
     })
 }
 

@@ -1,6 +1,7 @@
 //! What a probe asks, with every name resolved.
 
 use super::canary::{ServedWatch, StoredWatch};
+use super::lines::LinesWatch;
 use super::log::LogWatch;
 use super::pki::PkiWatch;
 use super::secret_canary::SecretCanaryWatch;
@@ -83,6 +84,8 @@ pub enum Question {
     CanaryStored(StoredWatch),
     /// What a canary served.
     CanaryServed(ServedWatch),
+    /// What the log store has of a canary's log.
+    LogCanaryStored(LinesWatch),
     /// No pod has these labels.
     NoPods {
         /// Cluster.
@@ -220,6 +223,7 @@ impl Question {
             Self::Query { cluster, path } => cluster::query(cluster, path).await,
             Self::CanaryStored(watch) => watch.look(timeline).await,
             Self::CanaryServed(watch) => watch.look().await,
+            Self::LogCanaryStored(watch) => watch.look(timeline).await,
             Self::NoPods { cluster, selector } => cluster::no_pods(cluster, selector).await,
             Self::PodRefused {
                 cluster,

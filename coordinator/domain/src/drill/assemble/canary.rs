@@ -1,5 +1,8 @@
 //! The books of each sequence canary: what it served, what the receiver has, when the backlog was there, what is missing.
 //!
+//! Each number goes two ways: as a sample of the canary's series to the metrics receiver, and as a line of its log to the log
+//! store. Both have books of their own against the one list of what was served.
+//!
 //! A canary's shards are series of their own, so that the sender's parallel queues each carry one. What is newer than the
 //! newest number that arrived is still under way and in no hole; whether that is allowed is for the contract to say.
 
@@ -15,16 +18,60 @@ use model::ids::ClusterName;
 use model::moment::Moment;
 use std::collections::BTreeMap;
 
-/// Name under which the last look of a `canary_stored` probe is kept: every number that the receiver has, `SHARD/NUMBER`.
+/// Shard under which the lines of a canary's log are kept.
+pub const LOG: &str = "log";
+
+/// Name under which the last look of a `canary_stored` or `log_canary_stored` probe is kept: every number that the receiver has,
+/// `SHARD/NUMBER`, and how often.
 pub fn last_look(probe: &str) -> String {
     format!("{probe}.numbers")
 }
 
-/// The books of one cluster's canary.
+/// By which way a canary's numbers leave its cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// As samples of its series, one per shard.
+    Metrics,
+    /// As lines of its log.
+    Logs,
+}
+
+impl Way {
+    /// As in the ids of figures.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+
+    /// What is counted.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Metrics => "samples",
+            Self::Logs => "lines",
+        }
+    }
+
+    /// The way at whose end the probe looks.
+    pub fn of(look: &Look) -> Option<Self> {
+        match look {
+            Look::CanaryStored { .. } => Some(Self::Metrics),
+            Look::LogCanaryStored { .. } => Some(Self::Logs),
+            _ => None,
+        }
+    }
+}
+
+/// The books of one cluster's canary, by one way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Books {
     /// Whose canary.
     pub cluster: ClusterName,
+    /// By which way.
+    pub way: Way,
+    /// Everything that was served, in order.
+    pub emitted: Vec<Emitted>,
     /// One ledger per shard; empty when the receiver could not be asked at the end.
     pub shards: BTreeMap<String, Ledger>,
     /// Numbers that were served after the newest one of the shard that is furthest behind: not lost, not there either.
@@ -46,21 +93,34 @@ impl Books {
         self.shards.values().map(|ledger| ledger.emitted).sum()
     }
 
+    /// Numbers that arrived more than once, over all shards.
+    pub fn duplicated(&self) -> u64 {
+        self.shards.values().map(|ledger| ledger.duplicates).sum()
+    }
+
+    /// What the report calls one of its series, or its log.
+    pub fn series(&self, shard: &str) -> String {
+        match self.way {
+            Way::Metrics => format!("{}/canary{{shard=\"{shard}\"}}", self.cluster),
+            Way::Logs => format!("{}/canary log", self.cluster),
+        }
+    }
+
     /// Every hole with its cause.
     pub fn losses(&self, evidence: &Evidence) -> Vec<Loss> {
+        let lines = self.way == Way::Logs;
         let of_shard = |(shard, ledger): (&String, &Ledger)| {
-            ledger.losses(&format!("{}/canary{{shard=\"{shard}\"}}", self.cluster), evidence)
+            let losses = ledger.losses(&self.series(shard), evidence);
+            losses.into_iter().map(move |loss| Loss { lines, ..loss })
         };
         self.shards.iter().flat_map(of_shard).collect()
     }
 }
 
-/// The books of every canary that was watched at both ends.
+/// The books of every canary that was watched at both ends, by each way.
 pub(super) fn close(history: &History, watches: &[Watch<'_>], window: &Window) -> Vec<Books> {
-    let stored = watches
-        .iter()
-        .filter(|w| matches!(w.probe.look, Look::CanaryStored { .. }));
-    let of_cluster = |stored: &Watch<'_>| {
+    let stored = watches.iter().filter_map(|w| Some((Way::of(&w.probe.look)?, w)));
+    let of_cluster = |(way, stored): (Way, &Watch<'_>)| {
         let served = watches.iter().find(|w| {
             w.probe.cluster == stored.probe.cluster && matches!(w.probe.look, Look::CanaryServed { .. })
         })?;
@@ -76,6 +136,8 @@ pub(super) fn close(history: &History, watches: &[Watch<'_>], window: &Window) -
         }
         Some(Books {
             cluster: stored.probe.cluster.clone(),
+            way,
+            emitted,
             shards,
             under_way,
             back: arrival.back,
@@ -113,12 +175,15 @@ fn served_numbers(samples: &[&Sample]) -> Vec<Emitted> {
 
 fn stored_numbers(samples: &[&Sample]) -> BTreeMap<String, Vec<u64>> {
     let mut shards: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for key in samples.iter().flat_map(|sample| sample.values.keys()) {
+    for (key, times) in samples.iter().flat_map(|sample| &sample.values) {
         let Some((shard, number)) = key.split_once('/') else {
             continue;
         };
-        if let Ok(number) = number.parse() {
-            shards.entry(shard.to_owned()).or_default().push(number);
+        // A number that is there twice is a duplicate, no second number. No receiver has one thousands of times.
+        let times = format!("{times:.0}").parse().unwrap_or(1).clamp(1, 10_000);
+        if let Ok(number) = number.parse::<u64>() {
+            let all = shards.entry(shard.to_owned()).or_default();
+            all.extend(std::iter::repeat_n(number, times));
         }
     }
     shards

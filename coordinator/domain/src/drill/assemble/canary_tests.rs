@@ -5,6 +5,19 @@ fn at(micros: i64) -> Moment {
     Moment(micros)
 }
 
+fn sample() -> Sample {
+    Sample {
+        probe: "served".into(),
+        number: 0,
+        due: at(0),
+        sent: Some(at(0)),
+        done: at(20),
+        answer: Answer::Good,
+        detail: String::new(),
+        values: BTreeMap::new(),
+    }
+}
+
 #[test]
 fn a_shard_counts_what_was_served_up_to_its_newest_number() {
     let emitted: Vec<Emitted> = (10..=20).map(|number| Emitted { number, at: at(0) }).collect();
@@ -19,17 +32,27 @@ fn a_shard_counts_what_was_served_up_to_its_newest_number() {
 }
 
 #[test]
+fn a_number_that_is_there_twice_is_a_duplicate() {
+    let mut look = sample();
+    for (key, times) in [
+        ("log/10", 1.0),
+        ("log/11", 2.0),
+        ("log/12", 1.0),
+        ("log/x", 1.0),
+        ("7", 1.0),
+    ] {
+        look.values.insert(key.into(), times);
+    }
+    let stored = stored_numbers(&[&look]);
+    assert_eq!(stored, BTreeMap::from([(LOG.to_owned(), vec![10, 11, 11, 12])]));
+    let emitted: Vec<Emitted> = (10..=12).map(|number| Emitted { number, at: at(0) }).collect();
+    let (ledger, _) = one_shard(&emitted, &stored[LOG]);
+    assert_eq!((ledger.arrived, ledger.lost(), ledger.duplicates), (3, 0, 1));
+}
+
+#[test]
 fn numbers_and_times_survive_the_way_through_the_history() {
-    let mut look = Sample {
-        probe: "served".into(),
-        number: 0,
-        due: at(0),
-        sent: Some(at(0)),
-        done: at(20),
-        answer: Answer::Good,
-        detail: String::new(),
-        values: BTreeMap::new(),
-    };
+    let mut look = sample();
     look.values
         .insert("1795595539242".into(), 1_795_595_602_667_873.0);
     look.values.insert("nonsense".into(), 1.0);

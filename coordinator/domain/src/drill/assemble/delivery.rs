@@ -1,12 +1,14 @@
 //! What the canaries' books come to in the report: data complete, losses with their causes, figures.
 
-use super::canary::Books;
+use super::canary::{Books, Way};
 use super::figures::figure;
-use super::recovery::metrics_subject;
+use super::recovery::canary_subject;
 use super::watch::{Watch, Window};
+use crate::drill::arrival::STORED_UNTIL;
 use crate::drill::history::Sample;
 use crate::drill::measure::loss_cause::Evidence;
-use crate::drill::measure::quantity::Quantity;
+use crate::drill::measure::quantity::{Quantity, whole};
+use crate::drill::measure::span::Span;
 use crate::drill::report::model::{Loss, Measurement, Worse};
 use crate::drill::report::parts::{Bounds, Recovery};
 use crate::drill::scenario::Look;
@@ -21,15 +23,24 @@ const TICKS: &str = "prometheus_tsdb_wal_truncations_total";
 /// Samples that the sender threw away on a final answer.
 const FAILED: &str = "prometheus_remote_storage_samples_failed_total";
 
-/// Adds to each recovery of metrics when the backlog was complete.
+/// Lines that the log shipper gave up, by its own counters: what it could not send for good, and what its queue did not take.
+const GAVE_UP: [&str; 2] = [
+    "otelcol_exporter_send_failed_log_records",
+    "otelcol_exporter_enqueue_failed_log_records",
+];
+/// How long before it goes away a log store may take a line that it will not have afterwards: the shipper's way there, a second
+/// in which the store cannot find it yet, a second until it writes it, and the writing.
+const FORGETS: Span = Span::from_secs(5);
+
+/// Adds to each recovery of metrics or logs when the backlog was complete.
 pub(super) fn complete(recoveries: &mut [Recovery], books: &[Books], window: &Window) {
     for book in books {
-        let subject = metrics_subject(&book.cluster);
+        let subject = canary_subject(&book.cluster, book.way);
         for recovery in recoveries.iter_mut().filter(|r| r.subject == subject) {
             let since = match recovery.counted_from.as_str() {
                 "fault" => window.fault,
                 "revert" => window.undone,
-                // Metrics have no request that went unanswered.
+                // Neither has a request that went unanswered.
                 _ => None,
             };
             recovery.data_complete = book.complete.zip(since).map(|(edge, since)| edge.since(since));
@@ -41,7 +52,12 @@ pub(super) fn complete(recoveries: &mut [Recovery], books: &[Books], window: &Wi
 pub(super) fn losses(books: &[Books], watches: &[Watch<'_>], window: &Window) -> Vec<Loss> {
     books
         .iter()
-        .flat_map(|book| book.losses(&evidence(&book.cluster, watches, window)))
+        .flat_map(|book| {
+            book.losses(&match book.way {
+                Way::Metrics => evidence(&book.cluster, watches, window),
+                Way::Logs => log_evidence(&book.cluster, watches, window),
+            })
+        })
         .collect()
 }
 
@@ -54,30 +70,39 @@ pub(super) fn figures(books: &[Books], window: &Window) -> Vec<Measurement> {
             low: Quantity::whole(count),
             high: Quantity::whole(count),
         };
-        let (lost, served) = (exact(book.lost()), exact(book.served()));
-        let method = "numbers that the canary served, over its shards, up to the newest that arrived";
-        all.push(figure(
-            format!("metrics.{cluster}.served"),
-            "samples",
-            served,
-            Worse::Neither,
-            method,
-        ));
-        let method = "numbers that the canary's log has and the receiver has not";
-        all.push(figure(
-            format!("metrics.{cluster}.lost"),
-            "samples",
-            lost,
-            Worse::Higher,
-            method,
-        ));
+        let (way, unit) = (book.way.word(), book.way.unit());
+        let (served, lost) = match book.way {
+            Way::Metrics => (
+                "numbers that the canary served, over its shards, up to the newest that arrived",
+                "numbers that the canary's log has and the receiver has not",
+            ),
+            Way::Logs => (
+                "lines that the canary wrote, up to the newest that arrived",
+                "lines that the canary's own log has and the log store has not",
+            ),
+        };
+        let mut count = |what: &str, count, worse, method| {
+            all.push(figure(
+                format!("{way}.{cluster}.{what}"),
+                unit,
+                exact(count),
+                worse,
+                method,
+            ));
+        };
+        count("served", book.served(), Worse::Neither, served);
+        count("lost", book.lost(), Worse::Higher, lost);
+        if book.way == Way::Logs {
+            let method = "how often a line is in the log store once more: it was sent again because its answer was not seen";
+            count("duplicated", book.duplicated(), Worse::Neither, method);
+        }
         for (id, since) in [("rto", window.fault), ("recovery", window.undone)] {
             let Some((complete, since)) = book.complete.zip(since) else {
                 continue;
             };
             let method = "until everything that was served before the receiver answered again had arrived";
             all.push(figure(
-                format!("{id}.{cluster}_metrics.data_complete"),
+                format!("{id}.{cluster}_{way}.data_complete"),
                 "seconds",
                 complete.since(since),
                 Worse::Higher,
@@ -113,6 +138,40 @@ fn evidence(cluster: &ClusterName, watches: &[Watch<'_>], window: &Window) -> Ev
         }
     }
     found
+}
+
+/// What the shipper's own counters and the store's silence tell that may explain a hole.
+fn log_evidence(cluster: &ClusterName, watches: &[Watch<'_>], window: &Window) -> Evidence {
+    let of_cluster = |w: &&Watch<'_>| w.probe.cluster == *cluster;
+    let mut found = Evidence::default();
+    for watch in watches.iter().filter(of_cluster) {
+        match watch.probe.look {
+            Look::Metrics { .. } => {
+                let samples: Vec<&Sample> = watch.that_matter(window).collect();
+                let sum = |s: &&Sample| {
+                    let counts: Vec<f64> = GAVE_UP.iter().filter_map(|n| s.values.get(*n).copied()).collect();
+                    (!counts.is_empty()).then(|| counts.iter().sum::<f64>())
+                };
+                let sums: Vec<f64> = samples.iter().filter_map(sum).collect();
+                let grew: f64 = sums.windows(2).map(|pair| (pair[1] - pair[0]).max(0.0)).sum();
+                found.shipper_gave_up += whole(grew).unwrap_or(0);
+            }
+            Look::LogCanaryStored { .. } => found.receiver_forgot = last_taken(watch, window),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// From when to when lines were taken by a store that went away right after; None when it never did.
+fn last_taken(watch: &Watch<'_>, window: &Window) -> Option<(Moment, Moment)> {
+    let samples: Vec<&Sample> = watch.that_matter(window).collect();
+    let silent = samples
+        .iter()
+        .position(|s| !s.values.contains_key(STORED_UNTIL))?;
+    let before = silent.checked_sub(1).and_then(|i| samples.get(i));
+    let answered = before.map_or(samples[silent].due, |s| s.sent.unwrap_or(s.due));
+    Some((FORGETS.before(answered), samples[silent].done))
 }
 
 /// Starts of the process after the first look.

@@ -1,5 +1,6 @@
 //! When what was hit was good again, from every vantage point.
 
+use super::canary::Way;
 use super::secret_canary::is_canary;
 use super::watch::{Watch, Window};
 use crate::drill::measure::interval::{Edge, Recovered, recovered};
@@ -74,12 +75,13 @@ fn subject(watch: &Watch<'_>) -> String {
         Look::NodesReady {} => format!("{cluster} nodes"),
         Look::Mesh { .. } => format!("{cluster} mesh"),
         Look::Http { .. } => format!("{cluster} service"),
-        Look::CanaryStored { .. } => metrics_subject(cluster),
+        Look::CanaryStored { .. } => canary_subject(cluster, Way::Metrics),
+        Look::LogCanaryStored { .. } => canary_subject(cluster, Way::Logs),
         _ => format!("{cluster} {}", watch.probe.name),
     }
 }
 
-/// What the report calls the metrics of a cluster.
-pub(super) fn metrics_subject(cluster: &ClusterName) -> String {
-    format!("{cluster} metrics")
+/// What the report calls the metrics or the logs of a cluster.
+pub(super) fn canary_subject(cluster: &ClusterName, way: Way) -> String {
+    format!("{cluster} {}", way.word())
 }

@@ -1,7 +1,7 @@
 //! C2: whether what the metrics agents held back was delivered, to the sample.
 
 use super::{Case, evidence};
-use crate::drill::assemble::{BEGAN, Books, Watch};
+use crate::drill::assemble::{BEGAN, Books, Watch, Way};
 use crate::drill::history::Sample;
 use crate::drill::measure::ledger::Ledger;
 use crate::drill::report::model::Evidence;
@@ -12,8 +12,13 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Evidence> {
     let of_kind = |fits: fn(&Look) -> bool| case.watches.iter().copied().filter(move |w| fits(&w.probe.look));
     let senders = of_kind(|look| matches!(look, Look::Metrics { .. }));
     let mut found: Vec<Evidence> = senders.map(|watch| restart(case, watch)).collect();
-    for watch in of_kind(|look| matches!(look, Look::CanaryStored { .. })) {
-        let books = case.books.iter().find(|b| b.cluster == watch.probe.cluster);
+    // Logs count where the scenario says so: what the contract promises is the metrics.
+    for watch in of_kind(|look| Way::of(look).is_some()) {
+        let way = Way::of(&watch.probe.look);
+        let books = case
+            .books
+            .iter()
+            .find(|b| b.cluster == watch.probe.cluster && Some(b.way) == way);
         match books {
             Some(books) => found.extend([delivered(case, books), ledger(books)]),
             None => {
@@ -62,7 +67,6 @@ fn restart(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
 
 /// Whether the backlog arrived at all.
 fn delivered(case: &Case<'_>, books: &Books) -> Evidence {
-    let cluster = &books.cluster;
     let (verdict, text) = match (books.back, books.complete, case.window.undone) {
         (None, ..) => (
             Verdict::Inconclusive,
@@ -83,12 +87,11 @@ fn delivered(case: &Case<'_>, books: &Books) -> Evidence {
             )
         }
     };
-    evidence("delivered", verdict, format!("{cluster}: {text}"))
+    evidence("delivered", verdict, format!("{}: {text}", whose(books)))
 }
 
 /// Whether anything is missing for good.
 fn ledger(books: &Books) -> Evidence {
-    let cluster = &books.cluster;
     let strangers: usize = books.shards.values().map(|ledger| ledger.strangers.len()).sum();
     let (verdict, text) = if books.shards.is_empty() || books.served() == 0 {
         (
@@ -103,10 +106,13 @@ fn ledger(books: &Books) -> Evidence {
     } else {
         let holes: usize = books.shards.values().map(|ledger| ledger.holes.len()).sum();
         let arrived: u64 = books.shards.values().map(|ledger: &Ledger| ledger.arrived).sum();
+        let of = match books.way {
+            Way::Metrics => format!("numbers in {} shards", books.shards.len()),
+            Way::Logs => "lines".to_owned(),
+        };
         let text = format!(
-            "{arrived} of {} numbers in {} shards arrived, {} are lost in {holes} holes, {} newer ones are under way",
+            "{arrived} of {} {of} arrived, {} are lost in {holes} holes, {} newer ones are under way",
             books.served(),
-            books.shards.len(),
             books.lost(),
             books.under_way,
         );
@@ -117,5 +123,12 @@ fn ledger(books: &Books) -> Evidence {
         };
         (verdict, text)
     };
-    evidence("ledger", verdict, format!("{cluster}: {text}"))
+    evidence("ledger", verdict, format!("{}: {text}", whose(books)))
+}
+
+fn whose(books: &Books) -> String {
+    match books.way {
+        Way::Metrics => books.cluster.to_string(),
+        Way::Logs => format!("{} logs", books.cluster),
+    }
 }

@@ -95,6 +95,7 @@ impl Ledger {
     pub fn losses(&self, series: &str, evidence: &Evidence) -> Vec<Loss> {
         let loss = |hole: &Hole| Loss {
             series: series.to_owned(),
+            lines: false,
             lost: hole.lost,
             from: hole.first.at.into(),
             to: hole.last.at.into(),

@@ -17,6 +17,8 @@ pub struct Evidence {
     pub sender_starts: Vec<Moment>,
     /// Times without a scrape or without an emitter: from, to.
     pub not_scraped: Vec<(Moment, Moment)>,
+    /// From when to when a number was emitted that the receiver may have taken and forgotten: it went away right after.
+    pub receiver_forgot: Option<(Moment, Moment)>,
     /// Samples that the receiver refused as out of bounds or too old.
     pub out_of_bounds: u64,
     /// Samples that the sender threw away on another final answer (`samples_failed_total`).
@@ -40,6 +42,11 @@ pub fn classify(hole: &Hole, evidence: &Evidence) -> LossCause {
         LossCause::Restart
     } else if evidence.deaths.iter().any(within) {
         LossCause::Cliff
+    } else if evidence
+        .receiver_forgot
+        .is_some_and(|(since, until)| since <= from && hole.last.at <= until)
+    {
+        LossCause::ReceiverForgot
     } else if evidence.out_of_bounds >= hole.lost {
         LossCause::OutOfBounds
     } else if evidence.rejected >= hole.lost {
@@ -106,6 +113,21 @@ mod tests {
                     ..none.clone()
                 },
                 LossCause::ShipperGaveUp,
+            ),
+            (
+                Evidence {
+                    receiver_forgot: Some((at(100), at(140))),
+                    shipper_gave_up: 50,
+                    ..none.clone()
+                },
+                LossCause::ReceiverForgot,
+            ),
+            (
+                Evidence {
+                    receiver_forgot: Some((at(101), at(140))),
+                    ..none.clone()
+                },
+                LossCause::Unknown,
             ),
             (
                 Evidence {

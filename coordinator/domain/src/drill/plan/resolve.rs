@@ -154,7 +154,7 @@ pub(super) fn probes(
         {
             known(lab, &format!("probes[{i}].look.via.cluster"), cluster)?;
         }
-        if let Look::CanaryStored { receiver, .. } = &probe.look {
+        if let Look::CanaryStored { receiver, .. } | Look::LogCanaryStored { receiver, .. } = &probe.look {
             known(lab, &format!("probes[{i}].look.receiver"), receiver)?;
         }
         if let Look::MetricsLog { receiver, .. } = &probe.look {

@@ -1,5 +1,6 @@
 //! The report as Markdown: what goes into a ticket or a wiki.
 
+use super::ledger::{cross_checks, ledgers};
 use super::model::Report;
 use super::parts::Direction;
 use super::secret_canary::secret_canaries;
@@ -21,6 +22,8 @@ pub fn render(report: &Report) -> String {
         tables::wal(report),
         tables::foreseen(report),
         tables::losses(report),
+        ledgers(report),
+        cross_checks(report),
         tables::secrets(report),
         secret_canaries(report),
         tables::probes(report),

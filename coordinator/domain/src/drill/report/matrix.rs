@@ -23,7 +23,14 @@ pub fn render(reports: &[Report]) -> String {
             let found = report.contracts.iter().find(|c| c.id == id);
             found.map_or(Verdict::NotCovered, |c| c.verdict).to_string()
         };
-        let lost: u64 = report.losses.iter().map(|l| l.lost).sum();
+        let lost = |lines: bool| -> u64 {
+            let of_kind = report.losses.iter().filter(|l| l.lines == lines);
+            of_kind.map(|l| l.lost).sum()
+        };
+        let lost = match (lost(false), lost(true)) {
+            (samples, 0) => samples.to_string(),
+            (samples, lines) => format!("{samples}, and {lines} log lines"),
+        };
         let slowest = report
             .recovery
             .iter()
@@ -32,7 +39,7 @@ pub fn render(reports: &[Report]) -> String {
         let mut row = vec![report.drill.clone(), report.verdict.to_string()];
         row.extend(CONTRACTS.map(verdict));
         row.push(slowest.map_or("not measured".into(), |b| interval(b, "seconds")));
-        row.push(lost.to_string());
+        row.push(lost);
         row.push(report.identity.scale.to_string());
         row.push(format!("{} {}", report.run, report.from));
         row

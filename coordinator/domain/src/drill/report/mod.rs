@@ -5,6 +5,7 @@ pub mod figure;
 pub mod html;
 pub mod json;
 pub mod junit;
+pub mod ledger;
 pub mod markdown;
 pub mod matrix;
 pub mod model;

@@ -3,6 +3,7 @@
 //! Durations are seconds, sizes bytes, shares parts of one, all as plain JSON numbers; times are RFC 3339 UTC with
 //! microseconds. What could not be measured is absent or `not_covered` with a reason, never zero.
 
+use super::ledger::{CrossCheck, LedgerRow};
 use super::parts::{
     Change, CoverageRow, FaultBand, Horizon, ProbeReport, Recovery, RecoveryPoint, SecretStaleness, Slo,
 };
@@ -49,6 +50,12 @@ pub struct Report {
     pub contracts: Vec<ContractVerdict>,
     /// What is gone for good, exactly.
     pub losses: Vec<Loss>,
+    /// Every canary's books, by series and log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ledgers: Vec<LedgerRow>,
+    /// Books of the same numbers against each other, one entry per cluster that has both.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cross_checks: Vec<CrossCheck>,
     /// Faults in order of injection.
     #[serde(default)]
     pub faults: Vec<FaultBand>,
@@ -231,8 +238,11 @@ pub struct Evidence {
 /// Something that is gone for good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
-    /// Which canary series or log stream: `app1/canary{shard="0"}`.
+    /// Which canary series or log: `app1/canary{shard="0"}`, `app1/canary log`.
     pub series: String,
+    /// Whether it is lines of a log that are gone, and not samples.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lines: bool,
     /// How many samples or lines.
     pub lost: u64,
     /// Of the first one that is missing.
@@ -257,6 +267,8 @@ pub enum LossCause {
     Rejected,
     /// A log shipper gave up or the file was rotated away.
     ShipperGaveUp,
+    /// The receiver went away within seconds of them, and came back without what it had taken and not yet written.
+    ReceiverForgot,
     /// The emitter itself was not running or not scraped; nothing was there to be sent.
     NotScraped,
     /// None of the above explains it.
@@ -272,6 +284,7 @@ impl LossCause {
             Self::OutOfBounds => "out_of_bounds",
             Self::Rejected => "rejected",
             Self::ShipperGaveUp => "shipper_gave_up",
+            Self::ReceiverForgot => "receiver_forgot",
             Self::NotScraped => "not_scraped",
             Self::Unknown => "unknown",
         }

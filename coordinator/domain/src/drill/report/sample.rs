@@ -1,5 +1,6 @@
 //! A report as a run might leave it, made of test data and labelled so; every rendering is held against it.
 
+use super::ledger::{CrossCheck, LedgerRow};
 use super::model::{
     ContractVerdict, Evidence, FORMAT, Identity, Loss, LossCause, Measurement, PhaseSpan, Report, Scale,
     Version, Worse,
@@ -156,10 +157,46 @@ pub(super) fn report() -> Report {
         ],
         losses: vec![Loss {
             series: "app1/canary{shard=\"0\"}".into(),
+            lines: false,
             lost: 41,
             from: at(98),
             to: at(138),
             cause: LossCause::Cliff,
+        }],
+        ledgers: vec![
+            LedgerRow {
+                series: "app1/canary{shard=\"0\"}".into(),
+                way: "metrics".into(),
+                served: 120,
+                arrived: 79,
+                lost: 41,
+                holes: 1,
+                longest_hole: Some(Quantity::whole(40)),
+                duplicates: 0,
+                unbooked: 0,
+                under_way: 3,
+            },
+            LedgerRow {
+                series: "app1/canary log".into(),
+                way: "logs".into(),
+                served: 121,
+                arrived: 121,
+                lost: 0,
+                holes: 0,
+                longest_hole: None,
+                duplicates: 1,
+                unbooked: 0,
+                under_way: 2,
+            },
+        ],
+        cross_checks: vec![CrossCheck {
+            cluster: "app1".into(),
+            compared: 120,
+            in_neither: 0,
+            logs_only: 41,
+            metrics_only: 0,
+            unbooked_in_both: 0,
+            text: "41 numbers are missing at the metrics receiver and there in the log store".into(),
         }],
         faults: vec![FaultBand {
             kind: "power_loss".into(),

@@ -138,6 +138,23 @@ pub enum Look {
         /// Its container.
         container: String,
     },
+    /// What the log store has of the sequence canary's own log, asked from the host; good when the newest line is young enough. The
+    /// canary of the probe's cluster writes each number into its log before it serves it, so its `canary_served` probe is the
+    /// book of both. At the end of the run every line that the store has is read for the ledger.
+    LogCanaryStored {
+        /// The log store's cluster.
+        receiver: ClusterName,
+        /// Namespace of the log store's service.
+        namespace: String,
+        /// The log store's service, with a NodePort.
+        service: String,
+        /// The canary's container.
+        container: String,
+        /// How old the newest line may be, milliseconds: the canary's interval, the shipper's longest pause between two tries,
+        /// and the second after which the store finds what it took.
+        #[serde(rename = "freshMs")]
+        fresh_ms: u64,
+    },
     /// No pod of the cluster carries these labels.
     NoPods {
         /// Label selector.
@@ -239,6 +256,7 @@ impl Look {
             Self::Query { .. } => "query",
             Self::CanaryStored { .. } => "canary_stored",
             Self::CanaryServed { .. } => "canary_served",
+            Self::LogCanaryStored { .. } => "log_canary_stored",
             Self::NoPods { .. } => "no_pods",
             Self::PodRefused { .. } => "pod_refused",
             Self::Pki { .. } => "pki",
@@ -258,7 +276,8 @@ impl Probe {
                 via: Via::Host {}, ..
             }
             | Look::ApiReady {}
-            | Look::CanaryStored { .. } => "host".into(),
+            | Look::CanaryStored { .. }
+            | Look::LogCanaryStored { .. } => "host".into(),
             Look::Http {
                 via: Via::Pod { cluster, .. },
                 ..

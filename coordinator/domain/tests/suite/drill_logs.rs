@@ -1,0 +1,187 @@
+//! The books of the logs: what a killed store forgot is counted, told beside the metrics, and convicts only where it is evidence.
+
+use crate::drill_platform::planned_text;
+use crate::drill_scenarios::{planned, scenario};
+use crate::drill_verdicts::{FAULT, UNDONE, contract, history};
+use domain::drill::arrival::STORED_UNTIL;
+use domain::drill::assemble::{Facts, LOG, assemble, last_look};
+use domain::drill::contract::ContractId;
+use domain::drill::history::{Answer, Line, Sample, What};
+use domain::drill::plan::DrillPlan;
+use domain::drill::report::model::{LossCause, Report};
+use domain::drill::report::verdict::Verdict;
+use domain::drill::scenario::Look;
+use model::moment::Moment;
+use std::collections::BTreeMap;
+
+const SECOND: i64 = 1_000_000;
+/// Since when what is on mgmt answers again.
+const BACK: i64 = UNDONE + 5 * SECOND;
+/// The canary's number at the begin of the run; it counts up once a second.
+const FIRST: i64 = 1000;
+/// Numbers that were served when probing ended.
+const SERVED: i64 = 120;
+
+fn float(number: i64) -> f64 {
+    f64::from(i32::try_from(number).expect("small"))
+}
+
+/// The report of such a run when the log store in the end has neither `forgotten` nor anything of what is still under way.
+fn report(plan: DrillPlan, forgotten: &[i64]) -> Report {
+    let probes: Vec<_> = plan.active_probes().cloned().collect();
+    let mut history = history(plan, |probe, at| {
+        let away = (FAULT..BACK).contains(&at);
+        match probe.look {
+            Look::CanaryServed { .. } => {
+                let number = FIRST + at / SECOND;
+                (true, BTreeMap::from([(number.to_string(), float(at))]))
+            }
+            Look::CanaryStored { .. } | Look::LogCanaryStored { .. } if away => (false, BTreeMap::new()),
+            Look::CanaryStored { .. } | Look::LogCanaryStored { .. } => {
+                let until = (at - SECOND).max(0);
+                (
+                    true,
+                    BTreeMap::from([(STORED_UNTIL.to_owned(), float(until) / 1e6)]),
+                )
+            }
+            Look::Metrics { .. } => (
+                true,
+                BTreeMap::from([("process_start_time_seconds".to_owned(), 1.0)]),
+            ),
+            _ => (true, BTreeMap::new()),
+        }
+    });
+    for probe in probes {
+        let numbers = FIRST..FIRST + SERVED - 2;
+        let values: BTreeMap<String, f64> = match probe.look {
+            Look::CanaryStored { .. } => numbers.map(|n| (format!("0/{n}"), 1.0)).collect(),
+            Look::LogCanaryStored { .. } => numbers
+                .filter(|n| !forgotten.contains(n))
+                .map(|n| (format!("{LOG}/{n}"), if n == FIRST + 30 { 2.0 } else { 1.0 }))
+                .collect(),
+            _ => continue,
+        };
+        let at = Moment(SERVED * SECOND);
+        history.lines.push(Line {
+            time: at,
+            what: What::Sample(Sample {
+                probe: last_look(&probe.name),
+                number: u64::MAX,
+                due: at,
+                sent: Some(at),
+                done: at,
+                answer: Answer::Good,
+                detail: String::new(),
+                values,
+            }),
+        });
+    }
+    assemble(&history, &Facts::default(), Moment(SERVED * SECOND)).expect("planned")
+}
+
+fn figure(report: &Report, id: &str) -> i64 {
+    let found = report.measurements.iter().find(|m| m.id == id);
+    let micros = found.unwrap_or_else(|| panic!("no figure {id}")).value.micros();
+    micros / SECOND
+}
+
+/// The shipped drill; with the logs of app1 as evidence for C2 where `counts`.
+fn plan(counts: bool) -> DrillPlan {
+    let text = scenario("mgmt-down").to_yaml();
+    let plain = "- name: app1-log-canary-stored\n  cluster: app1\n";
+    assert!(text.contains(plain), "the probe is not in the drill");
+    let evidence = format!("{plain}  contract: C2\n");
+    planned_text(
+        "mgmt-down",
+        &if counts {
+            text.replace(plain, &evidence)
+        } else {
+            text
+        },
+    )
+}
+
+#[test]
+fn lines_that_a_killed_store_forgot_are_counted_and_convict_nobody() {
+    let report = report(plan(false), &[FIRST + 18, FIRST + 19]);
+    for (what, count) in [("served", SERVED - 2), ("lost", 2), ("duplicated", 1)] {
+        assert_eq!(figure(&report, &format!("logs.app1.{what}")), count, "{what}");
+    }
+    assert_eq!(figure(&report, "metrics.app1.lost"), 0);
+    let losses: Vec<_> = report
+        .losses
+        .iter()
+        .filter(|l| l.series == "app1/canary log")
+        .collect();
+    let [loss] = losses.as_slice() else {
+        panic!("{losses:?}")
+    };
+    assert_eq!(
+        (loss.lines, loss.lost, loss.cause),
+        (true, 2, LossCause::ReceiverForgot)
+    );
+    let check = report
+        .cross_checks
+        .iter()
+        .find(|c| c.cluster == "app1")
+        .expect("compared");
+    assert_eq!(
+        (check.metrics_only, check.logs_only, check.in_neither),
+        (2, 0, 0),
+        "{}",
+        check.text
+    );
+    // The answer of the first look after the return says what had arrived a second before.
+    let complete = report
+        .recovery
+        .iter()
+        .find(|r| r.subject == "app1 logs" && r.counted_from == "revert");
+    let complete = complete.and_then(|r| r.data_complete).expect("it came back");
+    assert!(
+        complete.low.micros() >= 5 * SECOND && complete.high.micros() <= 7 * SECOND,
+        "{complete:?}"
+    );
+    let (verdict, text) = contract(&report, ContractId::C2);
+    assert_eq!(verdict, Verdict::Pass, "{text}");
+    assert!(!text.contains("app1 logs"), "{text}");
+}
+
+#[test]
+fn a_scenario_may_make_the_logs_evidence() {
+    let (verdict, text) = contract(&report(plan(true), &[FIRST + 18, FIRST + 19]), ContractId::C2);
+    assert_eq!(verdict, Verdict::Fail);
+    assert!(
+        text.contains(
+            "app1 logs: 116 of 118 lines arrived, 2 are lost in 1 holes, 2 newer ones are under way"
+        ),
+        "{text}"
+    );
+    assert_eq!(
+        contract(&report(plan(true), &[]), ContractId::C2).0,
+        Verdict::Pass
+    );
+}
+
+#[test]
+fn a_hole_that_nothing_explains_stays_unexplained() {
+    let report = report(plan(false), &[FIRST + 40]);
+    assert_eq!(report.losses.len(), 2, "one in each app cluster");
+    assert!(report.losses.iter().all(|l| l.cause == LossCause::Unknown));
+}
+
+#[test]
+fn a_lab_without_a_shipper_says_that_its_logs_are_not_covered() {
+    let plan = planned("mgmt-down");
+    let skipped: Vec<_> = plan
+        .probes
+        .iter()
+        .filter(|p| p.probe.name.contains("-log-"))
+        .map(|p| p.skipped.clone().expect("skipped"))
+        .collect();
+    assert_eq!(skipped.len(), 4);
+    assert!(
+        skipped
+            .iter()
+            .all(|why| why.contains("no component provides log-shipper in app"))
+    );
+}
