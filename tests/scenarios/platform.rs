@@ -5,6 +5,7 @@
 
 use super::health;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tests::lab::TestLab;
 use tests::patience::until;
@@ -26,6 +27,7 @@ fn the_platform_delivers_metrics_and_secrets() {
     health::check(&lab);
     metrics_arrive(&lab);
     the_canary_counts_without_a_gap(&lab);
+    logs_arrive(&lab);
     secrets_are_synced(&lab);
     a_restarted_vault_is_unsealed(&lab);
     keys_are_nowhere_but_in_their_file(&lab);
@@ -91,6 +93,29 @@ fn the_canary_counts_without_a_gap(lab: &TestLab) {
             }
         })
         .expect("a canary without a gap");
+    }
+}
+
+/// In the log store: as many of the canary's lines of half a minute as it wrote, by its own log's numbers.
+fn logs_arrive(lab: &TestLab) {
+    let service = "/api/v1/namespaces/monitoring/services/log-receiver:9428/proxy/select/logsql/query";
+    for cluster in APPLICATIONS {
+        until("thirty seconds of the canary's log", PATIENCE, || {
+            let query = format!("%7Bcluster%3D%22{cluster}%22%7D%20_time%3A30s%20%7C%20fields%20_msg");
+            let answer = lab.kubectl("mgmt", &["get", "--raw", &format!("{service}?query={query}")])?;
+            let number = |line: &str| -> Option<u64> {
+                let object: Value = serde_json::from_str(line).ok()?;
+                object["_msg"].as_str()?.split(' ').next()?.parse().ok()
+            };
+            let numbers: BTreeSet<u64> = answer.lines().filter_map(number).collect();
+            let (first, last) = numbers.first().zip(numbers.last()).ok_or("no lines")?;
+            if numbers.len() >= 25 && last - first + 1 == u64::try_from(numbers.len()).unwrap_or(0) {
+                Ok(())
+            } else {
+                Err(format!("{} lines from {first} to {last}", numbers.len()))
+            }
+        })
+        .expect("a log without a gap");
     }
 }
 

@@ -6,6 +6,7 @@ pub mod history;
 pub mod hunt;
 pub mod lab;
 pub mod load;
+pub mod log_twin;
 pub mod node_net;
 pub mod patience;
 pub mod ports;

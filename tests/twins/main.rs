@@ -8,6 +8,8 @@
 
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
+mod logs;
+
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tests::dice::Dice;
