@@ -80,9 +80,11 @@ impl Live {
         for probe in plan.active_probes() {
             let name = probe.name.clone();
             match probe.look {
-                Look::MetricsLog { .. } => drop(live.backlogs.insert(name, Tracker::default())),
+                Look::MetricsLog { .. } => {
+                    live.backlogs.insert(name, Tracker::default());
+                }
                 Look::CanaryStored { .. } | Look::LogCanaryStored { .. } => {
-                    drop(live.arrivals.insert(name, Arrival::default()))
+                    live.arrivals.insert(name, Arrival::default());
                 }
                 _ => {}
             }
