@@ -73,11 +73,8 @@ async fn newest(
         return Seen::bad("the answer is no list of lines");
     };
     // The canary's own time, to the microsecond, and not the one at which its line was written down.
-    let until = lines
-        .iter()
-        .filter_map(|text| line(text))
-        .map(|(_, micros)| micros / 1e6)
-        .next();
+    let newest = lines.iter().find_map(|text| line(text));
+    let until = newest.map(|(_, micros)| micros / 1e6);
     match until {
         None => Seen::bad("it has no line of the last five minutes").with(STORED_UNTIL, 0.0),
         Some(until) => {
