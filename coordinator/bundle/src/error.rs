@@ -1,6 +1,7 @@
 //! Why a build stopped. Each text says only its own level; the cause is the error's source.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::manifest::ManifestError;
 use crate::pull::PullError;
@@ -74,6 +75,18 @@ pub enum BuildError {
         log: PathBuf,
         /// The log's last 20 lines.
         tail: String,
+    },
+    /// A tool did not end.
+    #[error(
+        "`{command}` for {artefact} did not end within {limit:?} and was killed; run it by hand and see what it waits for"
+    )]
+    Hung {
+        /// The command.
+        command: String,
+        /// What it was to make or to tell.
+        artefact: String,
+        /// How long it was waited for.
+        limit: Duration,
     },
     /// The description names another version than the module pins: a label must say what is really inside.
     #[error("module {module} pins {of} at {found}, and the description says {said}")]

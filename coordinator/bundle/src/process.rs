@@ -1,9 +1,14 @@
 //! Runs a build tool: output into a log file, a tick per second, and on failure the log's end in the error.
 
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use crate::durable;
 use crate::error::{At, BuildError};
@@ -57,12 +62,31 @@ pub(crate) fn run(
     Err(failed(artefact, &status.to_string(), log.to_owned()))
 }
 
-/// Runs a short command and returns what it prints.
-pub(crate) fn capture(mut command: Command, artefact: &str) -> Result<String, BuildError> {
-    let out = command
+/// Runs a command that shows nothing meanwhile, and returns what it prints; it is killed when it takes longer than `limit`.
+pub(crate) fn capture(mut command: Command, artefact: &str, limit: Duration) -> Result<String, BuildError> {
+    let child = command
         .stdin(Stdio::null())
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // What it starts itself is ended with it.
+        .process_group(0)
+        .spawn()
         .map_err(|source| missing(&command, artefact, source))?;
+    let group = i32::try_from(child.id()).map(Pid::from_raw);
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || tell.send(child.wait_with_output()));
+    let Ok(ended) = told.recv_timeout(limit) else {
+        if let Ok(group) = group {
+            // Gone in this very moment is fine.
+            let _ = killpg(group, Signal::SIGKILL);
+        }
+        return Err(BuildError::Hung {
+            command: spelled(&command),
+            artefact: artefact.to_owned(),
+            limit,
+        });
+    };
+    let out = ended.map_err(|source| missing(&command, artefact, source))?;
     if out.status.success() {
         return Ok(String::from_utf8_lossy(&out.stdout).into_owned());
     }
@@ -71,6 +95,12 @@ pub(crate) fn capture(mut command: Command, artefact: &str) -> Result<String, Bu
         tool: command.get_program().to_string_lossy().into_owned(),
         answer,
     })
+}
+
+/// The command as one would type it.
+fn spelled(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|w| w.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 fn missing(command: &Command, artefact: &str, source: std::io::Error) -> BuildError {
@@ -122,7 +152,18 @@ mod tests {
 
     #[test]
     fn an_absent_tool_is_named() {
-        let error = capture(Command::new("no-such-tool-here"), "x").unwrap_err();
+        let error = capture(Command::new("no-such-tool-here"), "x", POLL).unwrap_err();
         assert!(error.to_string().contains("no-such-tool-here"), "{error}");
+    }
+
+    #[test]
+    fn a_tool_that_never_ends_is_named_with_its_limit() {
+        let mut command = Command::new("sleep");
+        command.arg("600");
+        let error = capture(command, "x", POLL).unwrap_err().to_string();
+        assert!(
+            error.contains("`sleep 600`") && error.contains("100ms"),
+            "{error}"
+        );
     }
 }

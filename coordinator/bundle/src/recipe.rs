@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::digest::Recipe;
 use crate::error::{At, BuildError};
@@ -17,6 +18,9 @@ use crate::spec::Spec;
 
 /// Raised when this program writes layers, images or trees differently from the same inputs.
 const FORMAT: &str = "1";
+
+/// How long a compiler may take to say its version; for a busy host, an idle one answers at once.
+const VERSION: Duration = Duration::from_secs(20);
 
 /// Digests by step. Steps must come in build order.
 pub(crate) fn recipes(
@@ -149,7 +153,7 @@ impl Tools {
 
 fn once(slot: &mut Option<String>, command: Command) -> Result<&str, BuildError> {
     if slot.is_none() {
-        *slot = Some(process::capture(command, "the bundle")?);
+        *slot = Some(process::capture(command, "the bundle", VERSION)?);
     }
     Ok(slot.as_deref().unwrap_or_default())
 }

@@ -1,10 +1,19 @@
-//! Host programs: run to the end, output captured, failure told with the program's own last words.
+//! Host programs: run to the end or to a limit, output captured, failure told with the program's own last words.
 
 use std::ffi::OsStr;
 use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use crate::error::LaunchError;
+
+/// How long a tool for links, mounts and disks may take: a slow disk needs seconds, so one that takes this long hangs.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs a program and returns its standard output. `subject` says in the error what it was about.
 pub(crate) fn run<I, S>(program: &str, args: I, subject: &str) -> Result<String, LaunchError>
@@ -12,39 +21,88 @@ where
     I: IntoIterator<Item = S>,
     S: AsRef<OsStr>,
 {
-    let mut command = Command::new(program);
-    command.args(args).stdin(Stdio::null());
-    let output = command.output().map_err(|source| start_error(program, source))?;
-    into_stdout(program, subject, output)
+    run_within(program, args, subject, LIMIT)
 }
 
-/// Like [`run`], with `input` on the program's standard input: how secrets reach a program without a file or argv.
+/// Like [`run`], for a program that needs another limit.
+pub(crate) fn run_within<I, S>(
+    program: &str,
+    args: I,
+    subject: &str,
+    limit: Duration,
+) -> Result<String, LaunchError>
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<OsStr>,
+{
+    let mut command = Command::new(program);
+    command.args(args);
+    into_stdout(program, subject, output_within(command, subject, limit)?)
+}
+
+/// Like [`run_within`], with `input` on the program's standard input: how secrets reach a program without a file or argv.
 pub(crate) fn run_with_input<I, S>(
     program: &str,
     args: I,
     subject: &str,
     input: &str,
+    limit: Duration,
 ) -> Result<Output, LaunchError>
 where
     I: IntoIterator<Item = S>,
     S: AsRef<OsStr>,
 {
-    let mut child = Command::new(program)
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|source| start_error(program, source))?;
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::piped());
+    let mut child = spawn(&mut command, program)?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A program that ends without reading gives a broken pipe here; its exit status says more than that.
+        // A program that ends without reading gives a broken pipe here; its exit status says more than that. What goes
+        // in is far below what a pipe holds, so a program that never reads does not hold us up either.
         if let Err(error) = stdin.write_all(input.as_bytes()) {
             tracing::debug!(program, subject, %error, "input not read to the end");
         }
     }
-    child
-        .wait_with_output()
+    finish_within(child, program, subject, limit)
+}
+
+/// What a program says and how it ends; it is killed with its children when it takes longer than `limit`.
+pub(crate) fn output_within(
+    mut command: Command,
+    subject: &str,
+    limit: Duration,
+) -> Result<Output, LaunchError> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let child = spawn(command.stdin(Stdio::null()), &program)?;
+    finish_within(child, &program, subject, limit)
+}
+
+/// In a group of its own, so that what the program itself started is ended with it.
+fn spawn(command: &mut Command, program: &str) -> Result<Child, LaunchError> {
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
         .map_err(|source| start_error(program, source))
+}
+
+fn finish_within(child: Child, program: &str, subject: &str, limit: Duration) -> Result<Output, LaunchError> {
+    let group = i32::try_from(child.id()).map(Pid::from_raw);
+    // A thread of its own, left behind with a program that not even SIGKILL ends, such as one that waits for a dead disk.
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || tell.send(child.wait_with_output()));
+    if let Ok(ended) = told.recv_timeout(limit) {
+        return ended.map_err(|source| start_error(program, source));
+    }
+    if let Ok(group) = group {
+        // Gone in this very moment is fine.
+        let _ = killpg(group, Signal::SIGKILL);
+    }
+    Err(LaunchError::CommandHung {
+        program: program.to_owned(),
+        subject: subject.to_owned(),
+        limit,
+    })
 }
 
 /// Standard output of a finished program, or its failure.
@@ -75,13 +133,30 @@ pub(crate) fn start_error(program: &str, source: std::io::Error) -> LaunchError 
 
 #[cfg(test)]
 mod tests {
-    use super::{last_lines, run};
+    use super::{last_lines, run, run_within};
+    use crate::error::LaunchError;
+    use crate::process::{ProcessId, wait_until};
+    use std::time::Duration;
 
     #[test]
     fn a_failed_program_is_told_with_its_last_words() {
         let error = run("sh", ["-c", "echo first >&2; echo why >&2; exit 3"], "x").unwrap_err();
         let text = error.to_string();
         assert!(text.contains("why") && text.contains('3'), "{text}");
+    }
+
+    #[test]
+    fn a_program_that_never_ends_is_killed_with_what_it_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = folder.path().join("pid");
+        let script = format!("sleep 600 & echo $! > {}; wait", told.display());
+        let limit = Duration::from_millis(500);
+        let error = run_within("sh", ["-c", &script], "x", limit).unwrap_err();
+        let hung = matches!(&error, LaunchError::CommandHung { limit: l, .. } if *l == limit);
+        assert!(hung && error.to_string().contains("sh x"), "{error}");
+        let started = std::fs::read_to_string(told).unwrap().trim().parse().unwrap();
+        let gone = || ProcessId::of(started).is_none();
+        assert!(wait_until(Duration::from_secs(10), gone), "{started} is there");
     }
 
     #[test]

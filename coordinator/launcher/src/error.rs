@@ -65,6 +65,16 @@ pub enum LaunchError {
         /// Last lines of its standard error.
         stderr: String,
     },
+    /// A host program did not end.
+    #[error("{program} {subject} did not end within {:?} and was killed", limit)]
+    CommandHung {
+        /// The program.
+        program: String,
+        /// What it was asked to do, in one or two words.
+        subject: String,
+        /// How long it was waited for.
+        limit: Duration,
+    },
     /// A file operation failed.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -171,7 +181,7 @@ impl LaunchError {
             Self::AddressInUse { .. } => "DY-0303",
             Self::SpecDiffers { .. } => "DY-0304",
             Self::CommandStart { .. } => "DY-0305",
-            Self::Command { .. } => "DY-0306",
+            Self::Command { .. } | Self::CommandHung { .. } => "DY-0306",
             Self::Io { .. } => "DY-0307",
             Self::Json { .. } => "DY-0308",
             Self::RootfsMissing { .. } => "DY-0309",
@@ -202,6 +212,9 @@ impl LaunchError {
                 "run `coordinator doctor`, then `coordinator bundle build`".to_owned()
             }
             Self::Io { .. } | Self::Command { .. } => "run `coordinator doctor` and try again".to_owned(),
+            Self::CommandHung { program, .. } => {
+                format!("run `{program}` by hand and see what it waits for, then try again")
+            }
             Self::Json { .. } => "remove the node with `coordinator down` and make it anew".to_owned(),
             Self::Store { .. } => "run `coordinator bundle verify`".to_owned(),
             Self::UserData { .. } => "see that `coordinator serve` runs for this lab".to_owned(),

@@ -51,18 +51,21 @@ pub(crate) fn preflight(
     consent: bool,
     display: &mut Display,
 ) -> Result<(), Failure> {
-    let checks = look(context, phase);
+    let mut checks = look(context, phase);
+    let mut mended = false;
     for check in checks
         .iter()
         .filter(|c| c.level != Level::Ok && c.fix.is_some() && consent)
     {
         display.note("host", &format!("mending {}: {}", check.id, check.remedy));
         fix(check)?;
+        mended = true;
     }
-    let failed: Vec<HostCheck> = look(context, phase)
-        .into_iter()
-        .filter(|c| c.level == Level::Fail)
-        .collect();
+    // Once where nothing was changed: a tool that hangs costs its whole limit at each look.
+    if mended {
+        checks = look(context, phase);
+    }
+    let failed: Vec<HostCheck> = checks.into_iter().filter(|c| c.level == Level::Fail).collect();
     if failed.is_empty() {
         return Ok(());
     }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -11,6 +12,9 @@ use crate::error::{At, BuildError};
 use crate::process::{self, Tick};
 use crate::spec::{Module, Program};
 use crate::{durable, paths};
+
+/// How long one module and what it needs may take to come, from a slow proxy too.
+const DOWNLOAD: Duration = Duration::from_secs(15 * 60);
 
 /// Environment of every Go command. Where modules come from (GOPROXY, GOSUMDB) stays the user's choice.
 pub(crate) const FIXED: [(&str, &str); 6] = [
@@ -67,7 +71,7 @@ pub(super) fn sources(site: &Site<'_>, module: &str, of: &str) -> Result<PathBuf
     }
     let mut command = go(site, module);
     command.args(["mod", "download", "-json", of]);
-    let text = process::capture(command, of)?;
+    let text = process::capture(command, of, DOWNLOAD)?;
     let answer = || BuildError::Answer {
         tool: "go mod download".to_owned(),
         answer: text.clone(),

@@ -48,8 +48,8 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         code: "DY-0306",
         title: "A host program failed",
         exits: &[1],
-        cause: "The program ended with an error; its last lines are in the message.",
-        remedy: "Read the message; a leftover of an earlier lab or a missing kernel feature are the usual causes.",
+        cause: "The program ended with an error, and its last lines are in the message; or it did not end within its limit and was killed, and the message names the limit.",
+        remedy: "Read the message; a leftover of an earlier lab or a missing kernel feature are the usual causes. One that did not end is best run by hand, to see what it waits for.",
         next: "coordinator doctor",
     },
     ErrorEntry {

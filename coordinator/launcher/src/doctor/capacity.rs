@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use nix::sys::statvfs::statvfs;
 
-use super::{HostCheck, HostNeeds, HostProvider, Level};
+use super::{ANSWER, HostCheck, HostNeeds, HostProvider, Level};
+use crate::command::run_within;
 use crate::spec::LabHandle;
 
 pub(super) fn checks(lab: &LabHandle, needs: &HostNeeds) -> Vec<HostCheck> {
@@ -65,10 +65,10 @@ fn memory_mib() -> (u64, u64) {
     if let (Some(total), Some(free)) = (read("MemTotal:"), read("MemAvailable:")) {
         return (total, free);
     }
-    let output = Command::new("sysctl").args(["-n", "hw.memsize"]).output();
-    let bytes = output
+    let total = run_within("sysctl", ["-n", "hw.memsize"], "memory", ANSWER);
+    let bytes = total
         .ok()
-        .and_then(|o| String::from_utf8_lossy(&o.stdout).trim().parse::<u64>().ok())
+        .and_then(|text| text.trim().parse::<u64>().ok())
         .unwrap_or_default();
     (bytes >> 20, bytes >> 20)
 }

@@ -1,11 +1,15 @@
 //! What doctor can put right by itself, once asked to.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::command::run;
+use crate::command::run_within;
 use crate::error::LaunchError;
+
+/// How long the package manager may take: a slow mirror needs minutes, and ending it in the middle is to be mended by hand.
+const PACKAGES: Duration = Duration::from_secs(30 * 60);
 
 /// A change to the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -65,5 +69,5 @@ pub fn apply_fix(fix: &Fix) -> Result<(), LaunchError> {
 
 fn apt(arguments: &[&str]) -> Result<(), LaunchError> {
     let quiet = ["DEBIAN_FRONTEND=noninteractive", "apt-get"];
-    run("env", quiet.iter().chain(arguments), "apt-get").map(|_| ())
+    run_within("env", quiet.iter().chain(arguments), "apt-get", PACKAGES).map(|_| ())
 }

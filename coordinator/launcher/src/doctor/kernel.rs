@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use super::fix::Fix;
-use super::{HostCheck, Level};
+use super::{ANSWER, HostCheck, Level};
 use crate::cgroup::{CgroupMode, mode};
+use crate::command::run_within;
+use crate::error::LaunchError;
 
 /// Six nodes with Cilium exhaust the usual 128, and its agents then crash with "too many open files".
 const INOTIFY_INSTANCES: u64 = 8192;
@@ -96,21 +97,20 @@ fn bpf() -> HostCheck {
 /// A module list says little where everything is built in, so one is made and taken away.
 fn vxlan() -> HostCheck {
     let link = format!("dyp{}", std::process::id());
-    let made = Command::new("ip")
-        .args([
-            "link", "add", &link, "type", "vxlan", "id", "4094", "dstport", "0",
-        ])
-        .output()
-        .is_ok_and(|o| o.status.success());
-    if made {
-        let _ = Command::new("ip").args(["link", "delete", &link]).output();
+    let ip = |words: &[&str]| run_within("ip", words, "link", ANSWER);
+    let made = ip(&[
+        "link", "add", &link, "type", "vxlan", "id", "4094", "dstport", "0",
+    ]);
+    let found = match &made {
+        Ok(_) => "there".to_owned(),
+        Err(error @ LaunchError::CommandHung { .. }) => error.to_string(),
+        Err(_) => "a vxlan link cannot be made".to_owned(),
+    };
+    if made.is_ok() {
+        let _ = ip(&["link", "delete", &link]);
     }
-    HostCheck::of("vxlan", made, Level::Fail)
-        .found(if made {
-            "there"
-        } else {
-            "a vxlan link cannot be made"
-        })
+    HostCheck::of("vxlan", made.is_ok(), Level::Fail)
+        .found(found)
         .need("vxlan, for Cilium's tunnels")
         .remedy("modprobe vxlan, and run as root")
 }
@@ -139,8 +139,5 @@ fn cap_sys_resource() -> HostCheck {
 }
 
 fn module_exists(module: &str) -> bool {
-    Command::new("modprobe")
-        .args(["--dry-run", "--quiet", module])
-        .status()
-        .is_ok_and(|s| s.success())
+    run_within("modprobe", ["--dry-run", "--quiet", module], module, ANSWER).is_ok()
 }

@@ -7,12 +7,17 @@ mod fix;
 mod kernel;
 mod programs;
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 pub use fix::{Fix, apply_fix};
 
 use crate::network::foreign_overlap;
 use crate::spec::{LabHandle, NetworkSpec};
+
+/// How long a program may take to answer a short question. All of them do so at once on an idle host; this is for a busy one.
+const ANSWER: Duration = Duration::from_secs(20);
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -140,9 +145,9 @@ impl HostCheck {
         self
     }
 
-    /// Kept only where something is to be done.
+    /// Kept only where something is to be done, and then the first that is given.
     fn remedy(mut self, remedy: impl Into<String>) -> Self {
-        if self.level != Level::Ok {
+        if self.level != Level::Ok && self.remedy.is_empty() {
             self.remedy = remedy.into();
         }
         self

@@ -1,9 +1,11 @@
 //! Programs that the launcher, the bundle and Terraform start.
 
-use std::process::Command;
+use std::time::Duration;
 
 use super::fix::Fix;
-use super::{HostCheck, Level};
+use super::{ANSWER, HostCheck, Level};
+use crate::command::run_within;
+use crate::error::LaunchError;
 
 /// Program looked for, and the Debian package that has it.
 const PACKAGES: [(&str, &str); 11] = [
@@ -46,21 +48,23 @@ pub(super) fn packages() -> HostCheck {
 }
 
 pub(super) fn terraform() -> HostCheck {
-    let found = first_line("terraform", &["version"]).or_else(|| first_line("tofu", &["version"]));
-    let good = found
-        .as_deref()
-        .and_then(version)
-        .is_some_and(|v| v >= TERRAFORM_AT_LEAST);
-    HostCheck::of("terraform", good, Level::Fail)
-        .found(found.unwrap_or_else(|| "none".to_owned()))
+    // The second only where there is no first one: what is on the path as `terraform` is what `up` runs.
+    let answer = match version_of("terraform") {
+        Answer::None => version_of("tofu"),
+        answer => answer,
+    };
+    let recent = |line: &str| version(line).is_some_and(|v| v >= TERRAFORM_AT_LEAST);
+    answer
+        .check("terraform", Level::Fail, |line| line.is_some_and(recent))
         .need("Terraform or OpenTofu 1.9 or newer")
         .remedy("install Terraform from its vendor's packages")
 }
 
 pub(super) fn go(needed: bool) -> HostCheck {
-    let found = first_line("go", &["version"]);
-    HostCheck::of("go", found.is_some() || !needed, Level::Fail)
-        .found(found.unwrap_or_else(|| "none".to_owned()))
+    // One that hangs hinders nobody where the bundle is there, and is told all the same.
+    let otherwise = if needed { Level::Fail } else { Level::Warn };
+    version_of("go")
+        .check("go", otherwise, |line| line.is_some() || !needed)
         .need(if needed {
             "Go, to build the bundle"
         } else {
@@ -70,9 +74,8 @@ pub(super) fn go(needed: bool) -> HostCheck {
 }
 
 pub(super) fn multipass() -> HostCheck {
-    let found = first_line("multipass", &["version"]);
-    HostCheck::of("multipass", found.is_some(), Level::Fail)
-        .found(found.unwrap_or_else(|| "none".to_owned()))
+    version_of("multipass")
+        .check("multipass", Level::Fail, |line| line.is_some())
         .need("Multipass 1.16 or newer, with its daemon running")
         .remedy("install Multipass, or choose the nspawn provider on Linux")
 }
@@ -85,13 +88,43 @@ pub(super) fn in_path(program: &str) -> bool {
         .any(|folder| folder.join(program).is_file())
 }
 
-fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(arguments).output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    output
-        .status
-        .success()
-        .then(|| text.lines().next().unwrap_or_default().to_owned())
+/// What a program says of itself.
+enum Answer {
+    /// The first line.
+    Line(String),
+    /// It is not there, or failed.
+    None,
+    /// It did not end, in these words.
+    Hung { program: String, told: String },
+}
+
+fn version_of(program: &str) -> Answer {
+    ask(program, ANSWER)
+}
+
+fn ask(program: &str, limit: Duration) -> Answer {
+    match run_within(program, ["version"], "version", limit) {
+        Ok(text) => Answer::Line(text.lines().next().unwrap_or_default().to_owned()),
+        Err(error @ LaunchError::CommandHung { .. }) => Answer::Hung {
+            program: program.to_owned(),
+            told: error.to_string(),
+        },
+        Err(_) => Answer::None,
+    }
+}
+
+impl Answer {
+    /// The check of an answer, of level `otherwise` where it is not good. One that hung has its own remedy already: the
+    /// first that is given stays.
+    fn check(self, id: &'static str, otherwise: Level, good: impl FnOnce(Option<&str>) -> bool) -> HostCheck {
+        match self {
+            Self::Line(line) => HostCheck::of(id, good(Some(&line)), otherwise).found(line),
+            Self::None => HostCheck::of(id, good(None), otherwise).found("none"),
+            Self::Hung { program, told } => HostCheck::of(id, false, otherwise).found(told).remedy(format!(
+                "run `{program} version` by hand and see what it waits for; the first `{program}` on the search path is the one that hangs"
+            )),
+        }
+    }
 }
 
 /// Major and minor of the first word that looks like `v1.11.4` or `1.11.4`.
@@ -104,7 +137,35 @@ fn version(line: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::version;
+    use std::os::unix::fs::PermissionsExt;
+    use std::time::Duration;
+
+    use super::{Answer, ask, version};
+    use crate::doctor::Level;
+
+    #[test]
+    fn a_tool_that_never_ends_is_a_finding_with_its_name_the_limit_and_a_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let tool = folder.path().join("go");
+        std::fs::write(&tool, "#!/bin/sh\nsleep 600\n").unwrap();
+        std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let answer = ask(&tool.display().to_string(), Duration::from_millis(300));
+        let check = answer
+            .check("go", Level::Fail, |line| line.is_some())
+            .remedy("install Go");
+        assert_eq!(check.level, Level::Fail);
+        let name = tool.display().to_string();
+        assert!(
+            check.found.contains(&name) && check.found.contains("300ms"),
+            "{check:?}"
+        );
+        assert!(
+            check.remedy.starts_with(&format!("run `{name} version` by hand")),
+            "{check:?}"
+        );
+        let absent = ask("/nonexistent/go", Duration::from_secs(1));
+        assert!(matches!(absent, Answer::None));
+    }
 
     #[test]
     fn versions_are_compared_as_numbers() {

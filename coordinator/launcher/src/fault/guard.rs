@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use model::ids::LeaseId;
@@ -19,6 +20,8 @@ use crate::process::ProcessId;
 use crate::spec::LabHandle;
 
 const WATCHES: &str = "watches";
+/// How long the guard may take to its word: it reads one small file before.
+const WORD: Duration = Duration::from_secs(20);
 /// How often record and owner are looked at; the deadline is met to within this.
 const LOOK: Duration = Duration::from_millis(100);
 /// Pause between tries to undo.
@@ -54,18 +57,24 @@ pub(super) fn spawn(handle: &LabHandle, program: &Path, lease: LeaseId) -> Resul
         .stderr(log)
         .spawn()
         .map_err(|e| start_error("setsid", e))?;
-    let mut word = String::new();
+    let (tell, told) = mpsc::channel();
     if let Some(stdout) = child.stdout.take() {
-        let _ = BufReader::new(stdout).read_line(&mut word);
+        std::thread::spawn(move || {
+            let mut word = String::new();
+            let _ = BufReader::new(stdout).read_line(&mut word);
+            tell.send(word)
+        });
     }
+    let word = told.recv_timeout(WORD).unwrap_or_default();
     let process = i32::try_from(child.id()).ok().and_then(ProcessId::of);
     match process {
         Some(process) if word.trim() == WATCHES => Ok(process),
         _ => {
+            let _ = child.kill();
             let _ = child.wait();
             Err(LaunchError::Lease {
                 lease: lease.to_string(),
-                rule: "has no guard: it ended at once, see leases/guard.log below the lab's home",
+                rule: "has no guard: it ended, or said nothing for 20 s; see leases/guard.log below the lab's home",
             })
         }
     }

@@ -1,17 +1,24 @@
 //! The command lines of `multipass`.
 
 use std::process::Output;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
 use super::Multipass;
 use super::json::{Info, List, Machine};
-use crate::command::{into_stdout, run, run_with_input};
+use crate::command::{into_stdout, run_with_input, run_within};
 use crate::error::LaunchError;
 use crate::spec::NodeSpec;
 
 /// The release is pinned: `lts` and the default follow the newest one.
 const IMAGE: &str = "24.04";
+
+/// How long its daemon may take to say what there is: it was seen to need seconds.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Beyond Multipass's own limit of a launch, which ends the waiting by itself.
+const LAUNCH_GRACE: Duration = Duration::from_secs(60);
 
 impl Multipass {
     /// The machine of exactly this name, if there is one. Presence is read from the list, not from an error's text.
@@ -55,10 +62,11 @@ impl Multipass {
             "-",
         ];
         // With availability zones (1.17) every zone has a subnet of its own; the nodes need a common one.
-        if self.call(&["help", "launch"], "help")?.contains("--zone") {
+        if self.look(&["help", "launch"], "help")?.contains("--zone") {
             arguments.extend(["--zone", "zone1"]);
         }
-        run_with_input(&self.program(), arguments, "launch", user_data)
+        let limit = self.launch_limit + LAUNCH_GRACE;
+        run_with_input(&self.program(), arguments, "launch", user_data, limit)
     }
 
     /// Replaces a file of a running machine, readable by root only; the text goes through standard input.
@@ -66,13 +74,17 @@ impl Multipass {
         // Renamed into place, so that a reader never finds half of it. `path` is a constant of this crate.
         let script = "umask 077 && cat > \"$1.new\" && mv \"$1.new\" \"$1\"";
         let arguments = ["exec", machine, "--", "sudo", "sh", "-c", script, "write", path];
-        let output = run_with_input(&self.program(), arguments, "exec", text)?;
+        let output = run_with_input(&self.program(), arguments, "exec", text, LOOK)?;
         self.failure("exec", output)
     }
 
-    /// Runs a command that answers with text only.
+    /// Runs a command that changes a machine, which may take as long as making one.
     pub(super) fn call(&self, arguments: &[&str], subject: &str) -> Result<String, LaunchError> {
-        run(&self.program(), arguments, subject)
+        run_within(&self.program(), arguments, subject, self.launch_limit)
+    }
+
+    fn look(&self, arguments: &[&str], subject: &str) -> Result<String, LaunchError> {
+        run_within(&self.program(), arguments, subject, LOOK)
     }
 
     /// The failure of a finished command.
@@ -81,7 +93,7 @@ impl Multipass {
     }
 
     fn json<T: DeserializeOwned>(&self, arguments: &[&str], subject: &str) -> Result<T, LaunchError> {
-        let text = self.call(arguments, subject)?;
+        let text = self.look(arguments, subject)?;
         serde_json::from_str(&text).map_err(|source| LaunchError::Json {
             what: format!("output of multipass {subject}"),
             source,

@@ -3,11 +3,15 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::{Inputs, Terraform, TerraformError, TerraformEvent, parse_line};
-use crate::command::last_lines;
+use crate::command::{last_lines, output_within};
 use crate::error::LaunchError;
 use crate::files::{make_dir, write_durably};
+
+/// How long `init` may take: it fetches nothing, and took about a second on a busy host.
+const INIT: Duration = Duration::from_secs(120);
 
 /// Receives Terraform's progress.
 pub type Progress<'a> = dyn FnMut(TerraformEvent) + 'a;
@@ -56,11 +60,17 @@ impl Terraform {
     /// Downloads nothing: the only provider is built in, and the modules are folders. Cheap enough for every run, and
     /// so a changed source is never used with modules of an older one.
     fn init(&self) -> Result<(), TerraformError> {
-        let output = self
-            .command()
-            .args(["init", "-backend=false", "-input=false", "-no-color"])
-            .output()
-            .map_err(|source| self.start_error(source))?;
+        let mut command = self.command();
+        command.args(["init", "-backend=false", "-input=false", "-no-color"]);
+        let output = output_within(command, "init", INIT).map_err(|error| match error {
+            LaunchError::CommandStart { source, .. } => self.start_error(source),
+            hung => TerraformError::Failed {
+                command: "init",
+                summary: hung.to_string(),
+                detail: String::new(),
+                address: None,
+            },
+        })?;
         if output.status.success() {
             return Ok(());
         }
