@@ -5,7 +5,8 @@ use crate::host_steps::component_secrets::{
 };
 use crate::host_steps::values::{HostFacts, ValuesError, render};
 use crate::places::Places;
-use domain::component::{Component, ComponentError, ComponentSecret, SecretKind, SecretScope};
+use domain::component::{Component, ComponentSecret, SecretKind, SecretScope};
+use domain::document::DocumentError;
 use model::ids::{ComponentName, Digest};
 use model::lab::{Cluster, Lab};
 use sha2::{Digest as _, Sha256};
@@ -26,7 +27,7 @@ pub enum ComponentsError {
     },
     /// A component file is wrong.
     #[error("a component is refused")]
-    Component(#[from] ComponentError),
+    Component(#[from] DocumentError),
     /// A template is wrong.
     #[error("values cannot be rendered")]
     Values(#[from] ValuesError),

@@ -5,6 +5,7 @@ mod rules;
 
 pub use keeper::{Issuing, Keeper, Reader, VaultKeeper};
 
+use crate::document::{self, DocumentError};
 use model::Invalid;
 use model::ids::{ClusterName, ComponentName, Digest};
 use model::lab::Lab;
@@ -253,44 +254,12 @@ pub enum SecretScope {
     Cluster,
 }
 
-/// Why a component file was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ComponentError {
-    /// Not YAML, or a wrong type, or an unknown key.
-    #[error("{file} cannot be read as a component")]
-    Parse {
-        /// The file.
-        file: String,
-        /// What the parser found.
-        #[source]
-        source: serde_norway::Error,
-    },
-    /// One or more values break a rule.
-    #[error("{file} breaks {} rule(s): {}", broken.len(), broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Rules {
-        /// The file.
-        file: String,
-        /// Every broken rule.
-        broken: Vec<Invalid>,
-    },
-}
-
 impl Component {
     /// Reads and checks a component file; `file` is named in errors, `folder` is the name that it must carry.
-    pub fn from_yaml(file: &str, folder: &str, text: &str) -> Result<Self, ComponentError> {
-        let component: Component = serde_norway::from_str(text).map_err(|source| ComponentError::Parse {
-            file: file.into(),
-            source,
-        })?;
-        let broken = rules::check(&component, folder);
-        if broken.is_empty() {
-            Ok(component)
-        } else {
-            Err(ComponentError::Rules {
-                file: file.into(),
-                broken,
-            })
-        }
+    pub fn from_yaml(file: &str, folder: &str, text: &str) -> Result<Self, DocumentError> {
+        document::read(file, "component", text, |component| {
+            rules::check(component, folder)
+        })
     }
 
     /// The same component with the digest of what would be installed in `cluster`.

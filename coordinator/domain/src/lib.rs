@@ -14,6 +14,7 @@ pub mod certs;
 pub mod component;
 pub mod critical_path;
 pub mod diagnosis;
+pub mod document;
 pub mod drill;
 pub mod effect;
 pub mod event;

@@ -2,8 +2,9 @@
 
 use crate::places::Places;
 use domain::component::Component;
+use domain::document::DocumentError;
 use domain::drill::plan::Present;
-use domain::drill::scenario::{Scenario, ScenarioError};
+use domain::drill::scenario::Scenario;
 use domain::status::Status;
 use model::ids::ClusterName;
 use std::path::PathBuf;
@@ -30,7 +31,7 @@ pub enum LibraryError {
     },
     /// A file is wrong.
     #[error("a drill is refused")]
-    Scenario(#[from] ScenarioError),
+    Scenario(#[from] DocumentError),
 }
 
 /// Names of all drills, sorted.

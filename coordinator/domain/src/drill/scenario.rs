@@ -8,7 +8,7 @@ pub use fault::{Fault, FaultKind, Process, Target};
 pub use probe::{Expectation, Look, Probe, Receiver, Via};
 
 use super::contract::ContractId;
-use model::Invalid;
+use crate::document::{self, DocumentError};
 use model::ids::ClusterName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -201,44 +201,10 @@ impl Default for Scale {
     }
 }
 
-/// Why a scenario was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ScenarioError {
-    /// Not YAML, or a wrong type, or an unknown key.
-    #[error("{file} cannot be read as a drill")]
-    Parse {
-        /// The file.
-        file: String,
-        /// What the parser found, with the field's path.
-        #[source]
-        source: serde_norway::Error,
-    },
-    /// One or more values break a rule.
-    #[error("{file} breaks {} rule(s): {}", broken.len(), broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Rules {
-        /// The file.
-        file: String,
-        /// Every broken rule, with the field's path.
-        broken: Vec<Invalid>,
-    },
-}
-
 impl Scenario {
-    /// Reads and checks a file; `stem` is its name without `.yaml`. Every broken rule is reported, not just the first.
-    pub fn from_yaml(file: &str, stem: &str, text: &str) -> Result<Self, ScenarioError> {
-        let scenario: Scenario = serde_norway::from_str(text).map_err(|source| ScenarioError::Parse {
-            file: file.into(),
-            source,
-        })?;
-        let broken = rules::check(&scenario, stem);
-        if broken.is_empty() {
-            Ok(scenario)
-        } else {
-            Err(ScenarioError::Rules {
-                file: file.into(),
-                broken,
-            })
-        }
+    /// Reads and checks a file; `stem` is its name without `.yaml`.
+    pub fn from_yaml(file: &str, stem: &str, text: &str) -> Result<Self, DocumentError> {
+        document::read(file, "drill", text, |scenario| rules::check(scenario, stem))
     }
 
     /// Good answers in a row that count as recovered for `probe`.

@@ -1,9 +1,10 @@
 //! Scenario files: the shipped ones fit the default lab, and a broken one is refused at the right field.
 
 use domain::component::Component;
+use domain::document::DocumentError;
 use domain::drill::contract::ContractId;
 use domain::drill::plan::{DependencyKind, DrillPlan, DrillPlanError, Present, drill_plan};
-use domain::drill::scenario::{RESERVED, Scenario, ScenarioError};
+use domain::drill::scenario::{RESERVED, Scenario};
 use model::lab::Lab;
 use std::path::{Path, PathBuf};
 
@@ -92,7 +93,7 @@ fn breaks(name: &str, field: &str, from: &str, to: &str) {
     assert!(good.contains(from), "{from:?} is not in the document");
     let text = good.replacen(from, to, 1);
     let broken = match Scenario::from_yaml("f", name, &text) {
-        Err(ScenarioError::Rules { broken, .. }) => broken,
+        Err(DocumentError::Rules { broken, .. }) => broken,
         other => panic!("{field}: {other:?}"),
     };
     assert!(

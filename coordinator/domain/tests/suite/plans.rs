@@ -1,6 +1,7 @@
 //! The plan: golden text, digests, and refusals that name what must change.
 
-use domain::component::{Component, ComponentError};
+use domain::component::Component;
+use domain::document::DocumentError;
 use domain::plan::{Plan, PlanError, plan};
 use domain::render;
 use model::ids::Digest;
@@ -222,7 +223,7 @@ fn component_files_are_refused_with_file_field_and_rule() {
         ("nodes_ready", "nods_ready"),
     ] {
         let error = Component::from_yaml("f", "network", &good.replace(from, to));
-        assert!(matches!(error, Err(ComponentError::Parse { .. })), "{to}");
+        assert!(matches!(error, Err(DocumentError::Parse { .. })), "{to}");
     }
 }
 
