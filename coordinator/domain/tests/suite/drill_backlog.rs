@@ -8,19 +8,23 @@ use crate::drill_verdicts::history;
 use crate::fixtures::run_id;
 use domain::drill::arrival::STORED_UNTIL;
 use domain::drill::assemble::{Facts, assemble};
-use domain::drill::backlog::{Tracker, names};
+use domain::drill::backlog::{Foretold, Tracker, names};
 use domain::drill::history::{Answer, History, Line, Sample, What};
 use domain::drill::live::Live;
 use domain::drill::phases::{Event, Run, begin, step};
 use domain::drill::plan::{DrillPlan, Present, drill_plan};
 use domain::drill::record::{AbortCause, Phase, Record};
 use domain::drill::report::verdict::Verdict;
+use domain::drill::report::wal::WalReport;
 use domain::drill::scenario::AbortRule;
 use model::ids::ClusterName;
 use model::lab::Lab;
 use model::moment::Moment;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+/// Written before forecast and report shared a part.
+const STORED: &str = "tests/golden/backlog.json";
 const SECOND: i64 = 1_000_000;
 /// The agent began so long before the history's first moment that its rhythm is there.
 const BEFORE: i64 = 95;
@@ -95,8 +99,8 @@ fn the_deadline_is_the_tick_of_the_count_rule() {
         foretold.deadline.after.micros() > 196 * SECOND && foretold.deadline.by.micros() < 204 * SECOND,
         "{foretold:?}"
     );
-    assert_eq!(foretold.samples_per_second.to_string(), "10");
-    assert_eq!(foretold.guaranteed.to_string(), "60.003");
+    assert_eq!(foretold.promise.samples_per_second.to_string(), "10");
+    assert_eq!(foretold.promise.guaranteed.to_string(), "60.003");
     assert!(
         foretold
             .inputs
@@ -358,4 +362,25 @@ fn the_report_holds_what_was_foretold_beside_what_was_seen() {
     let slower = report(|at| at.min(115) + (at - 115).max(0) / 4);
     assert_eq!(agree(&slower, "samples a second"), Verdict::Fail);
     assert_eq!(agree(&slower, "next truncation"), Verdict::Fail);
+}
+
+/// Runs that are on disk are judged again: what was stored is read, and is written as the same JSON.
+#[test]
+fn the_stored_forms_of_forecast_and_report_stay_as_they_were() {
+    let history = recorded(|at| at);
+    let report = assemble(&history, &Facts::default(), Moment(120 * SECOND)).expect("planned");
+    let forecast = history.records().find_map(|(_, record)| match record {
+        Record::BacklogForetold { forecast } => Some(forecast),
+        _ => None,
+    });
+    let now = json!({"forecast": forecast, "report": report.wal[0]});
+    if std::env::var_os("DRILLYARD_REGENERATE").is_some() {
+        std::fs::write(STORED, format!("{now:#}\n")).expect("written");
+    }
+    let text = std::fs::read_to_string(STORED).expect("golden");
+    let stored: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(now, stored);
+    let forecast: Foretold = serde_json::from_value(stored["forecast"].clone()).expect("a forecast");
+    let report: WalReport = serde_json::from_value(stored["report"].clone()).expect("a report");
+    assert_eq!(json!({"forecast": forecast, "report": report}), stored);
 }

@@ -76,20 +76,11 @@ fn one(
         cluster: forecast.cluster.to_string(),
         version: String::new(),
         truncate_period: forecast.period,
-        segment_bytes: forecast.segment_bytes,
-        samples_per_second: forecast.samples_per_second,
-        bytes_per_sample: forecast.bytes_per_sample,
-        segments_per_period: forecast.segments_per_period,
-        guaranteed: forecast.guaranteed,
-        expected: forecast.expected,
-        best: forecast.best,
+        promise: forecast.promise.clone(),
         memory: Some(Bounds {
             low: forecast.memory.0,
             high: forecast.memory.1,
         }),
-        disk_window: forecast.disk_window,
-        receiver_window: forecast.receiver_window,
-        governed_by: forecast.governed_by.clone(),
         deadline: Some(forecast.deadline.after),
         deadline_by: Some(forecast.deadline.by),
         predicted_loss,
@@ -175,24 +166,18 @@ fn headroom(watch: Option<&Watch<'_>>, window: &Window) -> Vec<Point> {
 
 /// How long each agent's backlog survives, for the table of horizons.
 pub(super) fn horizon(reports: &[WalReport]) -> Vec<Dependency> {
-    let shortest = |w: &WalReport, window: Quantity| {
-        [w.disk_window, w.receiver_window]
-            .into_iter()
-            .flatten()
-            .fold(window, Ord::min)
-    };
     reports
         .iter()
         .map(|w| Dependency {
             name: format!("{} metrics", w.cluster),
             harm: "the whole backlog is skipped".into(),
             survives: Some(Bounds {
-                low: shortest(w, w.guaranteed),
-                high: shortest(w, w.best),
+                low: w.promise.shortest(w.promise.guaranteed),
+                high: w.promise.shortest(w.promise.best),
             }),
             source: format!(
                 "computed from the agent's log before the outage, governed by {}",
-                w.governed_by
+                w.promise.governed_by
             ),
         })
         .collect()
@@ -204,8 +189,8 @@ pub(super) fn figures(reports: &[WalReport]) -> Vec<Measurement> {
     for w in reports {
         let cluster = w.cluster.replace('-', "_");
         let window = Bounds {
-            low: w.guaranteed,
-            high: w.best,
+            low: w.promise.guaranteed,
+            high: w.promise.best,
         };
         all.push(super::figures::figure(
             format!("backlog.{cluster}.window"),

@@ -142,8 +142,8 @@ fn volume(seen: &Seen<'_>) -> Vec<Foreseen> {
     };
     let samples = rate(last.appended.checked_sub(first.appended));
     let bytes = rate(last.written.checked_sub(first.written));
-    let told_bytes = seen.forecast.bytes_per_sample.micros();
-    let told_samples = seen.forecast.samples_per_second;
+    let told_bytes = seen.forecast.promise.bytes_per_sample.micros();
+    let told_samples = seen.forecast.promise.samples_per_second;
     let product = i128::from(told_bytes) * i128::from(told_samples.micros()) / 1_000_000;
     let told_bytes = Quantity::from_micros(i64::try_from(product).unwrap_or(i64::MAX));
     [

@@ -35,6 +35,39 @@ impl Input {
     }
 }
 
+/// How long a log keeps what is unsent, and by what volume; the same in the forecast and in the report. Durations are seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Promise {
+    /// Bytes of a full segment.
+    pub segment_bytes: u64,
+    /// Samples per second, measured.
+    pub samples_per_second: Quantity,
+    /// Bytes of the log per sample, measured.
+    pub bytes_per_sample: Quantity,
+    /// Segments that volume alone fills in one period.
+    pub segments_per_period: Quantity,
+    /// How long the backlog lives when the reader stops at the worst moment; what memory takes comes on top.
+    pub guaranteed: Quantity,
+    /// The mean over all moments.
+    pub expected: Quantity,
+    /// At the best moment.
+    pub best: Quantity,
+    /// Until the disk is full; None: it never is, or that is not known.
+    pub disk_window: Option<Quantity>,
+    /// As far back as the receiver takes samples; None: any age, or not known.
+    pub receiver_window: Option<Quantity>,
+    /// What ends the backlog first: `count_rule`, `disk`, `receiver`
+    pub governed_by: String,
+}
+
+impl Promise {
+    /// A time until harm, or less where disk or receiver end it before.
+    pub fn shortest(&self, window: Quantity) -> Quantity {
+        let others = [self.disk_window, self.receiver_window];
+        others.into_iter().flatten().fold(window, Ord::min)
+    }
+}
+
 /// What becomes of one cluster's backlog, foretold for an outage that begins at `gone`. Durations are seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Foretold {
@@ -44,20 +77,9 @@ pub struct Foretold {
     pub gone: Stamp,
     /// Seconds between truncations, with what a truncation takes.
     pub period: Quantity,
-    /// Bytes of a full segment.
-    pub segment_bytes: u64,
-    /// Samples per second.
-    pub samples_per_second: Quantity,
-    /// Bytes of the log per sample.
-    pub bytes_per_sample: Quantity,
-    /// Segments that volume alone fills in one period.
-    pub segments_per_period: Quantity,
-    /// How long the backlog lives when the reader stops at the worst moment.
-    pub guaranteed: Quantity,
-    /// The mean over all moments.
-    pub expected: Quantity,
-    /// At the best moment.
-    pub best: Quantity,
+    /// What the log promises.
+    #[serde(flatten)]
+    pub promise: Promise,
     /// How long the queue in memory takes samples before the reader stops, at least and at most.
     pub memory: (Quantity, Quantity),
     /// The segment that the reader will hold, at the earlier of the two deadlines.
@@ -66,12 +88,6 @@ pub struct Foretold {
     pub next_tick: Stamp,
     /// The tick that kills the backlog: not before, not after.
     pub deadline: Between,
-    /// Until the disk is full; None: it never is, or that is not known.
-    pub disk_window: Option<Quantity>,
-    /// As far back as the receiver takes samples; None: any age, or not known.
-    pub receiver_window: Option<Quantity>,
-    /// What ends the backlog first: `count_rule`, `disk`, `receiver`
-    pub governed_by: String,
     /// What it was computed from.
     pub inputs: Vec<Input>,
 }
@@ -92,13 +108,22 @@ impl Foretold {
             cluster: cluster.clone(),
             gone: gone.into(),
             period: pace.period().seconds(),
-            segment_bytes: pace.segment(),
-            samples_per_second: outlook.per_second,
-            bytes_per_sample: outlook.bytes_per_sample(),
-            segments_per_period: Quantity::from_micros(i64::try_from(segments).ok()?),
-            guaranteed: outlook.window.guaranteed.seconds(),
-            expected: outlook.window.expected.seconds(),
-            best: outlook.window.best.seconds(),
+            promise: Promise {
+                segment_bytes: pace.segment(),
+                samples_per_second: outlook.per_second,
+                bytes_per_sample: outlook.bytes_per_sample(),
+                segments_per_period: Quantity::from_micros(i64::try_from(segments).ok()?),
+                guaranteed: outlook.window.guaranteed.seconds(),
+                expected: outlook.window.expected.seconds(),
+                best: outlook.window.best.seconds(),
+                disk_window: outlook.disk().map(|span| span.seconds()),
+                receiver_window: outlook.receiver().map(|span| span.seconds()),
+                governed_by: outlook
+                    .first_harm(gone, gone, low.tick)
+                    .governed_by
+                    .as_str()
+                    .into(),
+            },
             memory: (least.seconds(), most.seconds()),
             held: low.held.0,
             next_tick: outlook.live.next_tick.into(),
@@ -106,24 +131,14 @@ impl Foretold {
                 after: low.tick.into(),
                 by: high.tick.into(),
             },
-            disk_window: outlook.disk().map(|span| span.seconds()),
-            receiver_window: outlook.receiver().map(|span| span.seconds()),
-            governed_by: outlook
-                .first_harm(gone, gone, low.tick)
-                .governed_by
-                .as_str()
-                .into(),
             inputs,
         })
     }
 
     /// Seconds from the outage's begin to the first harm: the earliest deadline, a full disk, or a receiver that refuses.
     pub fn first_harm(&self) -> Quantity {
-        let deadline = Span::between(self.gone.into(), self.deadline.after.into()).seconds();
-        [self.disk_window, self.receiver_window]
-            .into_iter()
-            .flatten()
-            .fold(deadline, Ord::min)
+        let deadline = Span::between(self.gone.into(), self.deadline.after.into());
+        self.promise.shortest(deadline.seconds())
     }
 
     /// In one line.
@@ -132,11 +147,11 @@ impl Foretold {
             "{}: the log keeps unsent metrics at least {} s, {} s on the mean; in an outage from now on until {}, and first harm \
              comes after {} s ({})",
             self.cluster,
-            self.guaranteed,
-            self.expected,
+            self.promise.guaranteed,
+            self.promise.expected,
             self.deadline.after,
             self.first_harm(),
-            self.governed_by
+            self.promise.governed_by
         )
     }
 }

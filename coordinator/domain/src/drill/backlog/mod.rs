@@ -15,7 +15,7 @@ mod reading;
 mod tracker;
 mod windows;
 
-pub use foretold::{Foretold, Input};
+pub use foretold::{Foretold, Input, Promise};
 pub use input::{INPUTS, InputKind, names};
 pub use outlook::Outlook;
 pub use reading::Reading;

@@ -11,7 +11,7 @@ use super::parts::{
 use super::verdict::Verdict;
 use super::wal::{Foreseen, WalReport};
 use super::{compare, html, json, junit, markdown, matrix};
-use crate::drill::backlog::Input;
+use crate::drill::backlog::{Input, Promise};
 use crate::drill::measure::quantity::Quantity;
 use crate::drill::measure::slo::{Measured, Objectives, judge};
 use crate::drill::measure::stamp::Stamp;
@@ -232,17 +232,19 @@ pub(super) fn report() -> Report {
             cluster: "app1".into(),
             version: "2.42.0".into(),
             truncate_period: Quantity::whole(10),
-            segment_bytes: 10 << 20,
-            samples_per_second: Quantity::whole(7),
-            bytes_per_sample: Quantity::from_millis(8_400),
-            segments_per_period: Quantity::ZERO,
-            guaranteed: Quantity::whole(30),
-            expected: Quantity::whole(40),
-            best: Quantity::whole(50),
+            promise: Promise {
+                segment_bytes: 10 << 20,
+                samples_per_second: Quantity::whole(7),
+                bytes_per_sample: Quantity::from_millis(8_400),
+                segments_per_period: Quantity::ZERO,
+                guaranteed: Quantity::whole(30),
+                expected: Quantity::whole(40),
+                best: Quantity::whole(50),
+                disk_window: None,
+                receiver_window: Some(Quantity::whole(3600)),
+                governed_by: "count_rule".into(),
+            },
             memory: Some(ms(8_000, 22_000)),
-            disk_window: None,
-            receiver_window: Some(Quantity::whole(3600)),
-            governed_by: "count_rule".into(),
             deadline: Some(at(105)),
             deadline_by: Some(at(107)),
             predicted_loss: Some(true),

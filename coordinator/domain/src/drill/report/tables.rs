@@ -138,12 +138,12 @@ pub(super) fn wal(report: &Report) -> Table {
                 format!("{} ({})", w.cluster, w.version)
             }
             .into(),
-            seconds(w.guaranteed).into(),
-            seconds(w.expected).into(),
-            seconds(w.best).into(),
-            bound(w.disk_window).into(),
-            bound(w.receiver_window).into(),
-            (&w.governed_by).into(),
+            seconds(w.promise.guaranteed).into(),
+            seconds(w.promise.expected).into(),
+            seconds(w.promise.best).into(),
+            bound(w.promise.disk_window).into(),
+            bound(w.promise.receiver_window).into(),
+            (&w.promise.governed_by).into(),
             w.deadline.map_or(String::new(), |d| d.to_string()).into(),
             told(w.predicted_loss).into(),
             told(w.observed_loss).into(),

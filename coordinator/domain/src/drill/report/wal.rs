@@ -2,7 +2,7 @@
 
 use super::parts::{Bounds, Point};
 use super::verdict::Verdict;
-use crate::drill::backlog::Input;
+use crate::drill::backlog::{Input, Promise};
 use crate::drill::measure::quantity::Quantity;
 use crate::drill::measure::stamp::Stamp;
 use serde::{Deserialize, Serialize};
@@ -16,29 +16,12 @@ pub struct WalReport {
     pub version: String,
     /// Seconds between truncations.
     pub truncate_period: Quantity,
-    /// Bytes of a full segment.
-    pub segment_bytes: u64,
-    /// Samples per second, measured.
-    pub samples_per_second: Quantity,
-    /// WAL bytes per sample, measured.
-    pub bytes_per_sample: Quantity,
-    /// Segments that volume alone cuts within one period.
-    pub segments_per_period: Quantity,
-    /// Seconds that the backlog survives when the reader stops at the worst moment; what memory takes comes on top.
-    pub guaranteed: Quantity,
-    /// The mean over all moments.
-    pub expected: Quantity,
-    /// At the best moment.
-    pub best: Quantity,
+    /// What the log promised before the outage.
+    #[serde(flatten)]
+    pub promise: Promise,
     /// Seconds that the queue in memory takes samples before the reader stops.
     #[serde(default)]
     pub memory: Option<Bounds>,
-    /// Seconds until the disk is full; None: unknown.
-    pub disk_window: Option<Quantity>,
-    /// Seconds that the receiver accepts back; None: no bound found.
-    pub receiver_window: Option<Quantity>,
-    /// What ends the backlog first: `count_rule`, `disk`, `receiver`, `restart`
-    pub governed_by: String,
     /// The tick at which this outage's backlog dies, as forecast when it began; None: beyond what was computed.
     pub deadline: Option<Stamp>,
     /// Not later than this; `deadline` is the earliest.
