@@ -1,10 +1,10 @@
 //! The real lab as the world of a run.
 
-use super::probe::{Grounds, Question, SecretCanaryWatch, prepare};
-use super::secret_canary::{self, Garden};
+use super::probe::{Grounds, Question, SecretCanaryWatch, prepare, sentinel};
+use super::secret_canary::{Garden, NAMESPACE};
 use super::stage::{Between, Stage};
 use super::timeline::Timeline;
-use super::{kube, last_looks, probe};
+use super::{kube, last_looks, own_namespace, probe};
 use crate::clock;
 use crate::engine::EngineHandle;
 use crate::exit::chain;
@@ -231,6 +231,10 @@ impl Stage for LabStage {
                 latest: self.latest(probe),
             });
         }
+        if matches!(probe.look, Look::Sentinel { .. }) {
+            let watch = sentinel(probe, &self.grounds(&[]), self.run);
+            return watch.map_or_else(Question::Impossible, Question::Sentinel);
+        }
         prepare(probe, &self.grounds(&self.rebooted())).await
     }
 
@@ -278,7 +282,7 @@ impl Stage for LabStage {
                 }
             }
             Deed::Clear => {
-                secret_canary::clear(cluster).await?;
+                own_namespace::clear(cluster, NAMESPACE).await?;
                 let writer = source.open(probe.cluster.as_str()).await.map_err(|e| chain(&e))?;
                 writer.forget().await.map_err(|e| chain(&e))?;
                 Ok(None)
@@ -310,7 +314,7 @@ impl Stage for LabStage {
 
     async fn last_looks(&self) -> Vec<Sample> {
         let rebooted = self.rebooted();
-        last_looks::all(&self.plan, &self.grounds(&rebooted), self.timeline).await
+        last_looks::all(&self.plan, &self.grounds(&rebooted), self.run, self.timeline).await
     }
 
     /// Every record of a drill is an event of the lab too.

@@ -7,6 +7,7 @@ use domain::drill::assemble::last_look;
 use domain::drill::history::Sample;
 use domain::drill::plan::DrillPlan;
 use domain::drill::scenario::{Look, Probe};
+use model::ids::RunId;
 use std::time::Duration;
 
 /// How long one look may take: many numbers, through an API server that has just come back.
@@ -20,7 +21,12 @@ const BEFORE: Duration = Duration::from_secs(30);
 const SINCE_PROBING: Duration = Duration::from_secs(180);
 
 /// The last looks, in order: what the receiver has first, so that all of it was served when the log is read.
-pub(super) async fn all(plan: &DrillPlan, grounds: &Grounds<'_>, timeline: Timeline) -> Vec<Sample> {
+pub(super) async fn all(
+    plan: &DrillPlan,
+    grounds: &Grounds<'_>,
+    run: RunId,
+    timeline: Timeline,
+) -> Vec<Sample> {
     let mut samples = Vec::new();
     let range = timeline.elapsed() + BEFORE;
     for probe in plan.active_probes() {
@@ -50,13 +56,20 @@ pub(super) async fn all(plan: &DrillPlan, grounds: &Grounds<'_>, timeline: Timel
     }
     for probe in plan.active_probes() {
         if matches!(probe.look, Look::Sentinel { .. }) {
+            let watch = sentinel(probe, grounds, run);
             let asked = async {
-                match sentinel(probe, grounds) {
+                match &watch {
                     Ok(watch) => watch.collect().await,
                     Err(why) => Seen::bad(why),
                 }
             };
             samples.push(sample(last_look(&probe.name), timeline, asked).await);
+            // After the look and not in it: what takes long to go says nothing of what was there.
+            if let Ok(watch) = watch
+                && let Err(why) = watch.clear().await
+            {
+                tracing::warn!(probe = %probe.name, "sentinels are left to `drill doctor`: {why}");
+            }
         }
     }
     samples

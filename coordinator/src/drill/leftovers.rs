@@ -1,9 +1,9 @@
 //! What drills left in clusters when nobody could clear it any more, for `drill doctor`.
 
-use super::{lab_stage, secret_canary};
+use super::{lab_stage, own_namespace};
 use crate::faults::PlaceSurvey;
 use crate::places::Places;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 use model::lab::Lab;
 use std::time::Duration;
 
@@ -16,9 +16,13 @@ pub(crate) async fn survey(lab: &Lab, places: &Places, heal: bool) -> Vec<PlaceS
     let asked = clusters.iter().map(|(name, cluster)| async move {
         let look = async {
             if heal {
-                secret_canary::clear(cluster).await?;
+                let left = own_namespace::left(cluster).await?;
+                let cleared = left.iter().map(|(name, _)| own_namespace::clear(cluster, name));
+                try_join_all(cleared).await?;
             }
-            secret_canary::leftovers(cluster).await
+            let left = own_namespace::left(cluster).await?;
+            let told = |(name, run)| format!("namespace {name} of drill run {run}");
+            Ok(left.into_iter().map(told).collect())
         };
         let found = tokio::time::timeout(LIMIT, look).await;
         let found = found.unwrap_or_else(|_| Err(format!("no answer within {} s", LIMIT.as_secs())));

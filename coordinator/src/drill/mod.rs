@@ -14,6 +14,7 @@ mod last_looks;
 pub(crate) mod leftovers;
 pub mod library;
 pub mod operator;
+mod own_namespace;
 pub mod probe;
 pub mod runner;
 pub mod runs;

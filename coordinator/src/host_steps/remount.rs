@@ -6,7 +6,7 @@ use super::readiness::pods_of;
 use domain::component::Component;
 
 /// Says when the pod's volumes were last asked to be looked at.
-const REMOUNTED_AT: &str = "drillyard.dev/remounted-at";
+const REMOUNTED_AT: &str = "drillyard.io/remounted-at";
 
 /// Marks every running pod of the component's `remount` workloads.
 pub(super) async fn remount(cluster: &Cluster, component: &Component) -> Result<(), KubeError> {

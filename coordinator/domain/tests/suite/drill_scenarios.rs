@@ -4,7 +4,7 @@ use domain::component::Component;
 use domain::document::DocumentError;
 use domain::drill::contract::ContractId;
 use domain::drill::plan::{DependencyKind, DrillPlan, DrillPlanError, Present, drill_plan};
-use domain::drill::scenario::{RESERVED, Scenario};
+use domain::drill::scenario::{Look, RESERVED, Scenario};
 use model::lab::Lab;
 use std::path::{Path, PathBuf};
 
@@ -151,6 +151,12 @@ fn each_rule_names_its_field() {
     );
     of_canary("look.store", "store: vault", "store: a/b");
     of_canary("expect", "comes_back", "stays_good");
+    self::breaks(
+        "etcd-restore",
+        "probes[0].look.namespace",
+        "probe: sentinel",
+        "probe: sentinel\n    namespace: demo",
+    );
     let good = scenario("mgmt-down").to_yaml();
     for word in RESERVED {
         let text = good.replacen("name: mgmt-down", &format!("name: {word}"), 1);
@@ -160,6 +166,15 @@ fn each_rule_names_its_field() {
             "{refused}"
         );
     }
+}
+
+/// Whoever judges a run again reads the plan that it was made with.
+#[test]
+fn a_plan_recorded_with_the_namespace_of_its_sentinels_is_still_read() {
+    let recorded = serde_json::json!({"probe": "sentinel", "namespace": "demo", "image": "a:1"});
+    let look: Look = serde_json::from_value(recorded.clone()).expect("read");
+    assert_eq!(serde_json::to_value(&look).expect("JSON"), recorded);
+    assert!(!Scenario::schema().to_string().contains("recorded before"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::{Question, pki::PkiWatch, secrets::SecretWatch, sentinel::SentinelWat
 use crate::drill::kube;
 use crate::host_steps::kube::Cluster;
 use domain::drill::scenario::{Look, Probe, Receiver, Via};
-use model::ids::{ClusterName, NodeName};
+use model::ids::{ClusterName, NodeName, RunId};
 use model::lab::Lab;
 use model::step::Role;
 use std::collections::BTreeMap;
@@ -152,8 +152,9 @@ async fn resolve(probe: &Probe, grounds: &Grounds<'_>) -> Result<Question, Strin
                 .ok_or_else(|| format!("{}: listener must be NAMESPACE/NAME", probe.name))?,
         }),
         // Only the run itself knows what it plants.
-        Look::SecretCanary { .. } => return Err("it can be asked in a run only".into()),
-        Look::Sentinel { .. } => Question::Sentinel(sentinel(probe, grounds)?),
+        Look::SecretCanary { .. } | Look::Sentinel { .. } => {
+            return Err("it can be asked in a run only".into());
+        }
         Look::PhantomPods {} => Question::Phantoms {
             cluster,
             nodes: grounds
@@ -184,13 +185,20 @@ async fn log(
     LogWatch::open(cluster, place, (at, &proxy)).await
 }
 
-/// The sentinels of a `sentinel` probe; refused for another kind of probe.
-pub(in crate::drill) fn sentinel(probe: &Probe, grounds: &Grounds<'_>) -> Result<SentinelWatch, String> {
-    let Look::Sentinel { namespace, image } = &probe.look else {
+/// The sentinels that a run writes for a `sentinel` probe; refused for another kind of probe.
+pub(in crate::drill) fn sentinel(
+    probe: &Probe,
+    grounds: &Grounds<'_>,
+    run: RunId,
+) -> Result<SentinelWatch, String> {
+    let Look::Sentinel { image, .. } = &probe.look else {
         return Err(format!("{} writes no sentinels", probe.name));
     };
-    let cluster = grounds.cluster(&probe.cluster)?.clone();
-    Ok(SentinelWatch::new(cluster, namespace, image))
+    Ok(SentinelWatch::new(
+        grounds.cluster(&probe.cluster)?.clone(),
+        run,
+        image,
+    ))
 }
 
 /// How the receiver is asked about the canary of a `canary_stored` probe; refused for another kind of probe.

@@ -2,7 +2,7 @@
 
 use super::{Seen, units};
 use crate::drill::kube;
-use crate::drill::secret_canary::LABEL;
+use crate::drill::own_namespace::LABEL;
 use crate::drill::timeline::Timeline;
 use crate::host_steps::kube::{Cluster, is_ready};
 use ::kube::api::DynamicObject;

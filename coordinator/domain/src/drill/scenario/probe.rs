@@ -180,11 +180,14 @@ pub enum Look {
         /// Secret with the listener's certificate, `NAMESPACE/NAME`.
         listener: String,
     },
-    /// Writes a numbered object at each request, and a pod at every tenth; good when it was written. What of it is there at the end
-    /// says up to when a restore brought things back.
+    /// Writes a numbered object at each request, and a pod at every tenth, into a namespace of the run's own; good when it was
+    /// written. What of it is there at the end says up to when a restore brought things back.
     Sentinel {
-        /// Namespace.
-        namespace: String,
+        /// Namespace in plans that were recorded before it became the run's own, so that they can be judged again; refused in a
+        /// scenario.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(skip)]
+        namespace: Option<String>,
         /// Image of the pods, with a command `pause`; it must be on the nodes.
         image: String,
     },

@@ -209,6 +209,14 @@ fn probes(scenario: &Scenario, out: &mut Vec<Invalid>) {
                 "must be NAMESPACE/NAME",
             ));
         }
+        if let Look::Sentinel {
+            namespace: Some(namespace),
+            ..
+        } = &probe.look
+        {
+            let rule = "must not be there: sentinels have a namespace of their own";
+            out.push(Invalid::new(format!("{path}.look.namespace"), namespace, rule));
+        }
         secret_canary(&path, probe, scenario.phases.observe_seconds, out);
         // Requests in flight, if every one runs into its timeout.
         if probe.timeout_ms / probe.period_ms.max(1) > 500 {
