@@ -174,9 +174,19 @@ fn told(run: &Run) -> &str {
     }
 }
 
+/// What undoing is said to take, seconds.
+fn undoing_takes(plan: &mut DrillPlan, seconds: u64) {
+    for rule in &mut plan.scenario.abort {
+        if let AbortRule::BacklogDiesWithin { undo_seconds, .. } = rule {
+            *undo_seconds = seconds;
+        }
+    }
+}
+
 #[test]
 fn what_was_foretold_is_on_record_before_the_fault_and_too_short_a_time_ends_the_outage() {
-    let plan = plan();
+    let mut plan = plan();
+    undoing_takes(&mut plan, 60);
     let (mut run, mut live) = steady(&plan, 100);
     let records = tick(&mut run, &live, 100);
     let kinds: Vec<&str> = records.iter().map(Record::kind).collect();
@@ -232,11 +242,7 @@ fn an_outage_is_held_back_for_the_worst_moment_as_long_as_the_scenario_allows() 
 #[test]
 fn an_outage_whose_backlog_could_not_be_saved_is_not_begun() {
     let mut plan = plan();
-    for rule in &mut plan.scenario.abort {
-        if let AbortRule::BacklogDiesWithin { undo_seconds, .. } = rule {
-            *undo_seconds = 100;
-        }
-    }
+    undoing_takes(&mut plan, 100);
     let (mut run, live) = steady(&plan, 100);
     let records = tick(&mut run, &live, 100);
     assert!(told(&run).contains("undoing takes 100 s"), "{}", told(&run));
