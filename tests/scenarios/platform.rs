@@ -1,11 +1,17 @@
-//! The components of phases 4 and 6 on the real lab: metrics arrive, a secret is synced, a restarted Vault is unsealed.
+//! The components of phases 4 to 6 on the real lab: metrics arrive, a secret is what Vault has, certificates lead to the
+//! platform's authority, app clusters refuse privileges, a restarted Vault is unsealed.
 //!
 //! It needs the bundle's `drill` profile, which takes about half an hour on two cores from an empty cache, and five minutes
 //! with it: `cargo test -p tests -- --ignored --nocapture platform`.
 
+mod certificates;
+mod vault;
+
 use super::health;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tests::lab::TestLab;
 use tests::patience::until;
@@ -28,7 +34,9 @@ fn the_platform_delivers_metrics_and_secrets() {
     metrics_arrive(&lab);
     the_canary_counts_without_a_gap(&lab);
     logs_arrive(&lab);
-    secrets_are_synced(&lab);
+    secrets_are_what_vault_has(&lab);
+    certificates::vault_signs_below_the_platforms_authority(&lab);
+    app_clusters_refuse_privileges(&lab);
     a_restarted_vault_is_unsealed(&lab);
     keys_are_nowhere_but_in_their_file(&lab);
     let again = lab
@@ -119,27 +127,62 @@ fn logs_arrive(lab: &TestLab) {
     }
 }
 
-fn secrets_are_synced(lab: &TestLab) {
+/// The whole Secret of every cluster, against what Vault answers to that cluster's own reader.
+fn secrets_are_what_vault_has(lab: &TestLab) {
     for cluster in health::CLUSTERS {
         until("the demo secret", PATIENCE, || {
-            let words = [
-                "-n",
-                "demo",
-                "get",
-                "secret",
-                "demo",
-                "-o",
-                "jsonpath={.data.greeting}",
-            ];
+            let words = ["-n", "demo", "get", "secret", "demo", "-o", "jsonpath={.data}"];
             let text = lab.kubectl(cluster, &words)?;
-            // base64 of "hello from Vault"
-            if text == "aGVsbG8gZnJvbSBWYXVsdA==" {
-                Ok(())
-            } else {
-                Err(text)
+            let encoded: BTreeMap<String, String> =
+                serde_json::from_str(&text).map_err(|e| format!("{text}: {e}"))?;
+            let decode = |(key, text): (String, String)| {
+                let bytes = STANDARD.decode(text).map_err(|e| e.to_string())?;
+                let value = String::from_utf8(bytes).map_err(|e| e.to_string())?;
+                Ok((key, Value::String(value)))
+            };
+            let synced: Result<serde_json::Map<_, _>, String> = encoded.into_iter().map(decode).collect();
+            let synced = Value::Object(synced?);
+            let source = vault::value(lab, cluster, "shared/demo")?;
+            let same = source.as_object().is_some_and(|o| !o.is_empty()) && synced == source;
+            same.then_some(())
+                .ok_or_else(|| format!("{cluster} has {synced}, Vault has {source}"))
+        })
+        .expect("what Vault has");
+    }
+}
+
+/// Kyverno's policy and nothing else refuses: the same pod without the privilege, and the pod where no Kyverno is, are taken.
+fn app_clusters_refuse_privileges(lab: &TestLab) {
+    let pod = |cluster: &str, privileged: bool| {
+        let flag = format!("--privileged={privileged}");
+        // A dry run goes through every webhook, and nothing is started.
+        let words = [
+            "-n",
+            "demo",
+            "run",
+            "probe",
+            "--image=probe",
+            &flag,
+            "--dry-run=server",
+        ];
+        lab.kubectl(cluster, &words)
+    };
+    let policy = "drillyard does not admit privileged containers";
+    for cluster in APPLICATIONS {
+        until("a refusal of a privileged pod", PATIENCE, || {
+            match pod(cluster, true) {
+                Err(words) if words.contains(policy) => Ok(()),
+                Err(other) => Err(format!("{cluster} refuses for another reason: {other}")),
+                Ok(_) => Err(format!("{cluster} admits it")),
             }
         })
-        .expect("what Vault holds");
+        .expect("refused by the policy");
+    }
+    for (cluster, privileged) in [("app1", false), ("app2", false), ("mgmt", true)] {
+        until("a pod that is admitted", PATIENCE, || {
+            pod(cluster, privileged).map_err(|words| format!("{cluster}: {words}"))
+        })
+        .expect("admitted");
     }
 }
 
