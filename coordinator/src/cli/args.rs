@@ -258,30 +258,44 @@ pub struct Certs {
 
 /// Options of `drill`.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, after_help = DRILL_EXAMPLES)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true,
+    after_help = DRILL_EXAMPLES
+)]
 pub struct Drill {
     /// What to do instead of running one.
     #[command(subcommand)]
     pub action: Option<DrillAction>,
     /// The drill to run; `drill list` names them all.
-    #[arg(value_name = "NAME", required = true)]
+    #[arg(value_name = "NAME", required = true, add = ArgValueCandidates::new(super::complete::drills))]
     pub name: Option<String>,
-    /// Run it so often, one after another, and show the spread.
+    /// Run it N times, one after another, and show how far the figures spread.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub repeat: u32,
-    /// Begin no further run when it would not end within so many minutes.
+    /// With --repeat: begin no further run that would end later than so many minutes after the first began.
     #[arg(long, value_name = "MINUTES")]
     pub budget: Option<u64>,
 }
 
-const DRILL_EXAMPLES: &str = "Examples:
+// A paragraph is one line: it is wrapped to the terminal.
+const DRILL_EXAMPLES: &str = "\
+A drill watches an intact lab, breaks something under a lease, watches, undoes it, watches the recovery, and judges contracts from \
+what it recorded. It needs a lab that is up (`coordinator up --yes --through 8` for all contracts); what is missing of it is told as \
+not covered. `list`, `show` and `plan` need none.
+
+Examples:
   coordinator drill list                       all drills with the contracts that they judge
   coordinator drill plan mgmt-down             what it would hit, watch and prove; nothing is touched
   coordinator drill mgmt-down                  run it; Ctrl-C reverts
   coordinator drill worker-loss --repeat 5     five runs and their spread
   coordinator drill recheck                    judge the latest run's history again
 
-Exit codes: 0 pass, 7 a contract was violated, 8 inconclusive, 130 ended by Ctrl-C.";
+Exit codes: 0 pass, 2 no such drill or its file is wrong, 3 no lab is up, 7 a contract was violated, 8 inconclusive or nothing of \
+it covered, 130 ended by Ctrl-C.
+
+How figures are measured: docs/drills/README.md. How to write a drill: values/drills/README.md.";
 
 /// Actions beside running.
 #[derive(Debug, Subcommand)]
@@ -292,12 +306,13 @@ pub enum DrillAction {
     Show(DrillShow),
     /// What a drill would hit, watch and prove on this lab; nothing is touched
     Plan {
-        /// The drill.
+        /// The drill; `drill list` names them all.
+        #[arg(add = ArgValueCandidates::new(super::complete::drills))]
         name: String,
     },
     /// Judge a run's recorded history again with the checks of this release
     Recheck {
-        /// First digits of the run; without it the latest.
+        /// First digits of the run's id, as `drill NAME` prints it when it begins; without it the latest.
         run: Option<String>,
     },
     /// List every outstanding fault on every node and on the host, and undo them on request
@@ -312,8 +327,8 @@ pub enum DrillAction {
 /// Options of `drill show`.
 #[derive(Debug, clap::Args)]
 pub struct DrillShow {
-    /// The drill.
-    #[arg(required_unless_present = "schema")]
+    /// The drill; `drill list` names them all.
+    #[arg(required_unless_present = "schema", add = ArgValueCandidates::new(super::complete::drills))]
     pub name: Option<String>,
     /// Print the JSON Schema of drill files instead.
     #[arg(long)]

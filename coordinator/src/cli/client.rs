@@ -69,7 +69,7 @@ pub(crate) fn no_daemon() -> Failure {
     Failure::new(
         Outcome::Preflight,
         "DY-0112",
-        "no coordinator serves this lab",
+        "no coordinator serves this lab: it is not up, or its daemon has ended",
         "coordinator up",
     )
 }

@@ -2,6 +2,7 @@
 
 use super::output::out;
 use crate::daemon_record::DaemonRecord;
+use crate::drill::library;
 use crate::exit::{Failure, Outcome};
 use crate::operator_auth::connect_operator;
 use crate::places::{Environment, Places};
@@ -52,6 +53,21 @@ pub(crate) fn nodes() -> Vec<CompletionCandidate> {
             CompletionCandidate::new(node.name.as_str()).help(Some(state.into()))
         })
         .collect()
+}
+
+/// All drills with their summaries; of a file that is wrong the name alone.
+pub(crate) fn drills() -> Vec<CompletionCandidate> {
+    let Ok(places) = Places::new(Lab::default().name.as_str(), &Environment::read()) else {
+        return Vec::new();
+    };
+    let names = library::names(&places).unwrap_or_default();
+    let one = |name: String| {
+        let summary = library::load(&places, &name)
+            .ok()
+            .map(|drill| drill.summary.into());
+        CompletionCandidate::new(name).help(summary)
+    };
+    names.into_iter().map(one).collect()
 }
 
 /// All error codes with their titles.

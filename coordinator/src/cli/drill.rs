@@ -11,7 +11,7 @@ use super::output::{out, outln};
 use super::{Context, block_on};
 use crate::components;
 use crate::drill::library::{self, LibraryError};
-use crate::exit::{Failure, Outcome};
+use crate::exit::{Failure, Outcome, chain};
 use crate::host_facts;
 use domain::drill::backlog::PlannedWindow;
 use domain::drill::plan::{Present, drill_plan};
@@ -40,10 +40,12 @@ pub(crate) fn run(context: &Context, options: &Drill) -> Result<Outcome, Failure
 
 fn list(context: &Context) -> Result<Outcome, Failure> {
     let names = library::names(&context.places).map_err(|e| refused_scenario(&e))?;
-    let mut rows = Vec::new();
+    let (mut rows, mut broken) = (Vec::new(), Vec::new());
     for name in names {
-        let scenario = library::load(&context.places, &name).map_err(|e| refused_scenario(&e))?;
-        rows.push(scenario);
+        match library::load(&context.places, &name) {
+            Ok(scenario) => rows.push(scenario),
+            Err(error) => broken.push(error),
+        }
     }
     if context.json {
         let row = |s: &Scenario| {
@@ -51,7 +53,7 @@ fn list(context: &Context) -> Result<Outcome, Failure> {
                 "observe_seconds": s.phases.observe_seconds, "expect_violation": s.hypothesis.expect_violation})
         };
         outln!("{}", Value::Array(rows.iter().map(row).collect()));
-        return Ok(Outcome::Done);
+        return whole(&broken);
     }
     for scenario in rows {
         let contracts: Vec<String> = scenario
@@ -67,7 +69,21 @@ fn list(context: &Context) -> Result<Outcome, Failure> {
             scenario.summary
         );
     }
-    Ok(Outcome::Done)
+    whole(&broken)
+}
+
+/// Told after the list: a file that is wrong must not hide the others.
+fn whole(broken: &[LibraryError]) -> Result<Outcome, Failure> {
+    let Some(first) = broken.first() else {
+        return Ok(Outcome::Done);
+    };
+    let told: Vec<String> = broken.iter().map(|error| chain(error)).collect();
+    Err(Failure::new(
+        Outcome::Usage,
+        "DY-0150",
+        told.join("\n  "),
+        first.next(),
+    ))
 }
 
 fn show(context: &Context, name: &str) -> Result<Outcome, Failure> {
@@ -134,5 +150,5 @@ fn offline_plan(context: &Context, name: &str) -> Result<Value, Failure> {
 }
 
 fn refused_scenario(error: &LibraryError) -> Failure {
-    Failure::from_error(Outcome::Usage, "DY-0150", error, "coordinator drill list")
+    Failure::from_error(Outcome::Usage, "DY-0150", error, error.next())
 }

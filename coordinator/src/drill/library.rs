@@ -20,8 +20,17 @@ pub enum LibraryError {
         /// Those that exist.
         known: Vec<String>,
     },
+    /// The folder that has them all cannot be read.
+    #[error("the folder of drills, {path}, cannot be read")]
+    Folder {
+        /// Path.
+        path: PathBuf,
+        /// First cause.
+        #[source]
+        source: std::io::Error,
+    },
     /// A file cannot be read.
-    #[error("drill file {path}")]
+    #[error("drill file {path} cannot be read")]
     Read {
         /// Path.
         path: PathBuf,
@@ -30,14 +39,31 @@ pub enum LibraryError {
         source: std::io::Error,
     },
     /// A file is wrong.
-    #[error("a drill is refused")]
+    #[error(transparent)]
     Scenario(#[from] DocumentError),
+}
+
+impl LibraryError {
+    /// What the operator does next.
+    pub fn next(&self) -> &'static str {
+        match self {
+            Self::Unknown { .. } => "coordinator drill list",
+            Self::Folder { .. } => {
+                "set DRILLYARD_PROJECT to the checkout of Drillyard that has values/drills"
+            }
+            Self::Read { .. } => "see that the file is there and may be read",
+            Self::Scenario(_) => {
+                "correct the file; `coordinator drill show --schema` has what may be in it, values/drills/README.md an example"
+            }
+        }
+    }
 }
 
 /// Names of all drills, sorted.
 pub fn names(places: &Places) -> Result<Vec<String>, LibraryError> {
     let folder = places.project.join("values/drills");
-    let entries = std::fs::read_dir(&folder).map_err(|source| LibraryError::Read { path: folder, source })?;
+    let entries =
+        std::fs::read_dir(&folder).map_err(|source| LibraryError::Folder { path: folder, source })?;
     let mut names: Vec<String> = entries
         .filter_map(|entry| entry.ok().map(|e| e.path()))
         .filter(|path| path.extension().is_some_and(|e| e == "yaml"))

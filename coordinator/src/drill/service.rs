@@ -33,16 +33,16 @@ pub enum StartError {
     #[error(transparent)]
     Library(#[from] LibraryError),
     /// The component folders cannot be read.
-    #[error("the component folders")]
+    #[error("the component folders cannot be used")]
     Components(#[from] ComponentsError),
     /// The scenario does not fit the lab.
     #[error("the drill does not fit this lab")]
     Plan(#[from] DrillPlanError),
     /// Another drill runs.
-    #[error("drill run {0} is not over")]
+    #[error("drill run {0} is not over, and one drill runs at a time")]
     Busy(RunId),
     /// A run of `up` works on the lab.
-    #[error("a run of `up` is changing the lab")]
+    #[error("a run of `up` is changing the lab; a drill needs one that stands still")]
     UpActive,
     /// The run's folder cannot be made.
     #[error("the run cannot be recorded")]

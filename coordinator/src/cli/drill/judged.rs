@@ -30,15 +30,29 @@ pub(crate) fn find_run(context: &Context, text: Option<&str>) -> Result<RunId, F
             .copied()
             .ok_or_else(|| none("no drill was run in this lab yet".into()));
     };
-    let fits: Vec<RunId> = all
-        .into_iter()
-        .filter(|run| run.to_string().starts_with(text))
-        .collect();
-    match fits.as_slice() {
-        [one] => Ok(*one),
-        [] => Err(none(format!("there is no drill run {text:?}"))),
-        several => Err(none(format!("{text:?} begins {} runs", several.len()))),
+    let fits = |run: &&RunId| run.to_string().starts_with(text);
+    let fits: Vec<RunId> = all.iter().filter(fits).copied().collect();
+    match (fits.as_slice(), all.is_empty()) {
+        ([one], _) => Ok(*one),
+        ([], true) => Err(none(format!(
+            "there is no drill run {text:?}: no drill was run in this lab yet"
+        ))),
+        ([], false) => Err(none(format!(
+            "there is no drill run {text:?}; the latest are {}",
+            latest(&all)
+        ))),
+        (several, _) => Err(none(format!(
+            "{text:?} begins {} runs, the latest {}: give more digits",
+            several.len(),
+            latest(several)
+        ))),
     }
+}
+
+/// The last few of them, the latest first.
+fn latest(runs: &[RunId]) -> String {
+    let shown = runs.iter().rev().take(5).map(ToString::to_string);
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 /// The report that a run ended with.
