@@ -28,6 +28,7 @@ use crate::session_grpc::{AgentHub, AgentService, agent_routes};
 use crate::silence::{self, Watch};
 use crate::standard_grpc::operator_routes;
 use crate::step_secrets::StepSecretStore;
+use crate::subscribe_grpc::Feed;
 use crate::subscribers::Subscribers;
 use crate::traces;
 use crate::user_data::{AGENT_TARGET, agent_binary};
@@ -227,7 +228,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
         places: Arc::clone(&places),
         engine: handle.clone(),
         faults,
-        log: reader,
+        feed: Feed::new(reader, Arc::clone(&lab)),
         subscribers: scraped.subscribers.clone(),
         seen,
         authority: Arc::clone(&authority),
@@ -285,12 +286,7 @@ fn web_sources(api: &OperatorApi) -> web::Sources {
             async move { serde_json::to_value(api.status_document().await?).ok() }.boxed()
         })
     };
-    web::Sources::new(
-        Arc::clone(&api.lab),
-        Arc::clone(&api.places),
-        api.log.clone(),
-        status,
-    )
+    web::Sources::new(Arc::clone(&api.places), api.feed.clone(), status)
 }
 
 type EngineEnd = tokio::sync::oneshot::Receiver<Result<(), crate::engine::EngineError>>;

@@ -11,11 +11,10 @@ use crate::enrolment::{Enrolment, EnrolmentError};
 use crate::exit::chain;
 use crate::faults::Faults;
 use crate::host_steps::values::HostFacts;
-use crate::journal::JournalReader;
 use crate::node_logs;
 use crate::places::Places;
 use crate::session_grpc::AgentHub;
-use crate::subscribe_grpc::{Pace, Subscription};
+use crate::subscribe_grpc::{Feed, Pace, Subscription};
 use crate::subscribers::Subscribers;
 use crate::{plan_store, user_data};
 use domain::event::Event;
@@ -42,8 +41,8 @@ pub struct OperatorApi {
     pub engine: EngineHandle,
     /// Faults.
     pub faults: Faults,
-    /// The log.
-    pub log: JournalReader,
+    /// The log, as subscribers see it.
+    pub feed: Feed,
     /// Who reads the log.
     pub subscribers: Subscribers,
     /// When agents were last heard.
@@ -83,10 +82,9 @@ impl Operator for OperatorApi {
         &self,
         request: Request<v1::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let (log, lab) = (self.log.clone(), Arc::clone(&self.lab));
         let wanted = request.into_inner();
         let position = self.subscribers.enter(Revision(wanted.after));
-        let subscription = Subscription::new(log, lab, wanted, Pace::default())
+        let subscription = Subscription::new(self.feed.clone(), wanted, Pace::default())
             .map_err(|invalid| Status::invalid_argument(invalid.to_string()))?
             .watched(position);
         let (sender, receiver) = Subscription::channel();
@@ -228,7 +226,7 @@ impl Operator for OperatorApi {
         } else {
             Some(proto::convert::run_id(&wanted).map_err(|e| Status::invalid_argument(e.to_string()))?)
         };
-        let (log, places) = (self.log.clone(), Arc::clone(&self.places));
+        let (log, places) = (self.feed.log().clone(), Arc::clone(&self.places));
         let made = tokio::task::spawn_blocking(move || crate::run_report::make(&log, &places, run));
         let account = made
             .await

@@ -3,26 +3,29 @@
 //! A subscriber holds a cursor into the log and a channel of one batch, never a queue of its own: a slow one falls behind
 //! on disk and slows nobody. Bookmarks tell how far the log was read, also over what the filter left out.
 
+mod feed;
+mod line;
+
+pub use feed::Feed;
+
 use crate::exit::chain;
-use crate::journal::{Entry, JournalError, JournalReader};
-use crate::projection::{View, view};
+use crate::journal::{JournalError, JournalReader};
 use crate::subscribers::Position;
 use domain::filter::Filter;
 use domain::record::Severity;
+use feed::FeedError;
+use line::Line;
 use model::Invalid;
 use model::ids::Revision;
-use model::lab::Lab;
 use model::planted::{self, Bug};
 use proto::v1::subscribe_response::Item;
 use proto::v1::{self, SubscribeResponse};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 use tonic::Status;
-
-/// Entries that are read at once.
-const BATCH: usize = 256;
 
 /// Items under way to one subscriber. With the stream's window of 64 KiB this bounds what a stalled one costs.
 const UNDER_WAY: usize = 64;
@@ -60,8 +63,8 @@ impl Default for Pace {
 /// A subscription that was understood.
 #[derive(Debug)]
 pub struct Subscription {
+    feed: Feed,
     log: JournalReader,
-    lab: Arc<Lab>,
     log_id: Vec<u8>,
     cursor: Revision,
     follow: bool,
@@ -80,15 +83,10 @@ enum End {
 
 impl Subscription {
     /// Reads the request; an unknown word in the filter is refused by its field.
-    pub fn new(
-        log: JournalReader,
-        lab: Arc<Lab>,
-        wanted: v1::SubscribeRequest,
-        pace: Pace,
-    ) -> Result<Self, Invalid> {
+    pub fn new(feed: Feed, wanted: v1::SubscribeRequest, pace: Pace) -> Result<Self, Invalid> {
         Ok(Self {
-            log,
-            lab,
+            log: feed.log().clone(),
+            feed,
             log_id: wanted.log_id,
             cursor: Revision(
                 wanted
@@ -144,24 +142,27 @@ impl Subscription {
         let mut next_bookmark = Instant::now() + self.pace.bookmark_every;
         let mut is_live = false;
         loop {
-            let entries = self.read().await?;
-            let caught_up = entries.is_empty();
-            if let Some((last, _)) = entries.last().filter(|_| planted::is(Bug::BookmarkEarly)) {
-                let revision = last.0;
+            let lines = self.read().await?;
+            let caught_up = lines.is_empty();
+            if let Some(last) = lines.last() {
+                // While these are sent, the next ones are read.
+                self.feed.read_ahead(last.revision());
+            }
+            if let Some(last) = lines.last().filter(|_| planted::is(Bug::BookmarkEarly)) {
+                let revision = last.revision().0;
                 let log_id = log_id.clone();
                 let early = v1::Bookmark { revision, log_id };
                 self.send(sender, item(Item::Bookmark(early))).await;
             }
-            for (revision, entry) in entries {
-                let seen = view(&self.lab, revision, &entry);
-                if self.filter.admits(&seen.subject()) {
-                    match self.send(sender, entry_item(&seen)).await {
-                        Some(true) => sent = revision,
+            for line in lines {
+                if self.filter.admits(&line.subject()) {
+                    match self.send(sender, line.response()).await {
+                        Some(true) => sent = line.revision(),
                         Some(false) => return Ok(End::Over),
                         None => return Ok(End::Stalled(sent)),
                     }
                 }
-                self.cursor = revision;
+                self.cursor = line.revision();
             }
             if let Some(position) = &self.position {
                 position.moved(self.cursor);
@@ -195,26 +196,26 @@ impl Subscription {
         }
     }
 
-    /// The next entries; reading blocks on the disk, so not here.
-    async fn read(&self) -> Result<Vec<(Revision, Entry)>, Sent> {
-        if self.log.head() <= self.cursor {
-            return Ok(Vec::new());
-        }
-        let (log, cursor) = (self.log.clone(), self.cursor);
-        let read = tokio::task::spawn_blocking(move || log.read(cursor, BATCH)).await;
-        match read {
-            Ok(Ok(entries)) => Ok(entries),
-            Ok(Err(JournalError::Compacted { oldest })) => {
+    /// The next lines; none at the end of the log.
+    async fn read(&self) -> Result<Vec<Arc<Line>>, Sent> {
+        match self.feed.lines(self.cursor).await {
+            Ok(lines) => Ok(lines),
+            Err(FeedError::Journal(JournalError::Compacted { oldest })) => {
                 Err(Ok(item(Item::Compacted(v1::Compacted { oldest: oldest.0 }))))
             }
-            Ok(Err(error)) => Err(Err(Status::internal(chain(&error)))),
-            Err(_) => Err(Err(Status::unavailable("the coordinator is ending"))),
+            Err(FeedError::Journal(error)) => Err(Err(Status::internal(chain(&error)))),
+            Err(ended @ FeedError::Ending) => Err(Err(Status::unavailable(ended.to_string()))),
         }
     }
 
     /// Whether it was taken: false when the subscriber is gone, None when it took nothing for too long.
     async fn send(&self, sender: &mpsc::Sender<Sent>, response: SubscribeResponse) -> Option<bool> {
-        match tokio::time::timeout(self.pace.stall_limit, sender.send(Ok(response))).await {
+        let response = match sender.try_send(Ok(response)) {
+            Ok(()) => return Some(true),
+            Err(TrySendError::Closed(_)) => return Some(false),
+            Err(TrySendError::Full(response)) => response,
+        };
+        match tokio::time::timeout(self.pace.stall_limit, sender.send(response)).await {
             Ok(sent) => Some(sent.is_ok()),
             Err(_) => None,
         }
@@ -263,60 +264,6 @@ fn read_filter(wire: v1::EventFilter) -> Result<Filter, Invalid> {
 
 fn item(item: Item) -> SubscribeResponse {
     SubscribeResponse { item: Some(item) }
-}
-
-fn entry_item(view: &View) -> SubscribeResponse {
-    let entry = v1::LogEntry {
-        revision: view.revision.0,
-        json: view.json(),
-        meta: Some(meta(view)),
-    };
-    let Some(loss) = &view.loss else {
-        return item(Item::Entry(entry));
-    };
-    item(Item::Gap(v1::Gap {
-        node: view.node.clone(),
-        incarnation: loss.incarnation.0.to_vec(),
-        seq_from: loss.from,
-        // Nobody knows how far: everything from there on may be missing.
-        seq_to: loss.to.unwrap_or(u64::MAX),
-        cause: loss.cause.clone(),
-        revision: view.revision.0,
-        entry: Some(entry),
-    }))
-}
-
-fn meta(view: &View) -> v1::EventMeta {
-    let severity = match view.severity {
-        Severity::Debug => "debug",
-        Severity::Info => "info",
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-    };
-    let origin = view.origin.as_ref().map(|origin| v1::NodeStamp {
-        incarnation: origin.source.incarnation.0.to_vec(),
-        seq: origin.source.seq.0,
-        time_micros: origin.source.time.0,
-        offset_micros: origin.clock.map(|clock| clock.offset_micros),
-        bound_micros: origin.clock.map(|clock| clock.bound_micros),
-        late_by_ms: origin.late_by_ms,
-    });
-    v1::EventMeta {
-        version: view.version,
-        time_micros: view.time.0,
-        monotonic_ms: view.monotonic_ms,
-        boot_id: view.boot.map(|boot| boot.0.to_vec()).unwrap_or_default(),
-        kind: view.kind.clone(),
-        class: view.class.name().to_owned(),
-        severity: severity.to_owned(),
-        cluster: view.cluster.clone(),
-        node: view.node.clone(),
-        actor: view.actor.clone(),
-        run_id: view.run.map(|run| run.0.to_vec()).unwrap_or_default(),
-        step_id: view.step.map(|(id, _)| id.0.to_vec()).unwrap_or_default(),
-        attempt: view.step.map_or(0, |(_, attempt)| attempt.0),
-        origin,
-    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,10 @@
 //! A subscriber of the simulation: the real subscription behind a channel that may be dropped, or read slowly.
 
-use coordinator::journal::JournalReader;
-use coordinator::subscribe_grpc::{Pace, Sent, Subscription};
+use coordinator::subscribe_grpc::{Feed, Pace, Sent, Subscription};
 use domain::watched::{Seen, Subscriber};
-use model::lab::Lab;
 use proto::v1::subscribe_response::Item;
 use proto::v1::{EventFilter, SubscribeRequest};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 use tests::watched::seen;
 use tokio::sync::mpsc;
@@ -46,10 +43,10 @@ impl Watcher {
         self.stream = None;
     }
 
-    pub(crate) fn connect(&mut self, log: JournalReader, lab: &Arc<Lab>) {
+    pub(crate) fn connect(&mut self, feed: Feed) {
         let nodes = self.record.nodes.iter().flatten().cloned().collect();
         let request = SubscribeRequest {
-            log_id: log.log_id().0.to_vec(),
+            log_id: feed.log().log_id().0.to_vec(),
             after: self.position,
             follow: true,
             filter: Some(EventFilter {
@@ -57,7 +54,7 @@ impl Watcher {
                 ..EventFilter::default()
             }),
         };
-        let subscription = Subscription::new(log, Arc::clone(lab), request, PACE).expect("understood");
+        let subscription = Subscription::new(feed, request, PACE).expect("understood");
         let (sender, stream) = Subscription::channel();
         tokio::spawn(subscription.run(sender));
         self.record.seen.push(Seen::Asked(self.position));

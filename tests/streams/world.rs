@@ -7,6 +7,7 @@ use crate::watcher::Watcher;
 use coordinator::engine::{Engine, EngineHandle};
 use coordinator::envelope::Stamper;
 use coordinator::journal::Retention;
+use coordinator::subscribe_grpc::Feed;
 use domain::effect::Effect;
 use domain::event::{Event, SessionId};
 use domain::watched::{Broken, Figures, History, Produced, check};
@@ -32,6 +33,8 @@ struct Coordinator {
     engine: Engine,
     handle: EngineHandle,
     effects: UnboundedReceiver<Effect>,
+    /// What its subscribers share.
+    feed: Feed,
     /// The present session of each agent.
     sessions: BTreeMap<usize, u64>,
 }
@@ -162,14 +165,17 @@ impl World {
                 engine: engine.with_retention(self.retention),
                 handle,
                 effects,
+                feed: Feed::new(self.disk.reader(), Arc::clone(&self.lab)),
                 sessions: BTreeMap::new(),
             });
         }
         if self.agents[agent].wire.is_none() {
             self.agents[agent].connect();
         }
-        if !self.watchers[watcher].is_connected() {
-            self.watchers[watcher].connect(self.disk.reader(), &self.lab);
+        if let Some(coordinator) = &self.coordinator
+            && !self.watchers[watcher].is_connected()
+        {
+            self.watchers[watcher].connect(coordinator.feed.clone());
         }
     }
 

@@ -187,7 +187,7 @@ mod tests {
             "actor": "node:app1-cp", "late_by_ms": 12, "seq": 9});
         LogEntry {
             revision: 7,
-            json: json.to_string().into_bytes(),
+            json: json.to_string().into(),
             meta: None,
         }
     }

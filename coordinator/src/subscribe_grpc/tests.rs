@@ -1,7 +1,8 @@
 use super::*;
-use crate::journal::{Journal, MemoryJournal, RedbJournal};
+use crate::journal::{Entry, Journal, MemoryJournal, RedbJournal};
 use domain::record::Record;
 use model::ids::{ClusterName, Epoch, Incarnation, LogId, NodeName, Seq};
+use model::lab::Lab;
 use model::moment::Moment;
 
 mod crowd;
@@ -50,8 +51,12 @@ fn wanted(after: u64, follow: bool) -> v1::SubscribeRequest {
 }
 
 fn start(log: &dyn Journal, wanted: v1::SubscribeRequest, pace: Pace) -> mpsc::Receiver<Sent> {
-    let lab = Arc::new(Lab::default());
-    let subscription = Subscription::new(log.reader(), lab, wanted, pace).expect("understood");
+    let feed = Feed::new(log.reader(), Arc::new(Lab::default()));
+    start_on(feed, wanted, pace)
+}
+
+fn start_on(feed: Feed, wanted: v1::SubscribeRequest, pace: Pace) -> mpsc::Receiver<Sent> {
+    let subscription = Subscription::new(feed, wanted, pace).expect("understood");
     let (sender, receiver) = Subscription::channel();
     tokio::spawn(subscription.run(sender));
     receiver
@@ -237,6 +242,33 @@ async fn a_stalled_reader_is_told_so_and_slows_nobody() {
 }
 
 #[tokio::test]
+async fn a_stalled_reader_is_not_even_woken_by_what_comes() {
+    let mut log = log(1000);
+    let feed = Feed::new(log.reader(), Arc::new(Lab::default()));
+    let subscription = Subscription::new(feed, wanted(0, true), Pace::default()).expect("understood");
+    let (sender, receiver) = Subscription::channel();
+    let (polls, mut polled) = tokio::sync::watch::channel(0_u32);
+    let mut run = Box::pin(subscription.run(sender));
+    tokio::spawn(std::future::poll_fn(move |context| {
+        let state = run.as_mut().poll(context);
+        polls.send_modify(|polls| *polls += 1);
+        state
+    }));
+    // In this runtime only one thing happens at a time: what is seen here is between two polls.
+    while receiver.len() < UNDER_WAY {
+        let woken = tokio::time::timeout(PATIENCE, polled.changed()).await;
+        woken.expect("it fills its channel").expect("it runs");
+    }
+    let before = *polled.borrow_and_update();
+    for _ in 0..200 {
+        log.append(&[entry(&served("app1"))]).expect("appended");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(*polled.borrow(), before, "200 events later");
+    assert_eq!(receiver.len(), UNDER_WAY);
+}
+
+#[tokio::test]
 async fn a_filter_with_an_unknown_word_is_refused_by_its_field() {
     for (filter, field) in [
         (
@@ -263,12 +295,8 @@ async fn a_filter_with_an_unknown_word_is_refused_by_its_field() {
     ] {
         let mut request = wanted(0, false);
         request.filter = Some(filter);
-        let refused = Subscription::new(
-            log(0).reader(),
-            Arc::new(Lab::default()),
-            request,
-            Pace::default(),
-        );
+        let feed = Feed::new(log(0).reader(), Arc::new(Lab::default()));
+        let refused = Subscription::new(feed, request, Pace::default());
         assert_eq!(refused.expect_err("refused").field, field);
     }
 }

@@ -227,8 +227,8 @@ async fn events(client: &mut OperatorClient<Channel>, mut after: u64) -> Result<
         let mut compacted = None;
         while let Some(answer) = stream.message().await? {
             match answer.item {
-                Some(Item::Entry(entry)) => lines.push(entry.json),
-                Some(Item::Gap(gap)) => lines.extend(gap.entry.map(|entry| entry.json)),
+                Some(Item::Entry(entry)) => lines.push(entry.json.into()),
+                Some(Item::Gap(gap)) => lines.extend(gap.entry.map(|entry| entry.json.into())),
                 Some(Item::Compacted(c)) => compacted = Some(c.oldest),
                 Some(Item::TooSlow(_) | Item::LogReset(_)) => return Err("the log was cut off".into()),
                 Some(Item::Bookmark(_)) | None => {}

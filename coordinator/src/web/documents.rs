@@ -5,6 +5,7 @@ use crate::clock;
 use crate::drill::runs;
 use crate::journal::{JournalError, JournalReader};
 use crate::places::Places;
+use crate::subscribe_grpc::Feed;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -15,7 +16,6 @@ use futures_util::future::BoxFuture;
 use http::header::HeaderValue;
 use http::{Response, StatusCode};
 use model::ids::{Revision, RunId};
-use model::lab::Lab;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -43,9 +43,8 @@ const REPORTS: usize = 100;
 /// Where the page's data comes from.
 #[derive(Clone)]
 pub struct Sources {
-    lab: Arc<Lab>,
     places: Arc<Places>,
-    log: JournalReader,
+    feed: Feed,
     status: StatusSource,
     latest: Arc<Mutex<Option<(Instant, Value)>>>,
 }
@@ -53,29 +52,28 @@ pub struct Sources {
 impl std::fmt::Debug for Sources {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sources")
-            .field("log", &self.log)
+            .field("feed", &self.feed)
             .finish_non_exhaustive()
     }
 }
 
 impl Sources {
     /// Reads only: the log, the folders and what `status` answers.
-    pub fn new(lab: Arc<Lab>, places: Arc<Places>, log: JournalReader, status: StatusSource) -> Self {
+    pub fn new(places: Arc<Places>, feed: Feed, status: StatusSource) -> Self {
         Self {
-            lab,
             places,
-            log,
+            feed,
             status,
             latest: Arc::default(),
         }
     }
 
-    pub(super) fn lab(&self) -> Arc<Lab> {
-        Arc::clone(&self.lab)
+    pub(super) fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     pub(super) fn log(&self) -> &JournalReader {
-        &self.log
+        self.feed.log()
     }
 
     pub(super) fn places(&self) -> &Places {
@@ -97,15 +95,15 @@ impl Sources {
 
     /// The status, and from where the stream is to be read so that the page has the latest run whole.
     pub(super) async fn snapshot(&self) -> Response<Body> {
-        let log = self.log.clone();
+        let log = self.log().clone();
         let looked = tokio::task::spawn_blocking(move || begin(&log)).await;
         let (Ok(Ok(from)), Some(mut document)) = (looked, self.status().await) else {
             return words(StatusCode::SERVICE_UNAVAILABLE, "the coordinator is ending");
         };
         document["log"] = json!({
-            "id": hex::encode(self.log.log_id().0),
-            "oldest": self.log.oldest(),
-            "head": self.log.head(),
+            "id": hex::encode(self.log().log_id().0),
+            "oldest": self.log().oldest(),
+            "head": self.log().head(),
             "from": from,
         });
         json(document.to_string())

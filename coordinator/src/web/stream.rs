@@ -48,8 +48,7 @@ pub(super) fn stream(request: &Parts, sources: &Sources, tasks: &Tasks) -> Respo
         follow: true,
         filter: None,
     };
-    let subscription = match Subscription::new(sources.log().clone(), sources.lab(), wanted, Pace::default())
-    {
+    let subscription = match Subscription::new(sources.feed().clone(), wanted, Pace::default()) {
         Ok(subscription) => subscription,
         Err(invalid) => return words(StatusCode::BAD_REQUEST, &invalid.to_string()),
     };

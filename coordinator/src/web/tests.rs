@@ -4,6 +4,7 @@ use super::documents::{Sources, StatusSource};
 use super::{Note, Opened, open};
 use crate::journal::{Entry, Journal, MemoryJournal};
 use crate::places::Places;
+use crate::subscribe_grpc::Feed;
 use domain::record::Record;
 use futures_util::FutureExt;
 use model::ids::{ClusterName, Digest, Incarnation, LogId, NodeName, Revision, RunId, Seq};
@@ -42,7 +43,8 @@ fn served(cluster: &str) -> Record {
 
 fn sources(log: &MemoryJournal, places: &Arc<Places>) -> Sources {
     let status: StatusSource = Arc::new(|| async { Some(serde_json::json!({"lab": "yard"})) }.boxed());
-    Sources::new(Arc::new(Lab::default()), Arc::clone(places), log.reader(), status)
+    let feed = Feed::new(log.reader(), Arc::new(Lab::default()));
+    Sources::new(Arc::clone(places), feed, status)
 }
 
 impl Yard {

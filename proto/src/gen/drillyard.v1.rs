@@ -620,8 +620,8 @@ pub mod subscribe_response {
 pub struct LogEntry {
     #[prost(uint64, tag = "1")]
     pub revision: u64,
-    #[prost(bytes = "vec", tag = "2")]
-    pub json: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub json: ::prost::bytes::Bytes,
     #[prost(message, optional, tag = "3")]
     pub meta: ::core::option::Option<EventMeta>,
 }

@@ -3,6 +3,7 @@
 use super::history;
 use coordinator::journal::{Entry, Journal, RedbJournal};
 use coordinator::places::Places;
+use coordinator::subscribe_grpc::Feed;
 use model::ids::LogId;
 use model::lab::Lab;
 use serde_json::json;
@@ -89,9 +90,8 @@ fn sources(home: &Path, log: coordinator::journal::JournalReader) -> coordinator
     let status = json!({"lab": "load", "epoch": 1, "revision": 1, "phase": 0, "clusters": [], "contracts": [],
         "run": null, "waits": []});
     coordinator::web::Sources::new(
-        std::sync::Arc::new(Lab::default()),
         std::sync::Arc::new(places),
-        log,
+        Feed::new(log, std::sync::Arc::new(Lab::default())),
         std::sync::Arc::new(move || Box::pin(std::future::ready(Some(status.clone())))),
     )
 }

@@ -40,11 +40,17 @@ async fn gather(stalled: usize, writes: usize, every: Duration) -> Crowd {
     );
     let before = resident_kib();
     let written: Arc<Mutex<Vec<Instant>>> = Arc::default();
-    let idle: Vec<_> = (0..stalled).map(|_| start(&log, wanted(0, true), pace)).collect();
+    let feed = Feed::new(log.reader(), Arc::new(Lab::default()));
+    let idle: Vec<_> = (0..stalled)
+        .map(|_| start_on(feed.clone(), wanted(0, true), pace))
+        .collect();
     let total = writes * 5;
     let mut lively = Vec::new();
     for _ in stalled..ALL {
-        let (mut stream, written) = (start(&log, wanted(0, true), patient), Arc::clone(&written));
+        let (mut stream, written) = (
+            start_on(feed.clone(), wanted(0, true), patient),
+            Arc::clone(&written),
+        );
         lively.push(tokio::spawn(async move {
             let mut delays = Vec::new();
             while delays.len() < total {
