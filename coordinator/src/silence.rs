@@ -32,13 +32,21 @@ const LAB_RATE: u32 = 500;
 /// Heartbeats that may be missed before a node is looked at.
 const STRIKES: u64 = 2;
 
-/// Pause between looks at a node that stays silent.
+/// Shortest pause between looks at a node that stays silent, and the most such looks of a whole lab per second. Each asks the kernel
+/// and the provider; a thousand nodes that are gone, looked at every second, keep a tenth of a core busy for nothing new.
 const LOOK_AGAIN_MS: u64 = 1_000;
+const LOOK_RATE: u64 = 50;
 
 /// The heartbeat interval for a lab of that many nodes.
 pub fn heartbeat_ms(nodes: usize) -> u32 {
     let nodes = u32::try_from(nodes).unwrap_or(u32::MAX);
     nodes.saturating_mul(1000).div_ceil(LAB_RATE).max(SHORTEST_MS)
+}
+
+/// The pause until a node that stays silent is looked at again, where that many are.
+fn look_again_ms(silent: usize) -> u64 {
+    let silent = u64::try_from(silent).unwrap_or(u64::MAX);
+    (silent.saturating_mul(1000) / LOOK_RATE).max(LOOK_AGAIN_MS)
 }
 
 /// Watches all nodes of a lab.
@@ -126,7 +134,8 @@ impl Watch {
                         silent_ms: clock::now().millis_since(heard),
                     });
                 }
-                tokio::time::sleep(Duration::from_millis(LOOK_AGAIN_MS)).await;
+                let silent = open(&looked).len();
+                tokio::time::sleep(Duration::from_millis(look_again_ms(silent))).await;
                 open(&looked).remove(&node);
             };
             tasks.spawn("reach", tasks.until_stop(judge));
@@ -141,6 +150,14 @@ fn open(nodes: &Mutex<HashSet<NodeName>>) -> std::sync::MutexGuard<'_, HashSet<N
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_usual_lab_is_looked_at_each_second_and_a_large_one_no_faster_in_all() {
+        assert_eq!(
+            [0, 1, 6, 50, 1000].map(look_again_ms),
+            [1000, 1000, 1000, 1000, 20_000]
+        );
+    }
 
     #[test]
     fn heartbeats_of_a_large_lab_are_stretched() {
