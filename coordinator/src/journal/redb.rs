@@ -3,6 +3,7 @@
 //! The store is checked as a whole when it is opened, entries once more when they are read. redb may panic on bytes it
 //! never wrote; such a panic is damage, and is caught here.
 
+mod ahead;
 mod damage;
 mod store;
 mod verify;
@@ -52,6 +53,9 @@ impl RedbJournal {
     /// Opens or makes the log, checks all of it, and raises the epoch durably. `fresh_id` names the log if it is new.
     pub fn open(path: &Path, fresh_id: LogId) -> Result<Self, JournalError> {
         let existed = path.exists();
+        if existed {
+            ahead::read_ahead(path);
+        }
         let database = guarded(path, || {
             let database = Database::builder()
                 .set_cache_size(CACHE)
