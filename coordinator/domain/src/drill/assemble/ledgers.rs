@@ -55,23 +55,26 @@ fn cross_check(metrics: &Books, logs: &Books, newest: u64) -> CrossCheck {
         .copied()
         .collect();
     let mut told = Vec::new();
-    let mut tell = |numbers: &[u64], what: &str| {
+    let mut tell = |numbers: &[u64], what: &str, says: &str| {
         if let (Some(first), Some(last)) = (numbers.first(), numbers.last()) {
-            told.push(format!("{} {what} ({first} to {last})", numbers.len()));
+            told.push(format!("{} {what} ({first} to {last}): {says}", numbers.len()));
         }
     };
     tell(
         &logs_only,
-        "are missing at the metrics receiver and there in the log store: they were written, served and lost on the metrics' way",
+        "missing at the metrics receiver and there in the log store",
+        "lost on the metrics' way",
     );
     tell(
         &metrics_only,
-        "are missing in the log store and there at the metrics receiver: they were written, served and lost on the logs' way",
+        "missing in the log store and there at the metrics receiver",
+        "lost on the logs' way",
     );
-    tell(&in_neither, "are in neither: only the canary's own log has them");
+    tell(&in_neither, "in neither", "only the canary's own log has them");
     tell(
         &unbooked,
-        "are in both and not in the canary's own log as it was read: that log is what lacks them",
+        "in both and not in the canary's own log as it was read",
+        "that log is what lacks them",
     );
     CrossCheck {
         cluster: metrics.cluster.to_string(),

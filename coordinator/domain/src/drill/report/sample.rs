@@ -196,7 +196,7 @@ pub(super) fn report() -> Report {
             logs_only: 41,
             metrics_only: 0,
             unbooked_in_both: 0,
-            text: "41 numbers are missing at the metrics receiver and there in the log store".into(),
+            text: "41 missing at the metrics receiver and there in the log store (98 to 138): lost on the metrics' way".into(),
         }],
         faults: vec![FaultBand {
             kind: "power_loss".into(),
