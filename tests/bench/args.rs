@@ -12,11 +12,11 @@ use std::path::PathBuf;
     version,
     after_help = "Examples:\n  \
         cargo build --release --bin coordinator\n  \
-        cargo run --release -p tests --bin bench -- --etcd ~/.cache/drillyard/build/out/etcd\n  \
+        cargo run --release -p tests --bin bench -- --etcd ~/.cache/drillyard/build/out/etcd --nats ~/go/bin/nats-server\n  \
         cargo run --release -p tests --bin bench -- --only storm,sustained --agents 50 --seconds 2"
 )]
 pub(crate) struct Args {
-    /// Parts to run; all by default, etcd where --etcd is given.
+    /// Parts to run; all by default, etcd and NATS where they are given.
     #[arg(long, value_delimiter = ',', value_name = "PART")]
     pub(crate) only: Vec<Part>,
     /// Simulated agents.
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// Seconds of each measurement.
     #[arg(long, default_value_t = 10, value_parser = count(1, 3600))]
     pub(crate) seconds: usize,
-    /// Writers of the closed loops, here and at etcd.
+    /// Writers of the closed loops, here and at what it is compared with.
     #[arg(long, default_value_t = 100, value_parser = count(1, 10_000))]
     pub(crate) writers: usize,
     /// Subscribers of the crowd.
@@ -55,6 +55,9 @@ pub(crate) struct Args {
     /// The etcd to compare with; `coordinator bundle build` leaves one in the cache's `build/out`.
     #[arg(long, value_name = "PATH")]
     pub(crate) etcd: Option<PathBuf>,
+    /// The nats-server to compare with; `go install github.com/nats-io/nats-server/v2@latest` makes one.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) nats: Option<PathBuf>,
     /// One JSON object per row instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
@@ -69,7 +72,7 @@ pub(crate) enum Part {
     Sustained,
     /// Events at the pace of a burst.
     Burst,
-    /// As many as acknowledgements allow, beside etcd with --etcd.
+    /// As many as acknowledgements allow, beside etcd with --etcd and NATS JetStream with --nats.
     Closed,
     /// Many subscribers of which some never read.
     Crowd,

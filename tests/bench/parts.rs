@@ -4,7 +4,7 @@ use crate::args::{Args, Part};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tests::load::{
-    Closed, Delays, Etcd, Fleet, Outcome, Pace, Row, Subscriber, Yard, closed_loop, cold_start, crowd,
+    Closed, Etcd, Fleet, Nats, Outcome, Pace, Row, Subscriber, Yard, closed_loop, cold_start, crowd,
     fill_log, stream, table,
 };
 
@@ -16,6 +16,9 @@ const STORM: Duration = Duration::from_secs(5);
 const RSS_KIB: u64 = 128 * 1024;
 const P99: Duration = Duration::from_millis(50);
 const COLD: Duration = Duration::from_secs(5);
+
+const ETCD: &str = "etcd";
+const NATS: &str = "NATS JetStream";
 
 pub(crate) fn run(args: &Args) -> Outcome<()> {
     let program = program(args)?;
@@ -189,53 +192,102 @@ async fn paced(yard: &Yard, fleet: &Fleet, pace: Pace, rows: &mut Vec<Row>) -> O
     Ok(())
 }
 
+/// The stores that it is compared with.
+struct Rivals {
+    etcd: Option<Etcd>,
+    nats: Option<Nats>,
+}
+
+impl Rivals {
+    async fn start(args: &Args) -> Outcome<Self> {
+        let etcd = match &args.etcd {
+            Some(program) => Some(Etcd::start(program).await?),
+            None => {
+                eprintln!("bench: no --etcd, so nothing is compared with it");
+                None
+            }
+        };
+        let nats = match &args.nats {
+            Some(program) => Some(Nats::start(program).await?),
+            None => {
+                eprintln!("bench: no --nats, so nothing is compared with it");
+                None
+            }
+        };
+        Ok(Self { etcd, nats })
+    }
+
+    /// What each does in a closed loop, by name.
+    async fn closed_loop(
+        &self,
+        writers: usize,
+        together: usize,
+        time: Duration,
+    ) -> Outcome<Vec<(&'static str, Closed)>> {
+        let mut all = Vec::new();
+        if let Some(etcd) = &self.etcd {
+            all.push((ETCD, etcd.closed_loop(writers, together, time).await?));
+        }
+        if let Some(nats) = &self.nats {
+            all.push((NATS, nats.closed_loop(writers, together, time).await?));
+        }
+        Ok(all)
+    }
+
+    /// What each does at a pace, by name.
+    async fn paced(&self, writers: usize, pace: Pace) -> Outcome<Vec<(&'static str, Closed)>> {
+        let mut all = Vec::new();
+        if let Some(etcd) = &self.etcd {
+            all.push((ETCD, etcd.paced(writers, pace).await?));
+        }
+        if let Some(nats) = &self.nats {
+            all.push((NATS, nats.paced(writers, pace).await?));
+        }
+        Ok(all)
+    }
+}
+
 async fn closed(args: &Args, yard: &Yard, fleet: &Fleet, time: Duration, rows: &mut Vec<Row>) -> Outcome<()> {
-    let etcd = match &args.etcd {
-        Some(program) => Some(Etcd::start(program).await?),
-        None => None,
-    };
+    let rivals = Rivals::start(args).await?;
     let writers = args.writers.min(fleet.size());
     for together in [1, args.together] {
         eprintln!("bench: {writers} writers, {together} events in each write");
         let subscriber = Subscriber::start(yard, fleet).await?;
+        let cpu = yard.cpu()?;
         let ours = closed_loop(fleet, subscriber, writers, together, time).await?;
+        let cpu = yard.cpu()?.saturating_sub(cpu);
         let what = format!("{writers} writers, {together} in each write, one write at a time");
-        let theirs = match &etcd {
-            Some(etcd) => Some(etcd.closed_loop(writers, together, time).await?),
-            None => None,
-        };
-        compare(what, &ours, theirs.as_ref(), rows);
+        let theirs = rivals.closed_loop(writers, together, time).await?;
+        compare(what, &ours, cpu, &theirs, rows);
     }
-    if let Some(etcd) = &etcd {
-        let (rate, together) = (args.rate, 1);
-        let pace = Pace { rate, together, time };
-        eprintln!("bench: {rate} puts/s at etcd");
-        let theirs = etcd.paced(writers, pace).await?;
+    let (rate, together) = (args.rate, 1);
+    eprintln!("bench: {rate}/s at the others");
+    for (name, theirs) in rivals.paced(writers, Pace { rate, together, time }).await? {
         rows.push(Row::told(
-            format!("etcd at {rate} puts/s over {writers} connections: put to watcher"),
+            format!("{name} at {rate}/s over {writers} connections: write to watcher"),
             format!("{}; {:.0}/s", theirs.delays.words(), theirs.rate),
         ));
     }
     Ok(())
 }
 
-fn compare(what: String, ours: &Closed, theirs: Option<&Closed>, rows: &mut Vec<Row>) {
+fn compare(what: String, ours: &Closed, cpu: Duration, theirs: &[(&str, Closed)], rows: &mut Vec<Row>) {
     let words = |closed: &Closed| format!("{:.0}/s, {}", closed.rate, closed.delays.words());
-    let p99 = |delays: &Delays| delays.permille(990);
-    match theirs {
-        Some(theirs) => rows.push(Row::judged(
-            what,
-            format!(
-                "{}; etcd {}; ratio {:.1}",
-                words(ours),
-                words(theirs),
-                ours.rate / theirs.rate
-            ),
-            "twice etcd's throughput, p99 no worse",
-            ours.rate >= 2.0 * theirs.rate && p99(&ours.delays) <= p99(&theirs.delays),
-        )),
-        None => rows.push(Row::told(what, words(ours))),
+    let p99 = |closed: &Closed| closed.delays.permille(990);
+    let mut measured = format!("{}, {:.1} s of daemon CPU", words(ours), cpu.as_secs_f64());
+    for (name, theirs) in theirs {
+        let ratio = ours.rate / theirs.rate;
+        measured.push_str(&format!("; {name} {}; ratio {ratio:.1}", words(theirs)));
     }
+    rows.push(match theirs.iter().find(|(name, _)| *name == ETCD) {
+        Some((_, etcd)) => Row::judged(
+            what,
+            measured,
+            "twice etcd's throughput, p99 no worse",
+            ours.rate >= 2.0 * etcd.rate && p99(ours) <= p99(etcd),
+        ),
+        None => Row::told(what, measured),
+    });
 }
 
 async fn crowds(args: &Args, yard: &Yard, fleet: &Fleet, time: Duration, rows: &mut Vec<Row>) -> Outcome<()> {

@@ -3,8 +3,11 @@
 
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
+use std::path::PathBuf;
 use std::time::Duration;
-use tests::load::{Fleet, Pace, Subscriber, Yard, closed_loop, cold_start, crowd, fill_log, stream};
+use tests::load::{
+    Closed, Etcd, Fleet, Nats, Pace, Subscriber, Yard, closed_loop, cold_start, crowd, fill_log, stream,
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -61,6 +64,44 @@ async fn readers_that_stall_are_nobodys_loss_but_their_own() {
     let seen = crowd(&yard, &fleet, 6, 2, PACE).await.expect("exact");
     assert_eq!(seen.delays.count(), 4 * 400);
     assert!(seen.delays.permille(1000) < SANE, "{}", seen.delays.words());
+}
+
+/// Where a program that is compared with is, if somebody said so.
+fn rival(variable: &str) -> Option<PathBuf> {
+    let found = std::env::var_os(variable).map(PathBuf::from);
+    if found.is_none() {
+        eprintln!("SKIPPED: {variable} names no program");
+    }
+    found
+}
+
+fn judge(one: &Closed, ten: &Closed, paced: &Closed) {
+    assert!(one.delays.count() >= 5 && ten.delays.count() >= 50);
+    assert_eq!(paced.delays.count(), 400);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn etcd_does_the_same_work() {
+    let Some(program) = rival("DRILLYARD_ETCD") else {
+        return;
+    };
+    let etcd = Etcd::start(&program).await.expect("etcd");
+    let time = Duration::from_secs(1);
+    let one = etcd.closed_loop(5, 1, time).await.expect("one at a time");
+    let ten = etcd.closed_loop(5, 10, time).await.expect("ten at a time");
+    judge(&one, &ten, &etcd.paced(5, PACE).await.expect("paced"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nats_does_the_same_work() {
+    let Some(program) = rival("DRILLYARD_NATS") else {
+        return;
+    };
+    let nats = Nats::start(&program).await.expect("NATS");
+    let time = Duration::from_secs(1);
+    let one = nats.closed_loop(5, 1, time).await.expect("one at a time");
+    let ten = nats.closed_loop(5, 10, time).await.expect("ten at a time");
+    judge(&one, &ten, &nats.paced(5, PACE).await.expect("paced"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
