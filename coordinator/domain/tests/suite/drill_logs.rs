@@ -53,19 +53,26 @@ fn report(plan: DrillPlan, forgotten: &[i64]) -> Report {
     });
     for probe in probes {
         let numbers = FIRST..FIRST + SERVED - 2;
+        let mut name = last_look(&probe.name);
         let values: BTreeMap<String, f64> = match probe.look {
             Look::CanaryStored { .. } => numbers.map(|n| (format!("0/{n}"), 1.0)).collect(),
             Look::LogCanaryStored { .. } => numbers
                 .filter(|n| !forgotten.contains(n))
                 .map(|n| (format!("{LOG}/{n}"), if n == FIRST + 30 { 2.0 } else { 1.0 }))
                 .collect(),
+            // Read once more at the end, and further back than the run is long.
+            Look::CanaryServed { .. } => {
+                name.clone_from(&probe.name);
+                let earlier = (1..=60).map(|back| ((FIRST - back).to_string(), float(-back * SECOND)));
+                earlier.collect()
+            }
             _ => continue,
         };
         let at = Moment(SERVED * SECOND);
         history.lines.push(Line {
             time: at,
             what: What::Sample(Sample {
-                probe: last_look(&probe.name),
+                probe: name,
                 number: u64::MAX,
                 due: at,
                 sent: Some(at),
@@ -107,6 +114,11 @@ fn lines_that_a_killed_store_forgot_are_counted_and_convict_nobody() {
     for (what, count) in [("served", SERVED - 2), ("lost", 2), ("duplicated", 1)] {
         assert_eq!(figure(&report, &format!("logs.app1.{what}")), count, "{what}");
     }
+    assert_eq!(
+        figure(&report, "metrics.app1.served"),
+        SERVED - 2,
+        "one shard, and nothing of before the run"
+    );
     assert_eq!(figure(&report, "metrics.app1.lost"), 0);
     let losses: Vec<_> = report
         .losses
