@@ -8,7 +8,7 @@ use agent::journal::{Batch, Draft, Journal, QUOTA, SledJournal};
 use coordinator::engine::Engine;
 use coordinator::envelope::Stamper;
 use coordinator::journal::{Journal as _, JournalReader, MemoryJournal};
-use coordinator::subscribe_grpc::{Pace, Subscription};
+use coordinator::subscribe_grpc::{Feed, Pace, Subscription};
 use domain::effect::Effect;
 use domain::event::{Event, SessionId};
 use domain::watched::{Figures, History, Produced, Seen, Subscriber, check};
@@ -117,7 +117,8 @@ impl Node {
 /// Everything of the log as a subscriber gets it.
 async fn seen(log: &JournalReader) -> Vec<Item> {
     let request = SubscribeRequest::default();
-    let subscription = Subscription::new(log.clone(), Arc::new(Lab::default()), request, Pace::default());
+    let feed = Feed::new(log.clone(), Arc::new(Lab::default()));
+    let subscription = Subscription::new(feed, request, Pace::default());
     let (sender, mut stream) = Subscription::channel();
     tokio::spawn(subscription.expect("understood").run(sender));
     let mut items = Vec::new();
