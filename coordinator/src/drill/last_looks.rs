@@ -36,22 +36,11 @@ pub(super) async fn all(
     let mut samples = Vec::new();
     let range = timeline.elapsed() + BEFORE;
     for probe in plan.active_probes() {
-        if matches!(probe.look, Look::CanaryStored { .. }) {
-            let asked = async {
-                match stored(probe, grounds).await {
-                    Ok(watch) => watch.numbers(range).await,
-                    Err(why) => Seen::bad(why),
-                }
-            };
-            samples.push(sample(last_look(&probe.name), timeline, asked).await);
-        }
-        if matches!(probe.look, Look::LogCanaryStored { .. }) {
-            let asked = async {
-                match log_stored(probe, grounds).await {
-                    Ok(watch) => watch.numbers(range).await,
-                    Err(why) => Seen::bad(why),
-                }
-            };
+        if matches!(
+            probe.look,
+            Look::CanaryStored { .. } | Look::LogCanaryStored { .. }
+        ) {
+            let asked = async { numbers(probe, grounds, range).await.unwrap_or_else(Seen::bad) };
             samples.push(sample(last_look(&probe.name), timeline, asked).await);
         }
     }
@@ -79,6 +68,14 @@ pub(super) async fn all(
         }
     }
     samples
+}
+
+/// Every number that a receiver has of the last `range`.
+async fn numbers(probe: &Probe, grounds: &Grounds<'_>, range: Duration) -> Result<Seen, String> {
+    Ok(match probe.look {
+        Look::LogCanaryStored { .. } => log_stored(probe, grounds).await?.numbers(range).await,
+        _ => stored(probe, grounds).await?.numbers(range).await,
+    })
 }
 
 async fn served(probe: &Probe, grounds: &Grounds<'_>, timeline: Timeline) -> Seen {
