@@ -10,8 +10,8 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("proto", &["model"]),
     ("shell", &[]),
     ("domain", &["model"]),
-    ("bundle", &[]),
-    ("launcher", &["model"]),
+    ("bundle", &["shell"]),
+    ("launcher", &["model", "shell"]),
     (
         "coordinator",
         &["model", "proto", "shell", "domain", "bundle", "launcher"],

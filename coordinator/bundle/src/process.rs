@@ -1,14 +1,11 @@
 //! Runs a build tool: output into a log file, a tick per second, and on failure the log's end in the error.
 
 use std::fs::{self, File};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use shell::limited::{self, LimitedError};
 
 use crate::durable;
 use crate::error::{At, BuildError};
@@ -64,29 +61,14 @@ pub(crate) fn run(
 
 /// Runs a command that shows nothing meanwhile, and returns what it prints; it is killed when it takes longer than `limit`.
 pub(crate) fn capture(mut command: Command, artefact: &str, limit: Duration) -> Result<String, BuildError> {
-    let child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        // What it starts itself is ended with it.
-        .process_group(0)
-        .spawn()
-        .map_err(|source| missing(&command, artefact, source))?;
-    let group = i32::try_from(child.id()).map(Pid::from_raw);
-    let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || tell.send(child.wait_with_output()));
-    let Ok(ended) = told.recv_timeout(limit) else {
-        if let Ok(group) = group {
-            // Gone in this very moment is fine.
-            let _ = killpg(group, Signal::SIGKILL);
-        }
-        return Err(BuildError::Hung {
+    let out = limited::output(&mut command, limit).map_err(|error| match error {
+        LimitedError::Run(source) => missing(&command, artefact, source),
+        LimitedError::Hung(limit) => BuildError::Hung {
             command: spelled(&command),
             artefact: artefact.to_owned(),
             limit,
-        });
-    };
-    let out = ended.map_err(|source| missing(&command, artefact, source))?;
+        },
+    })?;
     if out.status.success() {
         return Ok(String::from_utf8_lossy(&out.stdout).into_owned());
     }

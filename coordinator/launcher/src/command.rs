@@ -2,13 +2,10 @@
 
 use std::ffi::OsStr;
 use std::io::Write;
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use shell::limited::{self, LimitedError};
 
 use crate::error::LaunchError;
 
@@ -54,7 +51,7 @@ where
 {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::piped());
-    let mut child = spawn(&mut command, program)?;
+    let mut child = limited::spawn(&mut command).map_err(|e| start_error(program, e))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A program that ends without reading gives a broken pipe here; its exit status says more than that. What goes
         // in is far below what a pipe holds, so a program that never reads does not hold us up either.
@@ -62,7 +59,7 @@ where
             tracing::debug!(program, subject, %error, "input not read to the end");
         }
     }
-    finish_within(child, program, subject, limit)
+    finish(child, program, subject, limit)
 }
 
 /// What a program says and how it ends; it is killed with its children when it takes longer than `limit`.
@@ -72,36 +69,19 @@ pub(crate) fn output_within(
     limit: Duration,
 ) -> Result<Output, LaunchError> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let child = spawn(command.stdin(Stdio::null()), &program)?;
-    finish_within(child, &program, subject, limit)
+    let spawned = limited::spawn(command.stdin(Stdio::null()));
+    let child = spawned.map_err(|e| start_error(&program, e))?;
+    finish(child, &program, subject, limit)
 }
 
-/// In a group of its own, so that what the program itself started is ended with it.
-fn spawn(command: &mut Command, program: &str) -> Result<Child, LaunchError> {
-    command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .map_err(|source| start_error(program, source))
-}
-
-fn finish_within(child: Child, program: &str, subject: &str, limit: Duration) -> Result<Output, LaunchError> {
-    let group = i32::try_from(child.id()).map(Pid::from_raw);
-    // A thread of its own, left behind with a program that not even SIGKILL ends, such as one that waits for a dead disk.
-    let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || tell.send(child.wait_with_output()));
-    if let Ok(ended) = told.recv_timeout(limit) {
-        return ended.map_err(|source| start_error(program, source));
-    }
-    if let Ok(group) = group {
-        // Gone in this very moment is fine.
-        let _ = killpg(group, Signal::SIGKILL);
-    }
-    Err(LaunchError::CommandHung {
-        program: program.to_owned(),
-        subject: subject.to_owned(),
-        limit,
+fn finish(child: Child, program: &str, subject: &str, limit: Duration) -> Result<Output, LaunchError> {
+    limited::finish(child, limit).map_err(|error| match error {
+        LimitedError::Run(source) => start_error(program, source),
+        LimitedError::Hung(limit) => LaunchError::CommandHung {
+            program: program.to_owned(),
+            subject: subject.to_owned(),
+            limit,
+        },
     })
 }
 

@@ -5,6 +5,7 @@
 pub mod backoff;
 pub mod channel;
 pub mod clock;
+pub mod limited;
 pub mod private_file;
 pub mod signals;
 pub mod tasks;
