@@ -12,6 +12,7 @@ mod capability;
 mod desk;
 mod host;
 mod keeper;
+mod meeting;
 mod news;
 mod node;
 mod planned;

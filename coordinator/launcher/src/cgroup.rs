@@ -22,6 +22,9 @@ pub enum CgroupMode {
 const ROOT: &str = "/sys/fs/cgroup";
 const CPU_PERIOD_US: u64 = 100_000;
 
+/// How long a group may take to stop or to go on: a process that waits for a disk is stopped when the disk has answered.
+const SETTLE: Duration = Duration::from_secs(10);
+
 /// The host's mode. A host whose memory controller is a v1 one is v1, whatever else it mounts.
 #[must_use]
 pub fn mode() -> CgroupMode {
@@ -111,6 +114,14 @@ impl NodeCgroup {
     /// # Errors
     /// When there is no freezer, or it does not come to rest.
     pub fn freeze(&self, frozen: bool) -> Result<(), LaunchError> {
+        self.freeze_within(frozen, SETTLE)
+    }
+
+    /// Like [`freeze`](Self::freeze), for whom another limit is right. What could not be stopped in time may stop later.
+    ///
+    /// # Errors
+    /// When there is no freezer, or it does not come to rest.
+    pub fn freeze_within(&self, frozen: bool, limit: Duration) -> Result<(), LaunchError> {
         let (file, value) = match (self.mode, frozen) {
             (CgroupMode::V1, true) => ("freezer.state", "FROZEN"),
             (CgroupMode::V1, false) => ("freezer.state", "THAWED"),
@@ -121,7 +132,7 @@ impl NodeCgroup {
             what: format!("host without a freezer ({file})"),
         })?;
         write(&path, value)?;
-        if wait_until(Duration::from_secs(10), || self.is_frozen() == frozen) {
+        if wait_until(limit, || self.is_frozen() == frozen) {
             return Ok(());
         }
         Err(LaunchError::Io {
@@ -142,6 +153,19 @@ impl NodeCgroup {
         match self.mode {
             CgroupMode::V1 => read("freezer.state").trim() == "FROZEN",
             CgroupMode::V2 => read("cgroup.events").lines().any(|l| l == "frozen 1"),
+        }
+    }
+
+    /// Whether the node is frozen, or about to be.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        let read = |name: &str| {
+            let text = self.file(name).map(fs::read_to_string);
+            text.and_then(Result::ok).unwrap_or_default().trim().to_owned()
+        };
+        match self.mode {
+            CgroupMode::V1 => matches!(read("freezer.state").as_str(), "FROZEN" | "FREEZING"),
+            CgroupMode::V2 => read("cgroup.freeze") == "1",
         }
     }
 

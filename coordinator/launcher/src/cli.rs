@@ -233,8 +233,8 @@ fn power(arguments: &PowerArgs, out: &mut dyn Write) -> Result<(), LaunchError> 
     let (provider, name) = (arguments.target.provider(None), arguments.target.name.as_str());
     match arguments.to {
         PowerTo::On => provider.power_on(name).map(|_| ())?,
-        PowerTo::Off => provider.power_off(name, PowerOff::Orderly)?,
-        PowerTo::Lost => provider.power_off(name, PowerOff::Abrupt)?,
+        PowerTo::Off => provider.power_off(name, PowerOff::Orderly).map(|_| ())?,
+        PowerTo::Lost => provider.power_off(name, PowerOff::Abrupt).map(|_| ())?,
         PowerTo::Suspended => provider.suspend(name)?,
         PowerTo::Resumed => provider.resume(name).map(|_| ())?,
     }

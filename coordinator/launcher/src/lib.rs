@@ -8,6 +8,7 @@
 
 pub mod cgroup;
 pub mod cli;
+mod clock;
 mod command;
 pub mod doctor;
 mod down;

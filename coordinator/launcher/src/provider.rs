@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use model::moment::Moment;
 use serde::Serialize;
 
 use crate::error::LaunchError;
@@ -100,11 +101,11 @@ pub trait NodeProvider {
     /// When something of it stays.
     fn remove(&self, node: &str) -> Result<(), LaunchError>;
 
-    /// Switches the node off; off is fine.
+    /// Switches the node off; off is fine. Answers since when nothing of it runs.
     ///
     /// # Errors
     /// When it is absent or does not stop.
-    fn power_off(&self, node: &str, how: PowerOff) -> Result<(), LaunchError>;
+    fn power_off(&self, node: &str, how: PowerOff) -> Result<Moment, LaunchError>;
 
     /// Starts the node again on its own disk; running is fine.
     ///

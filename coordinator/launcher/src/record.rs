@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::now;
 use crate::error::LaunchError;
 use crate::files::write_durably;
 use crate::process::ProcessId;
@@ -49,15 +50,12 @@ impl NodeRecord {
     /// A record for a node that is about to be made.
     #[must_use]
     pub fn new(lab: &LabHandle, provider: &str, spec: &NodeSpec) -> Self {
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
         Self {
             schema: SCHEMA,
             lab: lab.lab.clone(),
             provider: provider.to_owned(),
             spec: spec.clone(),
-            generation: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            generation: u64::try_from(now().0 / 1000).unwrap_or(0),
             stage: Stage::Creating,
             process: None,
         }

@@ -2,6 +2,7 @@
 
 use super::host::HostSide;
 use super::keeper::Held;
+use super::meeting::Meeting;
 use super::node::{self, Nodes};
 use super::{FaultError, Lease, News, capability};
 use crate::clock;
@@ -75,6 +76,17 @@ impl Faults {
     /// Injects under the lease, whose undo is armed first. On success the fault is there whole. After an error it is being
     /// undone, and its lease ends by itself at the latest.
     pub async fn inject(&self, lease: LeaseId, terms: Terms, fault: Fault) -> Result<Lease, FaultError> {
+        self.inject_with(lease, terms, fault, None).await
+    }
+
+    /// Like [`inject`](Self::inject); parts on the host wait for one another when all their undos are armed.
+    pub(super) async fn inject_with(
+        &self,
+        lease: LeaseId,
+        terms: Terms,
+        fault: Fault,
+        together: Option<Arc<Meeting>>,
+    ) -> Result<Lease, FaultError> {
         self.check(&fault)?;
         self.held.ready().await;
         self.held.take(lease);
@@ -90,7 +102,7 @@ impl Faults {
             Fault::Node { node, inject } => self.inject_on_node(node, lease, terms, inject).await,
             Fault::Host { inject } => {
                 let from = clock::now();
-                let status = self.host.inject(lease, terms, inject.clone()).await;
+                let status = self.host.inject(lease, terms, inject.clone(), together).await;
                 status.map(|status| {
                     (
                         status,

@@ -1,6 +1,7 @@
 //! The host's part: the launcher's blocking calls, off the runtime's threads.
 
 use super::FaultError;
+use super::meeting::Meeting;
 use crate::places::Places;
 use launcher::{LabHandle, LaunchError, fault};
 use model::fault::HostFault;
@@ -26,9 +27,13 @@ impl HostSide {
         lease: LeaseId,
         terms: Terms,
         fault: HostFault,
+        together: Option<Arc<Meeting>>,
     ) -> Result<LeaseStatus, FaultError> {
-        self.call(move |handle, lab, program| fault::inject(handle, lab, program, lease, terms, &fault))
-            .await
+        self.call(move |handle, lab, program| {
+            let armed = || together.iter().for_each(|meeting| meeting.wait());
+            fault::inject(handle, lab, program, lease, terms, &fault, armed)
+        })
+        .await
     }
 
     pub(super) async fn renew(&self, lease: LeaseId) -> Result<LeaseStatus, FaultError> {

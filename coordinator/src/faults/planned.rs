@@ -1,6 +1,7 @@
 //! A drill's planned fault as leases: one per node, or one on the host, each with an id that the run determines, so that
 //! whoever comes after a crash asks for the same.
 
+use super::meeting::Meeting;
 use super::{FaultError, Faults, Lease};
 use crate::clock;
 use domain::drill::plan::PlannedFault;
@@ -16,6 +17,7 @@ use model::moment::Moment;
 use model::step::Role;
 use sha2::{Digest as _, Sha256};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 /// A drill's lease ends early when its coordinator is silent for so long: a restart takes a second or two.
 const GRACE_MS: u64 = 10_000;
@@ -52,9 +54,15 @@ impl Faults {
         let ttl_ms = deadline.millis_since(clock::now()).max(Terms::MIN_TTL_MS);
         let terms = Terms::new(ttl_ms, GRACE_MS, ttl_ms)?;
         let parts = planned(run, fault, &self.lab)?;
+        let on_host = parts
+            .iter()
+            .filter(|(_, part)| matches!(part, Fault::Host { .. }));
+        let together = &Arc::new(Meeting::of(on_host.count()));
         let calls = parts.into_iter().map(|(lease, part)| async move {
             let place = part.label();
-            let done = self.inject(lease, terms, part).await;
+            let done = self
+                .inject_with(lease, terms, part, Some(Arc::clone(together)))
+                .await;
             done.map_err(|source| PlannedError::Part { place, source })
         });
         let outcome: Result<Vec<_>, _> = join_all(calls).await.into_iter().collect();

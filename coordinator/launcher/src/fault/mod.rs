@@ -25,15 +25,17 @@ use model::ids::LeaseId;
 use model::lab::Lab;
 use model::lease::{LeaseState, LeaseStatus, Span, Terms, UndoCause};
 
+use crate::clock::now;
 use crate::error::LaunchError;
 use crate::process::ProcessId;
 use crate::spec::LabHandle;
-use record::{Record, boot_id, monotonic_ms, now};
+use record::{Record, boot_id, monotonic_ms};
 
 pub use guard::run as run_guard;
 pub use residue::{heal, survey};
 
-/// Records and arms the undo, injects the fault, and records that. `program` is our own, which knows `lease-guard`.
+/// Records and arms the undo, injects the fault, and records that. `program` is our own, which knows `lease-guard`; `armed` is
+/// called between arming and injecting, for whoever wants several faults to begin in one moment.
 ///
 /// # Errors
 /// When the fault is not there whole; what was there of it is undone then, now or by the guard.
@@ -44,6 +46,7 @@ pub fn inject(
     lease: LeaseId,
     terms: Terms,
     fault: &HostFault,
+    armed: impl FnOnce(),
 ) -> Result<LeaseStatus, LaunchError> {
     handle.check()?;
     let _lock = record::lock(handle, lease)?;
@@ -60,12 +63,16 @@ pub fn inject(
         }
     }
     record.save(handle)?;
+    armed();
     let from = now();
-    if let Err(error) = act::inject(handle, lab, lease, fault) {
-        finish(handle, &mut record, UndoCause::InjectFailed)?;
-        return Err(error);
-    }
-    record.status.injected = Some(Span { from, to: now() });
+    let to = match act::inject(handle, lab, lease, fault) {
+        Ok(whole) => whole,
+        Err(error) => {
+            finish(handle, &mut record, UndoCause::InjectFailed)?;
+            return Err(error);
+        }
+    };
+    record.status.injected = Some(Span { from, to });
     record.status.state = LeaseState::Injected;
     record.save(handle)?;
     Ok(record.status)

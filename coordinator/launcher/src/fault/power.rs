@@ -1,5 +1,7 @@
 //! Power loss and freeze, and their ends, by whatever provider made the node.
 
+use model::moment::Moment;
+
 use crate::error::LaunchError;
 use crate::multipass::Multipass;
 use crate::nspawn::Nspawn;
@@ -7,8 +9,8 @@ use crate::provider::{NodeProvider, Power, PowerOff};
 use crate::record::NodeRecord;
 use crate::spec::LabHandle;
 
-/// Pulls the plug.
-pub(super) fn lose(handle: &LabHandle, node: &str) -> Result<(), LaunchError> {
+/// Pulls the plug. Answers since when nothing of the node runs.
+pub(super) fn lose(handle: &LabHandle, node: &str) -> Result<Moment, LaunchError> {
     provider(handle, node)?.power_off(node, PowerOff::Abrupt)
 }
 

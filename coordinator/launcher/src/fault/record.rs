@@ -2,13 +2,10 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use model::fault::HostFault;
 use model::ids::LeaseId;
 use model::lease::{LeaseStatus, Terms};
-use model::moment::Moment;
-use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use crate::error::LaunchError;
@@ -133,19 +130,9 @@ fn file(handle: &LabHandle, lease: LeaseId, extension: &str) -> PathBuf {
     folder(handle).join(format!("{lease}.{extension}"))
 }
 
-/// Wall time.
-pub(super) fn now() -> Moment {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Moment(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-}
-
 /// Milliseconds of a clock that nobody sets and that goes on while the host sleeps: a lease does not.
 pub(super) fn monotonic_ms() -> u64 {
-    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(0, |t| {
-        let secs = u64::try_from(t.tv_sec()).unwrap_or(0);
-        let nanos = u64::try_from(t.tv_nsec()).unwrap_or(0);
-        secs.saturating_mul(1000).saturating_add(nanos / 1_000_000)
-    })
+    shell::clock::since_boot_ms()
 }
 
 /// The kernel's name of this boot.

@@ -56,7 +56,16 @@ impl Bench {
             other: cluster("app1"),
         };
         let terms = Terms::new(ttl_ms, 2_000, 60_000).unwrap();
-        inject(&self.handle, &self.lab, &self.program, lease, terms, &fault).map(|_| ())
+        inject(
+            &self.handle,
+            &self.lab,
+            &self.program,
+            lease,
+            terms,
+            &fault,
+            || (),
+        )
+        .map(|_| ())
     }
 
     fn state(&self, lease: LeaseId) -> LeaseState {

@@ -1,7 +1,10 @@
 //! The provider's operations, each under the node's lock.
 
+use model::moment::Moment;
+
 use super::Multipass;
 use super::json::Machine;
+use crate::clock::now;
 use crate::error::LaunchError;
 use crate::files::{Lock, remove_dir};
 use crate::names;
@@ -55,17 +58,16 @@ impl NodeProvider for Multipass {
         remove_dir(&self.lab.node_dir(node))
     }
 
-    fn power_off(&self, node: &str, how: PowerOff) -> Result<(), LaunchError> {
+    fn power_off(&self, node: &str, how: PowerOff) -> Result<Moment, LaunchError> {
         let (_lock, record) = self.locked(node)?;
         let machine = self.name_of(node);
-        if self.observe(&record, Outcome::Observed)?.power == Power::Off {
-            return Ok(());
+        if self.observe(&record, Outcome::Observed)?.power != Power::Off {
+            match how {
+                PowerOff::Orderly => self.call(&["stop", &machine], "stop"),
+                PowerOff::Abrupt => self.call(&["stop", "--force", &machine], "stop"),
+            }?;
         }
-        match how {
-            PowerOff::Orderly => self.call(&["stop", &machine], "stop"),
-            PowerOff::Abrupt => self.call(&["stop", "--force", &machine], "stop"),
-        }
-        .map(|_| ())
+        Ok(now())
     }
 
     fn power_on(&self, node: &str) -> Result<NodeState, LaunchError> {

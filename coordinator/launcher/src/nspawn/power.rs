@@ -3,11 +3,13 @@
 use std::fs;
 use std::time::Duration;
 
+use model::moment::Moment;
 use nix::sys::signal::Signal;
 
 use super::boot::{boot_failed, start};
 use super::{NodePaths, Nspawn, disk};
 use crate::cgroup::NodeCgroup;
+use crate::clock::now;
 use crate::error::LaunchError;
 use crate::host_settings::HostSettings;
 use crate::process::{ProcessId, wait_until};
@@ -18,6 +20,9 @@ use crate::{names, network};
 /// The node's units get 20 s to stop, by its root file system's configuration.
 const ORDERLY_LIMIT: Duration = Duration::from_secs(60);
 const ABRUPT_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a node may take to stand still before its power is gone. What does not is killed all the same, one by one.
+const STILL_LIMIT: Duration = Duration::from_secs(1);
 /// An idle machine shows its address after 3 s; six at once on two busy cores need several times that.
 const ADDRESS_LIMIT: Duration = Duration::from_secs(120);
 
@@ -53,22 +58,26 @@ impl Nspawn {
         wait_for_address(&paths, record, process)
     }
 
-    pub(super) fn stop(&self, record: &NodeRecord, how: PowerOff) -> Result<(), LaunchError> {
+    /// Answers since when nothing of the node runs.
+    pub(super) fn stop(&self, record: &NodeRecord, how: PowerOff) -> Result<Moment, LaunchError> {
         let name = &record.spec.name;
         let machine = names::machine(&self.lab.lab, name);
+        let cgroup = NodeCgroup::of(&machine);
         let Some(process) = record.process.filter(|p| p.is_alive()) else {
-            return kill_all(&machine, name);
+            return kill_all(&machine, name).map(|()| now());
         };
         if how == PowerOff::Abrupt {
-            return kill_all(&machine, name);
+            // A power loss hits everything in one moment, and processes die one by one: none runs on while others are dead.
+            let still = cgroup.freeze_within(true, STILL_LIMIT).map(|()| now());
+            kill_all(&machine, name)?;
+            return Ok(still.unwrap_or_else(|_| now()));
         }
-        let cgroup = NodeCgroup::of(&machine);
-        if cgroup.is_frozen() {
+        if cgroup.is_held() {
             cgroup.freeze(false)?;
         }
         process.signal(Signal::SIGTERM);
         if wait_until(ORDERLY_LIMIT, || !process.is_alive()) {
-            return kill_all(&machine, name);
+            return kill_all(&machine, name).map(|()| now());
         }
         Err(LaunchError::Timeout {
             node: name.clone(),
@@ -82,15 +91,17 @@ impl Nspawn {
 /// Ends every process of a machine, as a power loss does. Nothing to end is fine.
 pub(crate) fn kill_all(machine: &str, node: &str) -> Result<(), LaunchError> {
     let cgroup = NodeCgroup::of(machine);
-    if cgroup.is_frozen() {
-        // A frozen v1 group does not even take SIGKILL.
-        cgroup.freeze(false)?;
-    }
-    let gone = wait_until(ABRUPT_LIMIT, || {
+    let kill = || {
         let left = cgroup.processes();
         left.iter().for_each(|p| p.signal(Signal::SIGKILL));
         left.is_empty()
-    });
+    };
+    if cgroup.is_held() {
+        // A frozen v1 group takes SIGKILL when it thaws, before anything else.
+        kill();
+        cgroup.freeze(false)?;
+    }
+    let gone = wait_until(ABRUPT_LIMIT, kill);
     if gone {
         return Ok(());
     }

@@ -1,5 +1,7 @@
 //! The provider's operations, each under the node's lock.
 
+use model::moment::Moment;
+
 use super::{Nspawn, disk, power, remove, seed};
 use crate::cgroup::NodeCgroup;
 use crate::error::LaunchError;
@@ -38,7 +40,7 @@ impl NodeProvider for Nspawn {
         remove::remove_machine(&self.lab.node_dir(node), &machine, node).map(|_| ())
     }
 
-    fn power_off(&self, node: &str, how: PowerOff) -> Result<(), LaunchError> {
+    fn power_off(&self, node: &str, how: PowerOff) -> Result<Moment, LaunchError> {
         let (_lock, record) = self.locked(node)?;
         self.stop(&record, how)
     }
