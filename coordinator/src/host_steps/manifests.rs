@@ -2,6 +2,7 @@
 //!
 //! Spoken by the coordinator itself: a kubectl per component and cluster costs the two cores most when they have least to give.
 
+use super::config_digest::ConfigMaps;
 use super::kube::Cluster;
 use crate::exit::chain;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
@@ -40,6 +41,7 @@ pub async fn apply(cluster: &Cluster, namespace: &str, documents: &[String]) -> 
     let own = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
     // Asked for once, not for each of dozens of definitions.
     let mut kinds = HashMap::new();
+    let mut configs = ConfigMaps::default();
     one(cluster, namespace, &own, &mut kinds).await?;
     for text in documents {
         // Taken apart one by one: all of Cilium's definitions as values take tens of megabytes, in three clusters at a time.
@@ -47,8 +49,9 @@ pub async fn apply(cluster: &Cluster, namespace: &str, documents: &[String]) -> 
             .map(Value::deserialize)
             .collect();
         // A document of comments only says nothing.
-        for object in objects?.iter().filter(|object| !object.is_null()) {
-            one(cluster, namespace, object, &mut kinds).await?;
+        for mut object in objects?.into_iter().filter(|object| !object.is_null()) {
+            configs.pass(namespace, &mut object);
+            one(cluster, namespace, &object, &mut kinds).await?;
         }
     }
     Ok(())
@@ -122,7 +125,7 @@ mod tests {
     use super::super::fake_api::{self, Seen};
     use super::*;
 
-    /// Knows three kinds, and refuses what is called `bad`.
+    /// Knows four kinds, and refuses what is called `bad`.
     async fn server(folder: &std::path::Path) -> (Cluster, Seen) {
         let resource = |name: &str, kind: &str, namespaced: bool| json!({"name": name, "singularName": "", "kind": kind, "namespaced": namespaced, "verbs": ["patch"]});
         let list = |group: &str, resources: Value| json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group, "resources": resources});
@@ -130,7 +133,8 @@ mod tests {
             "v1",
             json!([
                 resource("namespaces", "Namespace", false),
-                resource("services", "Service", true)
+                resource("services", "Service", true),
+                resource("configmaps", "ConfigMap", true)
             ]),
         );
         let apps = list("apps/v1", json!([resource("deployments", "Deployment", true)]));
@@ -185,6 +189,23 @@ mod tests {
             assert!(line.contains(word), "{word} not in {line}");
         }
         assert_eq!(body["spec"], json!({"x": 1}));
+    }
+
+    #[tokio::test]
+    async fn pods_are_told_of_the_configuration_that_they_start_with() {
+        let folder = tempfile::tempdir().expect("temp");
+        let (cluster, seen) = server(folder.path()).await;
+        let document = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: \"1\"}\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: c}\nspec: {template: {spec: {volumes: [{name: x, configMap: {name: a}}]}}}\n";
+        apply(&cluster, "demo", &[document.to_owned()])
+            .await
+            .expect("applied");
+        let seen = seen.lock().expect("whole");
+        let (_, sent) = seen.last().expect("the workload");
+        let annotations = &sent["spec"]["template"]["metadata"]["annotations"];
+        let digest = annotations["drillyard.io/config-digest"]
+            .as_str()
+            .unwrap_or_default();
+        assert_eq!(digest.len(), 64, "{sent}");
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Steps that run on the host: nodes by Terraform, components by Helm, readiness by looking.
 
 pub mod component_secrets;
+mod config_digest;
 pub mod ensure_nodes;
 mod evidence;
 pub mod executor;
