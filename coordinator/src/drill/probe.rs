@@ -15,6 +15,7 @@ mod secret_canary;
 mod secrets;
 mod sentinel;
 mod settings;
+mod store;
 mod units;
 
 pub use pace::Pace;

@@ -1,12 +1,12 @@
 //! The sequence canary at its two ends: what it served, by its own log, and what the receiver has, by its query API.
 
 use super::Seen;
+use super::store::Store;
+use crate::drill::kube;
 use crate::drill::timeline::Timeline;
-use crate::drill::{http, kube};
 use crate::host_steps::kube::Cluster;
 use domain::drill::arrival::STORED_UNTIL;
 use serde_json::Value;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -18,12 +18,8 @@ const OVERLAP: Duration = Duration::from_secs(5);
 /// What the receiver has of one cluster's canary.
 #[derive(Debug)]
 pub struct StoredWatch {
-    /// The receiver's NodePort on a node of its cluster.
-    pub(super) address: SocketAddr,
-    /// Host header.
-    pub(super) host: String,
-    /// The receiver's cluster, and its service below that API server's root: no limit on the length of an answer.
-    pub(super) proxy: (Cluster, String),
+    /// The receiver.
+    pub(super) store: Store,
     /// `SERIES{cluster="CLUSTER"}`
     pub(super) selector: String,
     /// How old the newest number may be.
@@ -36,14 +32,14 @@ impl StoredWatch {
     /// Looks at the newest number of every shard. Good when all are young enough.
     pub(super) async fn look(&self, timeline: Timeline) -> Seen {
         let query = super::prepare::percent(&format!("timestamp({})", self.selector));
-        let answer = http::get(self.address, &self.host, &format!("/api/v1/query?query={query}")).await;
-        let result = match answer {
-            Ok((200, text)) => result(&text),
-            Ok((status, _)) => return Seen::bad(format!("status {status}")),
-            Err(error) => return Seen::bad(error.to_string()),
-        };
-        let Some(result) = result else {
-            return Seen::bad("the query did not succeed");
+        let answer = self
+            .store
+            .outside
+            .get(&format!("/api/v1/query?query={query}"))
+            .await;
+        let result = match answer.and_then(|text| result(&text)) {
+            Ok(result) => result,
+            Err(why) => return Seen::bad(why),
         };
         let times: Vec<f64> = result.iter().filter_map(|s| number(&s["value"][1])).collect();
         let most = self
@@ -61,15 +57,11 @@ impl StoredWatch {
 
     /// Every number that the receiver has of the last `range`, as figures `SHARD/NUMBER`.
     pub async fn numbers(&self, range: Duration) -> Seen {
-        let (cluster, service) = &self.proxy;
         let query = super::prepare::percent(&format!("{}[{}s]", self.selector, range.as_secs().max(1)));
-        let text = match kube::text(cluster, &format!("{service}/api/v1/query?query={query}")).await {
-            Ok(text) => text,
-            Err(error) => return Seen::bad(error),
-        };
-        match result(&text) {
-            Some(series) => numbers(&series),
-            None => Seen::bad("the query did not succeed"),
+        let answer = self.store.all(&format!("/api/v1/query?query={query}")).await;
+        match answer.and_then(|text| result(&text)) {
+            Ok(series) => numbers(&series),
+            Err(why) => Seen::bad(why),
         }
     }
 }
@@ -84,10 +76,12 @@ fn judge(age: f64, fresh: Duration) -> Seen {
     }
 }
 
-fn result(text: &str) -> Option<Vec<Value>> {
-    let answer: Value = serde_json::from_str(text).ok()?;
-    (answer["status"] == "success").then_some(())?;
-    answer["data"]["result"].as_array().cloned()
+/// Of an answer to a query that succeeded.
+fn result(text: &str) -> Result<Vec<Value>, String> {
+    let answer: Option<Value> = serde_json::from_str(text).ok();
+    let answer = answer.filter(|answer| answer["status"] == "success");
+    let series = answer.and_then(|answer| answer["data"]["result"].as_array().cloned());
+    series.ok_or_else(|| "the query did not succeed".to_owned())
 }
 
 fn number(value: &Value) -> Option<f64> {
@@ -220,7 +214,7 @@ mod tests {
         let seen = numbers(&result(text).expect("a result"));
         let keys: Vec<&str> = seen.values.keys().map(String::as_str).collect();
         assert_eq!(keys, ["0/1795595539242", "0/1795595539243", "1/1795595539242"]);
-        assert!(result(r#"{"status":"error"}"#).is_none());
+        assert!(result(r#"{"status":"error"}"#).is_err());
     }
 
     #[test]

@@ -2,25 +2,19 @@
 
 use super::Seen;
 use super::canary::line;
+use super::store::{NodePort, Store};
 use crate::drill::timeline::Timeline;
-use crate::drill::{http, kube};
-use crate::host_steps::kube::Cluster;
 use domain::drill::arrival::STORED_UNTIL;
 use domain::drill::assemble::LOG;
 use model::ids::ClusterName;
 use serde_json::Value;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// What the log store has of one cluster's canary.
 #[derive(Debug)]
 pub struct LinesWatch {
-    /// The store's NodePort on a node of its cluster.
-    pub(super) address: SocketAddr,
-    /// Host header.
-    pub(super) host: String,
-    /// The store's cluster, and its service below that API server's root: no limit on the length of an answer.
-    pub(super) proxy: (Cluster, String),
+    /// The log store.
+    pub(super) store: Store,
     /// See [`LinesWatch::selector`].
     pub(super) selector: String,
     /// How old the newest line may be.
@@ -38,16 +32,13 @@ impl LinesWatch {
 
     /// Looks at the newest line. Good when it is young enough.
     pub(super) async fn look(&self, timeline: Timeline) -> Seen {
-        newest(self.address, &self.host, &self.selector, self.fresh, || {
-            timeline.unix_seconds()
-        })
-        .await
+        let now = || timeline.unix_seconds();
+        newest(&self.store.outside, &self.selector, self.fresh, now).await
     }
 
     /// Every line that the store has of the last `range`, as figures `log/NUMBER` with how often it is there.
     pub async fn numbers(&self, range: Duration) -> Seen {
-        let (cluster, service) = &self.proxy;
-        match kube::text(cluster, &format!("{service}{}", all(&self.selector, range))).await {
+        match self.store.all(&all(&self.selector, range)).await {
             Ok(text) => numbers(&text),
             Err(error) => Seen::bad(error),
         }
@@ -56,18 +47,11 @@ impl LinesWatch {
 
 /// One instant look at the store. Lines come in the order in which they were written: the shipper sends one batch at a time, and
 /// the store finds them in the order in which it took them. So what is older than the newest line has arrived, or never will.
-async fn newest(
-    address: SocketAddr,
-    host: &str,
-    selector: &str,
-    fresh: Duration,
-    now: impl FnOnce() -> f64,
-) -> Seen {
+async fn newest(store: &NodePort, selector: &str, fresh: Duration, now: impl FnOnce() -> f64) -> Seen {
     let query = format!("{selector} _time:5m | sort by (_time desc) limit 1 | fields _msg");
-    let text = match http::get(address, host, &path(&query)).await {
-        Ok((200, text)) => text,
-        Ok((status, _)) => return Seen::bad(format!("status {status}")),
-        Err(error) => return Seen::bad(error.to_string()),
+    let text = match store.get(&path(&query)).await {
+        Ok(text) => text,
+        Err(why) => return Seen::bad(why),
     };
     let Some(lines) = messages(&text) else {
         return Seen::bad("the answer is no list of lines");

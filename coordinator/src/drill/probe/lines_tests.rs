@@ -10,7 +10,7 @@ fn selector() -> String {
 }
 
 /// Answers every request with `answer`, and says what was asked for.
-async fn serve(answer: &'static str) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
+async fn serve(answer: &'static str) -> (NodePort, mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let address = listener.local_addr().expect("address");
     let (asked, requests) = mpsc::unbounded_channel();
@@ -22,12 +22,13 @@ async fn serve(answer: &'static str) -> (SocketAddr, mpsc::UnboundedReceiver<Str
             let _ = stream.write_all(answer.as_bytes()).await;
         }
     });
-    (address, requests)
+    let host = "log-receiver".to_owned();
+    (NodePort { address, host }, requests)
 }
 
 async fn seen(answer: &'static str, now: f64) -> Seen {
-    let (address, _) = serve(answer).await;
-    newest(address, "log-receiver", &selector(), FRESH, || now).await
+    let (store, _) = serve(answer).await;
+    newest(&store, &selector(), FRESH, || now).await
 }
 
 // As VictoriaLogs 1.52.1 answers.
@@ -60,8 +61,8 @@ async fn a_store_without_lines_answers_and_one_in_trouble_does_not() {
 
 #[tokio::test]
 async fn the_query_names_the_canarys_stream_and_nothing_else() {
-    let (address, mut requests) = serve(ONE).await;
-    newest(address, "log-receiver", &selector(), FRESH, || 0.0).await;
+    let (store, mut requests) = serve(ONE).await;
+    newest(&store, &selector(), FRESH, || 0.0).await;
     let request = requests.recv().await.expect("a request");
     let query = "GET /select/logsql/query?query=%7Bcluster%3D%22app1%22%2C%22k8s.container.name%22%3D%22canary%22%7D%20_time%3A5m%20%7C%20";
     assert!(request.starts_with(query), "{request}");

@@ -3,6 +3,7 @@
 use super::canary::{ServedWatch, StoredWatch};
 use super::lines::LinesWatch;
 use super::log::{LogPlace, LogWatch};
+use super::store::{NodePort, Store};
 use super::{Question, pki::PkiWatch, secrets::SecretWatch, sentinel::SentinelWatch};
 use crate::drill::kube;
 use crate::host_steps::kube::Cluster;
@@ -180,8 +181,7 @@ async fn log(
         service,
     } = receiver;
     let at = grounds.cluster(at)?;
-    let port = ports(at, namespace, service).await?.port;
-    let proxy = format!("/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy");
+    let proxy = ports(at, namespace, service).await?.proxy(namespace, service);
     LogWatch::open(cluster, place, (at, &proxy)).await
 }
 
@@ -213,16 +213,8 @@ pub(in crate::drill) async fn stored(probe: &Probe, grounds: &Grounds<'_>) -> Re
     else {
         return Err(format!("{} looks at no canary", probe.name));
     };
-    let at = grounds.cluster(receiver)?.clone();
-    let ports = ports(&at, namespace, service).await?;
-    let proxy = format!(
-        "/api/v1/namespaces/{namespace}/services/{service}:{}/proxy",
-        ports.port
-    );
     Ok(StoredWatch {
-        address: SocketAddr::from((grounds.address(receiver)?, ports.node_port(namespace, service)?)),
-        host: service.clone(),
-        proxy: (at, proxy),
+        store: store(grounds, receiver, namespace, service).await?,
         selector: format!("{series}{{cluster=\"{}\"}}", probe.cluster),
         fresh: Duration::from_millis(*fresh_ms),
         shards: AtomicUsize::new(0),
@@ -241,18 +233,27 @@ pub(in crate::drill) async fn log_stored(probe: &Probe, grounds: &Grounds<'_>) -
     else {
         return Err(format!("{} looks at no log", probe.name));
     };
-    let at = grounds.cluster(receiver)?.clone();
-    let ports = ports(&at, namespace, service).await?;
-    let proxy = format!(
-        "/api/v1/namespaces/{namespace}/services/{service}:{}/proxy",
-        ports.port
-    );
     Ok(LinesWatch {
-        address: SocketAddr::from((grounds.address(receiver)?, ports.node_port(namespace, service)?)),
-        host: service.clone(),
-        proxy: (at, proxy),
+        store: store(grounds, receiver, namespace, service).await?,
         selector: LinesWatch::selector(&probe.cluster, container),
         fresh: Duration::from_millis(*fresh_ms),
+    })
+}
+
+async fn store(
+    grounds: &Grounds<'_>,
+    receiver: &ClusterName,
+    namespace: &str,
+    service: &str,
+) -> Result<Store, String> {
+    let cluster = grounds.cluster(receiver)?.clone();
+    let ports = ports(&cluster, namespace, service).await?;
+    Ok(Store {
+        outside: NodePort {
+            address: SocketAddr::from((grounds.address(receiver)?, ports.node_port(namespace, service)?)),
+            host: service.to_owned(),
+        },
+        proxy: (cluster, ports.proxy(namespace, service)),
     })
 }
 
@@ -269,10 +270,7 @@ async fn http(
     Ok(match via {
         Via::ApiServer {} => Question::Api {
             cluster,
-            path: format!(
-                "/api/v1/namespaces/{namespace}/services/{service}:{}/proxy{path}",
-                ports.port
-            ),
+            path: format!("{}{path}", ports.proxy(namespace, service)),
             contains,
         },
         Via::Host {} => Question::Http {
@@ -321,6 +319,14 @@ struct Ports {
 }
 
 impl Ports {
+    /// The service below its API server's root.
+    fn proxy(&self, namespace: &str, service: &str) -> String {
+        format!(
+            "/api/v1/namespaces/{namespace}/services/{service}:{}/proxy",
+            self.port
+        )
+    }
+
     fn node_port(&self, namespace: &str, service: &str) -> Result<u16, String> {
         self.node_port
             .ok_or_else(|| format!("service {namespace}/{service} has no NodePort"))

@@ -62,14 +62,17 @@ impl Window {
 
     /// Whether the stretch may come of the fault and began before the fault was gone.
     pub fn began_in_outage(&self, stretch: &Stretch) -> bool {
-        let ended = self.undone.map_or(self.watched_until, |edge| edge.after);
-        self.concerns(stretch) && stretch.began.by <= ended
+        self.concerns(stretch) && stretch.began.by <= self.outage_ended()
     }
 
     /// Whether the moment is surely within the outage.
     pub fn in_outage(&self, at: Moment) -> bool {
-        let ended = self.undone.map_or(self.watched_until, |edge| edge.after);
-        self.fault.is_some_and(|fault| at >= fault.by) && at <= ended
+        self.fault.is_some_and(|fault| at >= fault.by) && at <= self.outage_ended()
+    }
+
+    /// The last moment that is surely within the outage.
+    fn outage_ended(&self) -> Moment {
+        self.undone.map_or(self.watched_until, |edge| edge.after)
     }
 
     /// Length of the outage, at most.
