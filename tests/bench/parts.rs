@@ -4,8 +4,8 @@ use crate::args::{Args, Part};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tests::load::{
-    Closed, Etcd, Fleet, Nats, Outcome, Pace, Row, Subscriber, Yard, closed_loop, cold_start, crowd,
-    fill_log, stream, table,
+    Closed, Etcd, Fleet, Nats, Outcome, Pace, Rival as _, Row, Subscriber, Yard, closed_loop, cold_start,
+    crowd, fill_log, stream, table,
 };
 
 /// Longest wait for all agents to be connected.

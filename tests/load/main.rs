@@ -6,7 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 use tests::load::{
-    Closed, Etcd, Fleet, Nats, Pace, Subscriber, Yard, closed_loop, cold_start, crowd, fill_log, stream,
+    Closed, Etcd, Fleet, Nats, Pace, Rival as _, Subscriber, Yard, closed_loop, cold_start, crowd, fill_log,
+    stream,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);

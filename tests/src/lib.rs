@@ -12,6 +12,7 @@ pub mod patience;
 pub mod ports;
 pub mod prey;
 pub mod resume;
+pub mod running;
 pub mod twin;
 pub mod watched;
 pub mod witness;

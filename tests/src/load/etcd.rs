@@ -1,37 +1,37 @@
 //! The same work done by etcd: puts over mTLS, each durable when it is answered, and one watch that sees all of them.
 
+use super::Outcome;
 use super::etcd_grpc::{PutRequest, WatchResponse, watch, write};
-use super::rival::{self, NAME, Put, Watches, Writes};
-use super::{Closed, Outcome, Pace};
+use super::rival::{self, NAME, Put, Rival, Watches, Writes};
 use crate::ports;
+use crate::running::Running;
 use bytes::Bytes;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use shell::channel::{self, ServerAddress};
-use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tonic::Streaming;
 use tonic::transport::Channel;
-
-const START: Duration = Duration::from_secs(30);
 
 /// A server with an empty store in a folder of its own; both go when it is dropped.
 #[derive(Debug)]
 pub struct Etcd {
-    child: Child,
+    _running: Running,
     address: SocketAddr,
     client: Arc<ClientConfig>,
     _folder: tempfile::TempDir,
 }
 
-#[derive(Clone)]
-struct Writer(Channel);
+/// A connection.
+#[derive(Debug, Clone)]
+pub struct Writer(Channel);
 
-struct Watcher(Streaming<WatchResponse>);
+/// A watch over all keys of the load.
+#[derive(Debug)]
+pub struct Watcher(Streaming<WatchResponse>);
 
 impl Etcd {
     /// Starts `program` with client certificates required, as our own listeners do, and with its defaults otherwise: every write is
@@ -46,7 +46,8 @@ impl Etcd {
             format!("https://{address}"),
             format!("http://127.0.0.1:{}", port.saturating_add(1)),
         );
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(["--name", "load", "--log-level", "error", "--client-cert-auth"])
             .args([
                 "--listen-client-urls",
@@ -68,56 +69,31 @@ impl Etcd {
             .arg("--key-file")
             .arg(at("server.key"))
             .arg("--trusted-ca-file")
-            .arg(at("ca.pem"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(at("etcd.log"))?)
-            .spawn()
-            .map_err(|e| format!("cannot run {}: {e}", program.display()))?;
-        let limit = Instant::now() + START;
+            .arg(at("ca.pem"));
+        let mut running = Running::start(&mut command, at("etcd.log"))?;
         let probe = || PutRequest {
             key: Bytes::from_static(b"ready"),
             value: Bytes::from_static(b"1"),
         };
-        loop {
-            if let Ok(channel) = connect(address, &client).await
-                && write(&channel, vec![probe()]).await.is_ok()
-            {
-                break;
-            }
-            if Instant::now() >= limit || child.try_wait()?.is_some() {
-                let said = fs::read_to_string(at("etcd.log")).unwrap_or_default();
-                drop(child.kill());
-                return Err(format!("etcd does not answer; it said: {said}").into());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        rival::until_it_answers(&mut running, "etcd", async || {
+            Ok(write(&connect(address, &client).await?, vec![probe()]).await?)
+        })
+        .await?;
         Ok(Self {
-            child,
+            _running: running,
             address,
             client,
             _folder: folder,
         })
     }
+}
 
-    /// `writers` clients, each on a connection of its own, `together` keys in each write, one write of each at a time.
-    pub async fn closed_loop(&self, writers: usize, together: usize, time: Duration) -> Outcome<Closed> {
-        let (writers, watcher) = (self.writers(writers).await?, self.watcher().await?);
-        rival::closed_loop(writers, watcher, together, time).await
-    }
+impl Rival for Etcd {
+    type Writer = Writer;
+    type Watcher = Watcher;
 
-    /// Puts at a given pace over `writers` connections in turn, whatever became of the ones before.
-    pub async fn paced(&self, writers: usize, pace: Pace) -> Outcome<Closed> {
-        let (writers, watcher) = (self.writers(writers).await?, self.watcher().await?);
-        rival::paced(writers, watcher, pace).await
-    }
-
-    async fn writers(&self, count: usize) -> Outcome<Vec<Writer>> {
-        let mut writers = Vec::new();
-        for _ in 0..count {
-            writers.push(Writer(connect(self.address, &self.client).await?));
-        }
-        Ok(writers)
+    async fn writer(&self) -> Outcome<Writer> {
+        Ok(Writer(connect(self.address, &self.client).await?))
     }
 
     /// A new watch over all keys of the load.
@@ -134,13 +110,6 @@ impl Etcd {
         } else {
             Err("the watch was not created".into())
         }
-    }
-}
-
-impl Drop for Etcd {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
     }
 }
 

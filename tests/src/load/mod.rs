@@ -24,6 +24,7 @@ pub use etcd::Etcd;
 pub use figures::{Delays, Row, table};
 pub use fleet::Fleet;
 pub use nats::Nats;
+pub use rival::Rival;
 pub use stream::{Pace, Streamed, stream};
 pub use subscriber::Subscriber;
 pub use writers::{Closed, closed_loop};

@@ -1,39 +1,41 @@
 //! The same work done by NATS JetStream: messages over mTLS, each fsynced before it is acknowledged, and one consumer that is
 //! pushed all of them.
 
-use super::rival::{self, Put, Watches, Writes};
-use super::{Closed, Outcome, Pace};
+use super::Outcome;
+use super::rival::{self, Put, Rival, Watches, Writes};
 use crate::ports;
+use crate::running::Running;
 use async_nats::jetstream::consumer::{DeliverPolicy, push};
 use async_nats::jetstream::stream::{Config, StorageType};
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions};
 use bytes::Bytes;
 use rustls::ClientConfig;
+use std::fmt;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tokio_stream::StreamExt;
 
-const START: Duration = Duration::from_secs(30);
 const STREAM: &str = "load";
 
 /// A server with an empty store in a folder of its own; both go when it is dropped.
 #[derive(Debug)]
 pub struct Nats {
-    child: Child,
+    _running: Running,
     address: SocketAddr,
     client: Arc<ClientConfig>,
     _folder: tempfile::TempDir,
 }
 
-#[derive(Clone)]
-struct Writer(Context);
+/// A connection.
+#[derive(Debug, Clone)]
+pub struct Writer(Context);
 
-struct Watcher {
+/// A consumer of all that came since it was made.
+pub struct Watcher {
     messages: push::Ordered,
     /// The connection that they come over.
     _client: Client,
@@ -57,55 +59,28 @@ impl Nats {
             at("data"),
         );
         fs::write(at("nats.conf"), settings)?;
-        let mut child = Command::new(program)
-            .args(["--config", &at("nats.conf")])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(at("nats.log"))?)
-            .spawn()
-            .map_err(|e| format!("cannot run {}: {e}", program.display()))?;
-        let limit = Instant::now() + START;
-        loop {
-            let why = match connect(address, &client).await {
-                Ok(client) => match stream(&client).await {
-                    Ok(()) => break,
-                    Err(error) => error.to_string(),
-                },
-                Err(error) => error.to_string(),
-            };
-            if Instant::now() >= limit || child.try_wait()?.is_some() {
-                let said = fs::read_to_string(at("nats.log")).unwrap_or_default();
-                drop(child.kill());
-                return Err(format!("NATS does not answer: {why}; it said: {said}").into());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let mut command = Command::new(program);
+        command.args(["--config", &at("nats.conf")]);
+        let mut running = Running::start(&mut command, folder.path().join("nats.log"))?;
+        rival::until_it_answers(&mut running, "NATS", async || {
+            stream(&connect(address, &client).await?).await
+        })
+        .await?;
         Ok(Self {
-            child,
+            _running: running,
             address,
             client,
             _folder: folder,
         })
     }
+}
 
-    /// `writers` clients, each on a connection of its own, `together` messages in each write, one write of each at a time.
-    pub async fn closed_loop(&self, writers: usize, together: usize, time: Duration) -> Outcome<Closed> {
-        let (writers, watcher) = (self.writers(writers).await?, self.watcher().await?);
-        rival::closed_loop(writers, watcher, together, time).await
-    }
+impl Rival for Nats {
+    type Writer = Writer;
+    type Watcher = Watcher;
 
-    /// Messages at a given pace over `writers` connections in turn, whatever became of the ones before.
-    pub async fn paced(&self, writers: usize, pace: Pace) -> Outcome<Closed> {
-        let (writers, watcher) = (self.writers(writers).await?, self.watcher().await?);
-        rival::paced(writers, watcher, pace).await
-    }
-
-    async fn writers(&self, count: usize) -> Outcome<Vec<Writer>> {
-        let mut writers = Vec::new();
-        for _ in 0..count {
-            writers.push(Writer(jetstream::new(connect(self.address, &self.client).await?)));
-        }
-        Ok(writers)
+    async fn writer(&self) -> Outcome<Writer> {
+        Ok(Writer(jetstream::new(connect(self.address, &self.client).await?)))
     }
 
     /// A new consumer of all that comes from now on.
@@ -126,13 +101,6 @@ impl Nats {
     }
 }
 
-impl Drop for Nats {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
 impl Writes for Writer {
     /// Messages one after another without waiting, then their acknowledgements: unlike a transaction, each stands alone. Each
     /// writer has a subject of its own, as each node has.
@@ -146,6 +114,12 @@ impl Writes for Writer {
             acknowledged.await?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watcher").finish_non_exhaustive()
     }
 }
 

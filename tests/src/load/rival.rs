@@ -2,6 +2,7 @@
 
 use super::figures::per_second;
 use super::{Closed, Delays, Outcome, Pace};
+use crate::running::{Running, START};
 use bytes::Bytes;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ClientConfig;
@@ -20,25 +21,63 @@ const DRAIN: Duration = Duration::from_secs(60);
 /// How long nothing comes until it is looked whether that was all.
 const IDLE: Duration = Duration::from_millis(200);
 
+/// How long nothing answers until it is asked again.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// A store that does our work.
+pub trait Rival {
+    /// A connection that writes.
+    type Writer: Writes;
+    /// What sees every value.
+    type Watcher: Watches;
+
+    /// A writer on a connection of its own.
+    fn writer(&self) -> impl Future<Output = Outcome<Self::Writer>> + Send;
+
+    /// A watcher of all that is written from now on.
+    fn watcher(&self) -> impl Future<Output = Outcome<Self::Watcher>> + Send;
+
+    /// `writers` clients, each on a connection of its own, `together` values in each write, one write of each at a time.
+    fn closed_loop(
+        &self,
+        writers: usize,
+        together: usize,
+        time: Duration,
+    ) -> impl Future<Output = Outcome<Closed>> {
+        async move {
+            let (writers, watcher) = (several(self, writers).await?, self.watcher().await?);
+            closed_loop(writers, watcher, together, time).await
+        }
+    }
+
+    /// Values at a given pace over `writers` connections in turn, whatever became of the ones before.
+    fn paced(&self, writers: usize, pace: Pace) -> impl Future<Output = Outcome<Closed>> {
+        async move {
+            let (writers, watcher) = (several(self, writers).await?, self.watcher().await?);
+            paced(writers, watcher, pace).await
+        }
+    }
+}
+
 /// One value of one writer.
 #[derive(Debug, Clone)]
-pub(super) struct Put {
+pub struct Put {
     /// Of the writer.
-    pub(super) writer: usize,
+    pub writer: usize,
     /// Of the value within its write.
-    pub(super) slot: usize,
+    pub slot: usize,
     /// Its number, 8 bytes, and what an event of ours has.
-    pub(super) value: Bytes,
+    pub value: Bytes,
 }
 
 /// A connection that writes.
-pub(super) trait Writes: Clone + Send + Sync + 'static {
+pub trait Writes: Clone + Send + Sync + 'static {
     /// Writes all of `puts`; they are durable when it returns.
     fn write(&self, puts: Vec<Put>) -> impl Future<Output = Outcome<()>> + Send;
 }
 
 /// What sees every value.
-pub(super) trait Watches: Send + 'static {
+pub trait Watches: Send + 'static {
     /// The next values. May be dropped while it waits, and loses nothing then.
     fn next(&mut self) -> impl Future<Output = Outcome<Vec<Bytes>>> + Send;
 }
@@ -57,8 +96,33 @@ struct Seen {
     last: Instant,
 }
 
-/// `writers` one write at a time each, `together` values in each write.
-pub(super) async fn closed_loop<W: Writes>(
+async fn several<R: Rival + ?Sized>(rival: &R, count: usize) -> Outcome<Vec<R::Writer>> {
+    let mut writers = Vec::with_capacity(count);
+    for _ in 0..count {
+        writers.push(rival.writer().await?);
+    }
+    Ok(writers)
+}
+
+/// Waits until `ask` gets an answer from a program that was just started.
+pub(super) async fn until_it_answers(
+    running: &mut Running,
+    name: &str,
+    ask: impl AsyncFn() -> Outcome<()>,
+) -> Outcome<()> {
+    let limit = Instant::now() + START;
+    loop {
+        let Err(why) = ask().await else {
+            return Ok(());
+        };
+        if Instant::now() >= limit || running.ended()? {
+            return Err(format!("{name} does not answer: {why}; it said: {}", running.log_tail()).into());
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+async fn closed_loop<W: Writes>(
     writers: Vec<W>,
     watcher: impl Watches,
     together: usize,
@@ -83,8 +147,7 @@ pub(super) async fn closed_loop<W: Writes>(
     finish(&numbers, watching, begun).await
 }
 
-/// Writes at a given pace by all `writers` in turn, whatever became of the ones before.
-pub(super) async fn paced<W: Writes>(writers: Vec<W>, watcher: impl Watches, pace: Pace) -> Outcome<Closed> {
+async fn paced<W: Writes>(writers: Vec<W>, watcher: impl Watches, pace: Pace) -> Outcome<Closed> {
     let numbers = Numbers::new()?;
     let watching = tokio::spawn(follow(watcher, numbers.clone()));
     let together = pace.together.max(1);

@@ -1,22 +1,15 @@
 //! The two programs as child processes, killed when dropped.
 
 use crate::lab;
-use crate::patience::until;
+use crate::running::Running;
 use crate::twin::http::get;
 use coordinator::host_steps::values::{HostFacts, render};
 use model::ids::ComponentName;
 use model::lab::Lab;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
-/// How long a program may take to answer.
-const START: Duration = Duration::from_secs(60);
+use std::process::Command;
 
 /// Where the programs are.
 #[derive(Debug, Clone)]
@@ -36,61 +29,6 @@ pub fn find() -> Option<Programs> {
         store: place("DRILLYARD_VICTORIA_LOGS", "victoria-logs")?,
         shipper: place("DRILLYARD_OTEL_COLLECTOR", "otel-collector")?,
     })
-}
-
-/// One that runs.
-#[derive(Debug)]
-pub struct Running {
-    child: Child,
-    log: PathBuf,
-}
-
-impl Running {
-    fn start(program: &Path, arguments: &[String], folder: &Path) -> Result<Self, String> {
-        let text = |e: std::io::Error| format!("{}: {e}", program.display());
-        let log = folder
-            .join(program.file_name().unwrap_or_default())
-            .with_extension("log");
-        let output = File::options()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .map_err(text)?;
-        let child = Command::new(program)
-            .args(arguments)
-            .env("GOMAXPROCS", "1")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(output)
-            .spawn()
-            .map_err(text)?;
-        Ok(Self { child, log })
-    }
-
-    /// Sends it a signal.
-    pub fn signal(&self, signal: Signal) -> Result<(), String> {
-        let pid = i32::try_from(self.child.id()).map_err(|e| e.to_string())?;
-        kill(Pid::from_raw(pid), signal).map_err(|e| e.to_string())
-    }
-
-    /// Ends it by `signal` and waits until it is gone.
-    pub fn end(mut self, signal: Signal) -> Result<(), String> {
-        self.signal(signal)?;
-        self.child.wait().map(drop).map_err(|e| e.to_string())
-    }
-
-    fn tail(&self) -> String {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(10)..].join("\n")
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// One twin's place: its folder and its ports, the same over restarts.
@@ -182,10 +120,8 @@ impl Place {
             format!("-httpListenAddr={}", self.store),
             "-inmemoryDataFlushInterval=1s".to_owned(),
         ];
-        let running = Running::start(&self.programs.store, &arguments, &self.folder)?;
-        until("the store answers", START, || {
-            get(self.store, "/health").map_err(|e| format!("{e}\n{}", running.tail()))
-        })?;
+        let running = self.start(&self.programs.store, &arguments)?;
+        running.until_it_answers("the store answers", || get(self.store, "/health"))?;
         Ok(running)
     }
 
@@ -195,10 +131,14 @@ impl Place {
             format!("--config={}", self.folder.join("config.yaml").display()),
             "--feature-gates=stanza.synchronousLogEmitter".to_owned(),
         ];
-        let running = Running::start(&self.programs.shipper, &arguments, &self.folder)?;
-        until("the shipper answers", START, || {
-            get(self.shipper, "/metrics").map_err(|e| format!("{e}\n{}", running.tail()))
-        })?;
+        let running = self.start(&self.programs.shipper, &arguments)?;
+        running.until_it_answers("the shipper answers", || get(self.shipper, "/metrics"))?;
         Ok(running)
+    }
+
+    fn start(&self, program: &Path, arguments: &[String]) -> Result<Running, String> {
+        let name = Path::new(program.file_name().unwrap_or_default());
+        let log = self.folder.join(name.with_extension("log"));
+        Running::start(Command::new(program).args(arguments).env("GOMAXPROCS", "1"), log)
     }
 }

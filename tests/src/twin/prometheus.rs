@@ -1,11 +1,10 @@
 //! The real Prometheus as a child process: agent or receiver, killed when dropped.
 
 use super::http::get;
-use crate::patience::until;
+use crate::running::Running;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 /// A program and what it says of itself.
 #[derive(Debug, Clone)]
@@ -40,61 +39,27 @@ pub fn find() -> Option<Program> {
     })
 }
 
-/// A running one.
+/// One that answers.
 #[derive(Debug)]
-pub struct Running {
-    child: Child,
+pub struct Prometheus {
+    /// What it says, and its end.
+    pub running: Running,
     /// Its own pages and API.
     pub address: SocketAddr,
-    log: PathBuf,
 }
 
-impl Running {
-    fn start(program: &Program, folder: &Path, arguments: &[String]) -> Result<Self, String> {
-        let text = |e: std::io::Error| format!("prometheus in {}: {e}", folder.display());
-        let address = free_address().map_err(text)?;
-        let log = folder.join("log");
-        let output = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .map_err(text)?;
-        let child = Command::new(&program.path)
-            .args(arguments)
-            .arg(format!("--config.file={}", folder.join("config.yaml").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .arg("--log.level=debug")
-            .env("GOMAXPROCS", "1")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(output)
-            .spawn()
-            .map_err(text)?;
-        let running = Self { child, address, log };
-        until("prometheus answers", Duration::from_secs(60), || {
-            get(address, "/-/ready").map_err(|e| format!("{e}\n{}", running.log_tail()))
-        })?;
-        Ok(running)
-    }
-
-    /// The last lines of its log.
-    pub fn log_tail(&self) -> String {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(20)..].join("\n")
-    }
-
-    /// Whether a line with this text was logged.
-    pub fn logged(&self, text: &str) -> bool {
-        std::fs::read_to_string(&self.log).is_ok_and(|log| log.contains(text))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn start(program: &Program, folder: &Path, arguments: &[String]) -> Result<Prometheus, String> {
+    let address = free_address().map_err(|e| format!("no free address: {e}"))?;
+    let mut command = Command::new(&program.path);
+    command
+        .args(arguments)
+        .arg(format!("--config.file={}", folder.join("config.yaml").display()))
+        .arg(format!("--web.listen-address={address}"))
+        .arg("--log.level=debug")
+        .env("GOMAXPROCS", "1");
+    let running = Running::start(&mut command, folder.join("log"))?;
+    running.until_it_answers("prometheus answers", || get(address, "/-/ready"))?;
+    Ok(Prometheus { running, address })
 }
 
 /// What an agent is to be like.
@@ -116,7 +81,7 @@ pub struct AgentSetting<'a> {
 pub const SEGMENT: u64 = 10 << 20;
 
 /// Starts an agent; its log is in `FOLDER/data/wal`.
-pub fn agent(program: &Program, folder: &Path, setting: AgentSetting<'_>) -> Result<Running, String> {
+pub fn agent(program: &Program, folder: &Path, setting: AgentSetting<'_>) -> Result<Prometheus, String> {
     let AgentSetting {
         name,
         period_s,
@@ -148,17 +113,17 @@ pub fn agent(program: &Program, folder: &Path, setting: AgentSetting<'_>) -> Res
         "--storage.agent.retention.min-time=1s".to_owned(),
         "--storage.agent.retention.max-time=1s".to_owned(),
     ];
-    Running::start(program, folder, &arguments)
+    start(program, folder, &arguments)
 }
 
 /// Starts a receiver.
-pub fn receiver(program: &Program, folder: &Path) -> Result<Running, String> {
+pub fn receiver(program: &Program, folder: &Path) -> Result<Prometheus, String> {
     std::fs::write(folder.join("config.yaml"), "{}\n").map_err(|e| format!("{}: {e}", folder.display()))?;
     let arguments = [
         format!("--storage.tsdb.path={}", folder.join("data").display()),
         "--web.enable-remote-write-receiver".to_owned(),
     ];
-    Running::start(program, folder, &arguments)
+    start(program, folder, &arguments)
 }
 
 fn free_address() -> std::io::Result<SocketAddr> {

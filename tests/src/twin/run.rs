@@ -68,7 +68,7 @@ pub fn run(program: &Program, receiver: SocketAddr, plan: Plan, folder: &Path) -
         receiver: gate.address(),
     };
     let started = now();
-    let running = agent(program, folder, setting)?;
+    let agent = agent(program, folder, setting)?;
     let wal = folder.join("data/wal");
     let watch = Watch::start(wal.clone());
     let arrives = || {
@@ -83,7 +83,7 @@ pub fn run(program: &Program, receiver: SocketAddr, plan: Plan, folder: &Path) -
     sleep_until(Span::from_secs(5).after(early.0));
 
     // The forecast, from what is seen at the begin of the outage and nothing else.
-    let before = Exposition::parse(&get(running.address, "/metrics")?);
+    let before = Exposition::parse(&get(agent.address, "/metrics")?);
     let listing = list(&wal)?;
     gate.close();
     let gone = now();
@@ -108,7 +108,7 @@ pub fn run(program: &Program, receiver: SocketAddr, plan: Plan, folder: &Path) -
     let expected = outcome(foretold, back, DRAIN);
 
     sleep_until(back);
-    let held = Exposition::parse(&get(running.address, "/metrics")?)
+    let held = Exposition::parse(&get(agent.address, "/metrics")?)
         .count("prometheus_wal_watcher_current_segment", &[("consumer", QUEUE)]);
     let back = now();
     gate.open();
@@ -120,14 +120,14 @@ pub fn run(program: &Program, receiver: SocketAddr, plan: Plan, folder: &Path) -
             format!(
                 "newest is {number} of {}\n{}",
                 canary.log().len(),
-                running.log_tail()
+                agent.running.log_tail()
             )
         };
         if fresh { Ok(()) } else { Err(lag()) }
     })?;
-    let after = Exposition::parse(&get(running.address, "/metrics")?);
-    let cliff_logged = running.logged("error tailing WAL") || running.logged("Error tailing WAL");
-    drop(running);
+    let after = Exposition::parse(&get(agent.address, "/metrics")?);
+    let cliff_logged = agent.running.logged("error tailing WAL") || agent.running.logged("Error tailing WAL");
+    drop(agent);
 
     let mut problems = Vec::new();
     let arrived = numbers(receiver, &name, 0)?;
