@@ -58,6 +58,10 @@ fn own(
             recipe.add("go", tools.go()?.as_bytes());
             recipe.add_json("arguments", &go::arguments(module, program));
             recipe.add_json("environment", &go::FIXED);
+            // Left out where there is none: what has none is what it was.
+            if !module.overlay.is_empty() {
+                recipe.add_json("overlay", &module.overlay);
+            }
             folder(recipe, &spec.folder.join(&module.name))
         }
         Task::Source(source) => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Site;
+use super::{Site, overlay};
 use crate::error::{At, BuildError};
 use crate::process::{self, Tick};
 use crate::spec::{Module, Program};
@@ -53,7 +53,7 @@ pub(super) fn build(
 ) -> Result<(), BuildError> {
     check_version(site, module)?;
     let new = durable::beside(output);
-    let mut command = go(site, &module.name);
+    let mut command = go(site, &overlay::folder(site, module)?);
     let mut arguments = arguments(module, program);
     arguments.splice(1..1, ["-o".to_owned(), new.to_string_lossy().into_owned()]);
     command.args(arguments);
@@ -69,7 +69,7 @@ pub(super) fn sources(site: &Site<'_>, module: &str, of: &str) -> Result<PathBuf
     struct Download {
         dir: PathBuf,
     }
-    let mut command = go(site, module);
+    let mut command = go(site, &site.spec.folder.join(module));
     command.args(["mod", "download", "-json", of]);
     let text = process::capture(command, of, DOWNLOAD)?;
     let answer = || BuildError::Answer {
@@ -82,9 +82,9 @@ pub(super) fn sources(site: &Site<'_>, module: &str, of: &str) -> Result<PathBuf
 }
 
 /// A Go command in the folder of one of our modules, with caches of its own.
-fn go(site: &Site<'_>, module: &str) -> Command {
+fn go(site: &Site<'_>, folder: &Path) -> Command {
     let mut command = process::tied("go");
-    command.current_dir(site.spec.folder.join(module));
+    command.current_dir(folder);
     command.envs(FIXED);
     command
         .env("GOCACHE", paths::go_build(site.cache))

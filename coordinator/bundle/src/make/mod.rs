@@ -5,6 +5,7 @@ mod chart;
 pub(crate) mod debian;
 pub(crate) mod go;
 mod layer;
+mod overlay;
 mod workspace;
 
 use std::path::{Path, PathBuf};

@@ -62,6 +62,11 @@ pub(super) fn check(spec: &Spec) -> Result<(), SpecError> {
         }
     }
 
+    for module in &spec.modules {
+        for path in module.overlay.iter().flat_map(|(place, file)| [place, file]) {
+            inside(&|| format!("modules.{}.overlay", module.name), path)?;
+        }
+    }
     for layer in &spec.layers {
         let field = || format!("layers.{}", layer.name);
         for entry in &layer.entries {

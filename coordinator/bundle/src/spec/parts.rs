@@ -1,6 +1,7 @@
 //! The parts of the bundle's description.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What building asks of the host.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct Module {
     /// Build tags of all its programs.
     #[serde(default)]
     pub tags: Vec<String>,
+    /// Files of the pinned module that files of this folder replace, by their paths in either.
+    #[serde(default)]
+    pub overlay: BTreeMap<String, String>,
     /// The programs, in build order.
     pub programs: Vec<Program>,
 }
