@@ -1,7 +1,7 @@
 //! The components of phases 4 to 6 on the real lab: metrics arrive, a secret is what Vault has, certificates lead to the
 //! platform's authority, app clusters refuse privileges, a restarted Vault is unsealed.
 //!
-//! It needs the bundle's `drill` profile, which takes about half an hour on two cores from an empty cache, and five minutes
+//! It needs the bundle's `drill` profile, which takes about 25 minutes on two cores beyond the core's, and five minutes
 //! with it: `cargo test -p tests -- --ignored --nocapture platform`.
 
 mod certificates;
