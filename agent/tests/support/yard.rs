@@ -332,7 +332,8 @@ impl Yard {
             .expect("a coordinator");
         let pid = child.id();
         std::thread::spawn(move || child.wait());
-        for _ in 0..400 {
+        // A log of tens of thousands of entries is checked whole first, by a program that is not optimised.
+        for _ in 0..2400 {
             if DaemonRecord::alive(&self.places).is_some_and(|record| record.pid == pid) {
                 return;
             }

@@ -18,7 +18,7 @@ mod settings;
 mod store;
 mod units;
 
-pub use pace::Pace;
+pub use pace::{Pace, Tempo};
 pub use prepare::{Grounds, prepare};
 pub(super) use prepare::{log_stored, sentinel, stored};
 pub use question::{Question, Seen};
@@ -47,7 +47,7 @@ pub async fn run(
     question: Arc<Question>,
     timeline: Timeline,
     samples: mpsc::UnboundedSender<Sample>,
-    pace: Pace,
+    mut pace: Pace,
     stop: CancellationToken,
 ) {
     let limit = Duration::from_millis(probe.timeout_ms);
@@ -58,7 +58,7 @@ pub async fn run(
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            () = tokio::time::sleep_until(due) => {}
+            at = pace.wait(&probe, due) => due = at,
         }
         while let Some(ended) = under_way.try_join_next() {
             pace.saw(ended.unwrap_or_default());
@@ -183,7 +183,7 @@ mod tests {
             question,
             Timeline::begin(),
             sender,
-            Pace::default(),
+            Tempo::default().pace(),
             stop.clone(),
         ));
         let mut samples = Vec::new();

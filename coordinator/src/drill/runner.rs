@@ -47,7 +47,7 @@ pub struct Runner {
     sampler: mpsc::UnboundedSender<Sample>,
     probing: Option<CancellationToken>,
     asking: TaskTracker,
-    pace: probe::Pace,
+    tempo: probe::Tempo,
 }
 
 impl std::fmt::Debug for Runner {
@@ -108,7 +108,7 @@ impl Runner {
             sampler,
             probing: None,
             asking,
-            pace: probe::Pace::default(),
+            tempo: probe::Tempo::default(),
         };
         Ok((runner, handle))
     }
@@ -178,7 +178,8 @@ impl Runner {
             self.run.apply(record, time);
             match record {
                 Record::Started { plan, .. } => self.live = Live::watching(plan),
-                Record::PhaseEntered { phase: Phase::Revert } => self.pace.hurry(),
+                Record::PhaseEntered { phase: Phase::Inject } => self.tempo.breaking(),
+                Record::PhaseEntered { phase: Phase::Revert } => self.tempo.undoing(),
                 Record::FaultInjected { from, .. } => self.live.began(*from),
                 Record::FaultUndone { from, .. } => self.live.undone(*from),
                 Record::DeedDone {
@@ -226,7 +227,7 @@ impl Runner {
                 question,
                 self.timeline,
                 self.sampler.clone(),
-                self.pace.of_run(),
+                self.tempo.pace(),
                 stop.clone(),
             ));
         }

@@ -1,12 +1,21 @@
-//! How often a probe asks: at its own rate, and faster while what it watches comes back.
+//! How often a probe asks: at its own rate while something changes, faster while what it watches comes back, and seldom otherwise.
 //!
-//! The width of a recovery's interval is one period and one request. Asking fast all the time would load the nodes for nothing;
-//! so it is done from the moment when undoing begins until the subject was good for a while. It stays open loop.
+//! The width of an edge is one period and one request. Asking fast all the time would load the nodes for nothing, so what is
+//! to go and come back is asked fast around the moments at which it can. When that is, the run's phases say and no answer
+//! does, but for one: who has been good for a while is not in a hurry any more. It stays open loop. What must stay good is asked at one
+//! rate from begin to end, so that the share of its good answers is a share of time.
 
 use domain::drill::scenario::{Expectation, Look, Probe};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::future::pending;
 use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Period of what nothing happens to, where its own is shorter.
+const CALM: Duration = Duration::from_millis(500);
+
+/// How long something may happen after a fault was ordered.
+const CHANGING: Duration = Duration::from_secs(10);
 
 /// Period of an HTTP request while its subject comes back.
 const FAST: Duration = Duration::from_millis(20);
@@ -17,52 +26,102 @@ const FAST_LIST: Duration = Duration::from_millis(100);
 /// Good answers in a row after which nobody is in a hurry any more.
 const ENOUGH: u32 = 50;
 
-/// Of one probe. Clones of [`Pace::of_run`] hear the same call to hurry.
-#[derive(Debug, Clone, Default)]
+/// What a run goes through, for all its probes.
+#[derive(Debug)]
+pub struct Tempo(watch::Sender<Mood>);
+
+/// Of one probe.
+#[derive(Debug)]
 pub struct Pace {
-    hurry: Arc<AtomicBool>,
-    good_in_row: Arc<std::sync::atomic::AtomicU32>,
+    mood: watch::Receiver<Mood>,
+    good_in_row: u32,
 }
 
-impl Pace {
-    /// A pace of its own for one more probe of the same run.
-    #[must_use]
-    pub fn of_run(&self) -> Self {
-        Self {
-            hurry: Arc::clone(&self.hurry),
-            good_in_row: Arc::default(),
+#[derive(Debug, Clone, Copy)]
+enum Mood {
+    Calm,
+    Changing { until: Instant },
+    Returning,
+}
+
+impl Default for Tempo {
+    fn default() -> Self {
+        Self(watch::channel(Mood::Calm).0)
+    }
+}
+
+impl Tempo {
+    /// For one more probe of the run.
+    pub fn pace(&self) -> Pace {
+        Pace {
+            mood: self.0.subscribe(),
+            good_in_row: 0,
         }
+    }
+
+    /// Faults are about to be injected.
+    pub fn breaking(&self) {
+        let until = Instant::now() + CHANGING;
+        self.0.send_replace(Mood::Changing { until });
     }
 
     /// Undoing begins: from here on every probe of the run hurries until it was good for a while.
-    pub fn hurry(&self) {
-        self.hurry.store(true, Ordering::Relaxed);
+    pub fn undoing(&self) {
+        self.0.send_replace(Mood::Returning);
+    }
+}
+
+impl Pace {
+    /// Waits until the next request is due and answers when that was: at `due`, or earlier when the run goes over to asking faster.
+    pub(super) async fn wait(&mut self, probe: &Probe, mut due: Instant) -> Instant {
+        loop {
+            tokio::select! {
+                biased;
+                () = changed(&mut self.mood) => due = due.min(Instant::now() + self.period(probe)),
+                () = tokio::time::sleep_until(due) => return due,
+            }
+        }
     }
 
     /// Takes in how a request ended.
-    pub(super) fn saw(&self, good: bool) {
-        if !self.hurry.load(Ordering::Relaxed) || !good {
-            self.good_in_row.store(0, Ordering::Relaxed);
+    pub(super) fn saw(&mut self, good: bool) {
+        let counts = good && matches!(*self.mood.borrow(), Mood::Returning);
+        self.good_in_row = if counts {
+            self.good_in_row.saturating_add(1)
         } else {
-            self.good_in_row.fetch_add(1, Ordering::Relaxed);
-        }
+            0
+        };
     }
 
     /// Time until the next request.
     pub(super) fn period(&self, probe: &Probe) -> Duration {
+        self.period_at(probe, Instant::now())
+    }
+
+    fn period_at(&self, probe: &Probe, now: Instant) -> Duration {
         let own = Duration::from_millis(probe.period_ms);
-        let hurries = probe.expect == Expectation::ComesBack
-            && self.hurry.load(Ordering::Relaxed)
-            && self.good_in_row.load(Ordering::Relaxed) < ENOUGH;
-        if !hurries {
+        // A look into every agent costs too much to be asked more often than it says, and is seldom enough.
+        let fast = match probe.look {
+            Look::Http { .. } | Look::ApiReady {} => FAST,
+            Look::NodesReady {} => FAST_LIST,
+            Look::CanaryStored { .. } | Look::LogCanaryStored { .. } => own,
+            _ => return own,
+        };
+        if probe.expect != Expectation::ComesBack {
             return own;
         }
-        match probe.look {
-            Look::Http { .. } | Look::ApiReady {} => own.min(FAST),
-            Look::NodesReady {} => own.min(FAST_LIST),
-            // A look into every agent costs too much to be asked more often.
-            _ => own,
+        match *self.mood.borrow() {
+            Mood::Returning if self.good_in_row < ENOUGH => own.min(fast),
+            Mood::Changing { until } if now < until => own,
+            _ => own.max(CALM),
         }
+    }
+}
+
+/// A run that is over changes no more.
+async fn changed(mood: &mut watch::Receiver<Mood>) {
+    if mood.changed().await.is_err() {
+        pending::<()>().await;
     }
 }
 
@@ -71,42 +130,78 @@ mod tests {
     use super::*;
     use model::ids::ClusterName;
 
-    #[test]
-    fn only_what_comes_back_hurries_and_only_until_it_is_back() {
-        let probe = |expect, look| Probe {
+    const OWN: Duration = Duration::from_millis(50);
+
+    fn probe(expect: Expectation, look: Look) -> Probe {
+        Probe {
             name: "p".into(),
             cluster: ClusterName::new("app1").expect("valid"),
             contract: None,
             expect,
             needs: None,
             look,
-            period_ms: 500,
+            period_ms: 50,
             timeout_ms: 900,
             consecutive_good: None,
-        };
-        let run = Pace::default();
+        }
+    }
+
+    #[test]
+    fn what_comes_back_is_asked_fast_only_when_it_can_change() {
+        let tempo = Tempo::default();
         let api = probe(Expectation::ComesBack, Look::ApiReady {});
-        let (pace, own) = (run.of_run(), Duration::from_millis(500));
+        let mut pace = tempo.pace();
         pace.saw(true);
-        assert_eq!(pace.period(&api), own);
-        run.hurry();
-        assert_eq!(pace.period(&api), FAST);
-        assert_eq!(
-            pace.period(&probe(Expectation::StaysGood, Look::ApiReady {})),
-            own
-        );
-        assert_eq!(
-            pace.period(&probe(Expectation::ComesBack, Look::Mesh { peers: vec![] })),
-            own
-        );
-        assert_eq!(
-            pace.period(&probe(Expectation::ComesBack, Look::NodesReady {})),
-            FAST_LIST
-        );
+        let period = |pace: &Pace| pace.period_at(&api, Instant::now());
+        assert_eq!(period(&pace), CALM);
+        tempo.breaking();
+        assert_eq!(period(&pace), OWN);
+        assert_eq!(pace.period_at(&api, Instant::now() + CHANGING), CALM);
+        tempo.undoing();
+        assert_eq!(period(&pace), FAST);
         (0..ENOUGH).for_each(|_| pace.saw(true));
-        assert_eq!(pace.period(&api), own);
+        assert_eq!(period(&pace), CALM);
         pace.saw(false);
-        assert_eq!(pace.period(&api), FAST);
-        assert_eq!(run.of_run().period(&api), FAST, "each probe counts for itself");
+        assert_eq!(period(&pace), FAST);
+        assert_eq!(period(&tempo.pace()), FAST, "each probe counts for itself");
+    }
+
+    #[test]
+    fn what_must_stay_good_and_what_costs_much_keep_their_rate() {
+        let tempo = Tempo::default();
+        let pace = tempo.pace();
+        let rates = || {
+            [
+                (Expectation::StaysGood, Look::ApiReady {}),
+                (Expectation::Observes, Look::NodesReady {}),
+                (Expectation::ComesBack, Look::Mesh { peers: vec![] }),
+            ]
+            .map(|(expect, look)| pace.period_at(&probe(expect, look), Instant::now()))
+        };
+        assert_eq!(rates(), [OWN; 3]);
+        tempo.breaking();
+        assert_eq!(rates(), [OWN; 3]);
+        tempo.undoing();
+        assert_eq!(rates(), [OWN; 3]);
+    }
+
+    #[tokio::test]
+    async fn who_waits_calmly_is_woken_by_a_change() {
+        let tempo = Tempo::default();
+        let api = probe(Expectation::ComesBack, Look::ApiReady {});
+        let mut pace = tempo.pace();
+        let begun = Instant::now();
+        tempo.breaking();
+        let due = pace.wait(&api, begun + Duration::from_secs(3600)).await;
+        assert!(due >= begun + OWN && due <= Instant::now());
+    }
+
+    #[tokio::test]
+    async fn a_run_that_is_gone_wakes_nobody() {
+        let mut pace = Tempo::default().pace();
+        let due = Instant::now() + OWN;
+        let api = probe(Expectation::ComesBack, Look::ApiReady {});
+        assert_eq!(pace.wait(&api, due).await, due);
+        assert!(Instant::now() >= due);
     }
 }
