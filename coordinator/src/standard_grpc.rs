@@ -73,7 +73,9 @@ mod tests {
     #[tokio::test]
     async fn an_operator_lists_the_services_and_asks_for_health_and_a_node_does_not() {
         let yard = Yard::start();
-        let routes = operator_routes(FakeOperator).await.expect("the schema");
+        let routes = operator_routes(FakeOperator::default())
+            .await
+            .expect("the schema");
         let local = SocketAddr::from(([127, 0, 0, 1], 0));
         let at = yard
             .network

@@ -339,6 +339,8 @@ impl Yard {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+        // Nobody else would: it has left no record by which it is found.
+        end(pid);
         let log = fs::read_to_string(self.places.home.join("coordinator.log")).unwrap_or_default();
         panic!("no coordinator serves: {log}");
     }

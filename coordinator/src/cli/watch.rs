@@ -1,8 +1,9 @@
 //! `status --watch`: the dashboard on a terminal, plain lines elsewhere, one document per line with `--json`.
 
 use super::client::{connect, no_daemon, refused};
+use super::events::line;
 use super::output::outln;
-use super::{Context, block_on, events, status};
+use super::{Context, block_on, events as tail, status};
 use crate::dashboard::{self, Model, Update};
 use crate::exit::{Failure, Outcome};
 use proto::v1::operator_client::OperatorClient;
@@ -84,8 +85,21 @@ async fn feed(context: &Context, mut after: u64, sender: &Sender<Update>) -> Res
     }
 }
 
-/// True when the reader of the updates is gone, false when the stream ended.
+/// True when the reader of the updates is gone, false when the stream ended. A status may take seconds while a cluster is away; no
+/// event waits for it.
 async fn listen(
+    client: &mut OperatorClient<Channel>,
+    after: &mut u64,
+    sender: &Sender<Update>,
+) -> Result<bool, Failure> {
+    let statuses = statuses(client.clone(), sender);
+    tokio::select! {
+        ended = events(client, after, sender) => ended,
+        ended = statuses => ended,
+    }
+}
+
+async fn events(
     client: &mut OperatorClient<Channel>,
     after: &mut u64,
     sender: &Sender<Update>,
@@ -95,30 +109,30 @@ async fn listen(
         follow: true,
         ..SubscribeRequest::default()
     };
-    let mut stream = client
-        .subscribe(request)
-        .await
-        .map_err(|s| refused(&s))?
-        .into_inner();
+    let answer = client.subscribe(request).await.map_err(|s| refused(&s))?;
+    let mut stream = answer.into_inner();
+    while let Some(answer) = stream.message().await.map_err(|s| refused(&s))? {
+        let Some(item) = answer.item else { continue };
+        *after = going_on(*after, &item);
+        let event = match item {
+            Item::Bookmark(_) => continue,
+            Item::Entry(entry) => serde_json::from_slice(&entry.json).unwrap_or_default(),
+            other => serde_json::from_str(&line(&other)).unwrap_or_default(),
+        };
+        if sender.send(Update::Event(event)).is_err() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+async fn statuses(mut client: OperatorClient<Channel>, sender: &Sender<Update>) -> Result<bool, Failure> {
     let mut interval = tokio::time::interval(EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        let update = tokio::select! {
-            answer = stream.message() => {
-                let Some(answer) = answer.map_err(|s| refused(&s))? else { return Ok(false) };
-                let Some(item) = answer.item else { continue };
-                *after = going_on(*after, &item);
-                match item {
-                    Item::Bookmark(_) => continue,
-                    Item::Entry(entry) => {
-                        Update::Event(serde_json::from_slice(&entry.json).unwrap_or_default())
-                    }
-                    other => Update::Event(serde_json::from_str(&events::line(&other)).unwrap_or_default()),
-                }
-            }
-            _ = interval.tick() => Update::Status(ask(client).await?),
-        };
-        if sender.send(update).is_err() {
+        interval.tick().await;
+        let status = Update::Status(ask(&mut client).await?);
+        if sender.send(status).is_err() {
             return Ok(true);
         }
     }
@@ -153,7 +167,7 @@ pub(super) fn plain(updates: &Receiver<Update>, json: bool) {
                     before = line;
                 }
             }
-            Update::Event(event) if !json => outln!("{}", events::human_line(&event)),
+            Update::Event(event) if !json => outln!("{}", tail::human_line(&event)),
             Update::Event(_) => {}
             Update::Notice(notice) => {
                 if !notice.is_empty() {
@@ -167,7 +181,47 @@ pub(super) fn plain(updates: &Receiver<Update>, json: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proto::v1::{Bookmark, Compacted, Gap, LogEntry, LogReset, TooSlow};
+    use crate::net::harness::FakeOperator;
+    use proto::v1::operator_server::OperatorServer;
+    use proto::v1::{Bookmark, Compacted, Gap, LogEntry, LogReset, SubscribeResponse, TooSlow};
+    use tokio_stream::wrappers::TcpListenerStream;
+    use tonic::transport::{Endpoint, Server};
+
+    #[tokio::test]
+    async fn no_event_waits_for_a_status_that_does_not_come() {
+        let entry = |revision| LogEntry {
+            revision,
+            json: format!("{{\"revision\": {revision}}}").into(),
+            ..LogEntry::default()
+        };
+        let item = |revision| SubscribeResponse {
+            item: Some(Item::Entry(entry(revision))),
+        };
+        let script = Some((1..=50).map(item).collect());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let address = listener.local_addr().expect("an address");
+        let service = OperatorServer::new(FakeOperator { script });
+        let incoming = TcpListenerStream::new(listener);
+        let server = tokio::spawn(
+            Server::builder()
+                .add_service(service)
+                .serve_with_incoming(incoming),
+        );
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an endpoint");
+        let mut client = OperatorClient::new(endpoint.connect().await.expect("connected"));
+        let ((sender, updates), mut after) = (channel(), 0);
+        let ended = listen(&mut client, &mut after, &sender).await;
+        assert!(matches!(ended, Ok(false)), "the script came to its end");
+        let seen: Vec<u64> = updates
+            .try_iter()
+            .filter_map(|update| match update {
+                Update::Event(event) => event["revision"].as_u64(),
+                _ => None,
+            })
+            .collect();
+        assert_eq!((seen, after), ((1..=50).collect(), 50));
+        server.abort();
+    }
 
     #[test]
     fn a_feed_goes_on_behind_whatever_it_was_told() {

@@ -107,7 +107,10 @@ impl Yard {
         };
         let enrol = listen(Listener::Enrol, enrol);
         let agent = listen(Listener::Agent, agent_routes(service));
-        let operator = listen(Listener::Operator, Routes::new(OperatorServer::new(FakeOperator)));
+        let operator = listen(
+            Listener::Operator,
+            Routes::new(OperatorServer::new(FakeOperator::default())),
+        );
         Self {
             authority,
             hub,
@@ -249,12 +252,16 @@ pub(crate) fn enrol_request(token: &str, node: &str, csr: &[u8]) -> v1::EnrolReq
     }
 }
 
-/// Answers `GetStatus` with the caller and refuses the rest.
-pub(crate) struct FakeOperator;
+/// Answers `GetStatus` with the caller and refuses the rest. One with a script never answers `GetStatus`, as while a cluster is away,
+/// and tells every subscriber what is in it.
+#[derive(Default)]
+pub(crate) struct FakeOperator {
+    pub(crate) script: Option<Vec<v1::SubscribeResponse>>,
+}
 
 #[tonic::async_trait]
 impl Operator for FakeOperator {
-    type SubscribeStream = tokio_stream::Empty<Result<v1::SubscribeResponse, Status>>;
+    type SubscribeStream = tokio_stream::Iter<std::vec::IntoIter<Result<v1::SubscribeResponse, Status>>>;
     type FollowDrillStream = tokio_stream::Empty<Result<v1::DrillUpdate, Status>>;
     type ReadNodeLogsStream = tokio_stream::Empty<Result<v1::NodeLog, Status>>;
 
@@ -262,6 +269,9 @@ impl Operator for FakeOperator {
         &self,
         request: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
+        if self.script.is_some() {
+            std::future::pending::<()>().await;
+        }
         let status_json = super::peer(&request)?.label().into_bytes();
         Ok(Response::new(v1::GetStatusResponse { status_json }))
     }
@@ -270,7 +280,9 @@ impl Operator for FakeOperator {
         &self,
         _: Request<v1::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        Err(Status::unimplemented(""))
+        let script = self.script.clone().ok_or_else(|| Status::unimplemented(""))?;
+        let told: Vec<_> = script.into_iter().map(Ok).collect();
+        Ok(Response::new(tokio_stream::iter(told)))
     }
 
     async fn start_run(

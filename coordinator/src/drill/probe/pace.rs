@@ -35,6 +35,8 @@ pub struct Tempo(watch::Sender<Mood>);
 pub struct Pace {
     mood: watch::Receiver<Mood>,
     good_in_row: u32,
+    /// The period that was last waited for.
+    last: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +58,7 @@ impl Tempo {
         Pace {
             mood: self.0.subscribe(),
             good_in_row: 0,
+            last: Duration::ZERO,
         }
     }
 
@@ -72,12 +75,18 @@ impl Tempo {
 }
 
 impl Pace {
-    /// Waits until the next request is due and answers when that was: at `due`, or earlier when the run goes over to asking faster.
-    pub(super) async fn wait(&mut self, probe: &Probe, mut due: Instant) -> Instant {
+    /// Waits until the next request is due and answers when that was: at `due`, or at once when the run goes over to asking faster, so
+    /// that the last answer of before a change is as young as can be.
+    pub(super) async fn wait(&mut self, probe: &Probe, due: Instant) -> Instant {
         loop {
             tokio::select! {
                 biased;
-                () = changed(&mut self.mood) => due = due.min(Instant::now() + self.period(probe)),
+                () = changed(&mut self.mood) => {
+                    let now = Instant::now();
+                    if self.period_at(probe, now) < self.last {
+                        return due.min(now);
+                    }
+                }
                 () = tokio::time::sleep_until(due) => return due,
             }
         }
@@ -94,8 +103,9 @@ impl Pace {
     }
 
     /// Time until the next request.
-    pub(super) fn period(&self, probe: &Probe) -> Duration {
-        self.period_at(probe, Instant::now())
+    pub(super) fn period(&mut self, probe: &Probe) -> Duration {
+        self.last = self.period_at(probe, Instant::now());
+        self.last
     }
 
     fn period_at(&self, probe: &Probe, now: Instant) -> Duration {
@@ -191,9 +201,18 @@ mod tests {
         let api = probe(Expectation::ComesBack, Look::ApiReady {});
         let mut pace = tempo.pace();
         let begun = Instant::now();
+        let hour = Duration::from_secs(3600);
+        assert_eq!(pace.period(&api), CALM);
         tempo.breaking();
-        let due = pace.wait(&api, begun + Duration::from_secs(3600)).await;
-        assert!(due >= begun + OWN && due <= Instant::now());
+        let due = pace.wait(&api, begun + hour).await;
+        assert!(due >= begun && due <= Instant::now());
+        // What keeps its rate is not asked out of turn.
+        let steady = probe(Expectation::StaysGood, Look::ApiReady {});
+        let mut pace = tempo.pace();
+        assert_eq!(pace.period(&steady), OWN);
+        tempo.undoing();
+        let due = Instant::now() + OWN;
+        assert_eq!(pace.wait(&steady, due).await, due);
     }
 
     #[tokio::test]
