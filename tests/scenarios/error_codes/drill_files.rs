@@ -15,7 +15,7 @@ fn a_wrong_drill_file_hides_no_other() {
     let good = std::fs::read_to_string(root().join("values/drills/worker-loss.yaml")).expect("shipped");
     let wrong =
         good.replacen("name: worker-loss", "name: mine", 1)
-            .replacen("periodMs: 50", "periodMs: 1", 1);
+            .replacen("periodMs: 250", "periodMs: 1", 1);
     for (name, text) in [
         ("worker-loss", &good),
         ("mine", &wrong),

@@ -121,7 +121,7 @@ fn each_rule_names_its_field() {
         "leaseMarginSeconds: 1",
     );
     breaks("faults[0].inject.targets[0]", "- cluster: mgmt", "- role: worker");
-    breaks("probes[0].periodMs", "periodMs: 50", "periodMs: 1");
+    breaks("probes[0].periodMs", "periodMs: 250", "periodMs: 1");
     breaks("probes[1].name", "name: app1-web-pod", "name: app1-web-host");
     breaks(
         "probes[23].look.listener",
@@ -181,7 +181,7 @@ fn a_plan_recorded_with_the_namespace_of_its_sentinels_is_still_read() {
 fn an_unknown_key_or_kind_is_refused_with_its_path() {
     let good = scenario("mgmt-down").to_yaml();
     for (from, to, path) in [
-        ("periodMs: 50", "periodMs: 50\n  speed: 3", "probes[0]"),
+        ("periodMs: 250", "periodMs: 250\n  speed: 3", "probes[0]"),
         (
             "fault: node_power_loss",
             "fault: node_explosion",
