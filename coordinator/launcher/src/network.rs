@@ -115,6 +115,15 @@ pub(crate) fn release_port(machine: &str) {
     let _ = run("ip", ["link", "delete", "dev", &port], "link delete");
 }
 
+/// Takes the port of one machine down, at once and for good: the next start of the machine makes a new one.
+///
+/// # Errors
+/// When there is no such port.
+pub(crate) fn cut_port(machine: &str) -> Result<(), LaunchError> {
+    let port = format!("vb-{machine}");
+    run("ip", ["link", "set", "dev", &port, "down"], "link set").map(|_| ())
+}
+
 /// How systemd-nspawn's names of our machines' ports begin: `vb-` and the machine's name, cut and hashed to 15 characters.
 const NSPAWN_PORT: &str = "vb-drillyar";
 

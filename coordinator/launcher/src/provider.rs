@@ -101,7 +101,7 @@ pub trait NodeProvider {
     /// When something of it stays.
     fn remove(&self, node: &str) -> Result<(), LaunchError>;
 
-    /// Switches the node off; off is fine. Answers since when nothing of it runs.
+    /// Switches the node off; off is fine. Answers since when nothing of it acts on anything outside.
     ///
     /// # Errors
     /// When it is absent or does not stop.

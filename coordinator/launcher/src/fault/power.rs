@@ -9,7 +9,7 @@ use crate::provider::{NodeProvider, Power, PowerOff};
 use crate::record::NodeRecord;
 use crate::spec::LabHandle;
 
-/// Pulls the plug. Answers since when nothing of the node runs.
+/// Pulls the plug. Answers since when nothing of the node acts on anything outside.
 pub(super) fn lose(handle: &LabHandle, node: &str) -> Result<Moment, LaunchError> {
     provider(handle, node)?.power_off(node, PowerOff::Abrupt)
 }

@@ -58,7 +58,7 @@ impl Nspawn {
         wait_for_address(&paths, record, process)
     }
 
-    /// Answers since when nothing of the node runs.
+    /// Answers since when nothing of the node acts on anything outside.
     pub(super) fn stop(&self, record: &NodeRecord, how: PowerOff) -> Result<Moment, LaunchError> {
         let name = &record.spec.name;
         let machine = names::machine(&self.lab.lab, name);
@@ -67,10 +67,12 @@ impl Nspawn {
             return kill_all(&machine, name).map(|()| now());
         };
         if how == PowerOff::Abrupt {
-            // A power loss hits everything in one moment, and processes die one by one: none runs on while others are dead.
+            // A power loss hits everything in one moment, and processes die one by one: none runs on while others are dead. Many
+            // take a while to stand still, one port does not: who is outside sees the node go when its port does.
+            let cut = network::cut_port(&machine).map(|()| now());
             let still = cgroup.freeze_within(true, STILL_LIMIT).map(|()| now());
             kill_all(&machine, name)?;
-            return Ok(still.unwrap_or_else(|_| now()));
+            return Ok(cut.or(still).unwrap_or_else(|_| now()));
         }
         if cgroup.is_held() {
             cgroup.freeze(false)?;
