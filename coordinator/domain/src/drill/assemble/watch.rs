@@ -13,6 +13,9 @@ use model::moment::Moment;
 /// Slices of the availability plot, at most.
 const SLICES: i64 = 240;
 
+/// Good answers that say what is usual.
+const ENOUGH_TO_KNOW: usize = 20;
+
 /// The time of a run that matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
@@ -114,8 +117,8 @@ impl<'a> Watch<'a> {
             let enough = usize::try_from(plan.scenario.consecutive_good(probe)).unwrap_or(usize::MAX);
             Watch {
                 probe,
+                stretches: stretches(&seen, enough, usual(&samples, window)),
                 samples,
-                stretches: stretches(&seen, enough),
             }
         };
         plan.active_probes().map(one).collect()
@@ -171,6 +174,21 @@ impl<'a> Watch<'a> {
         }
         slices
     }
+}
+
+/// How long a good answer took at most before anything was broken; None where too few say so.
+fn usual(samples: &[&Sample], window: &Window) -> Option<Span> {
+    let fault = window.fault?;
+    let times: Vec<Span> = samples
+        .iter()
+        .filter(|s| s.is_good() && s.done <= fault.after)
+        .filter_map(|s| Some(Span::between(s.sent?, s.done)))
+        .collect();
+    times
+        .iter()
+        .max()
+        .copied()
+        .filter(|_| times.len() >= ENOUGH_TO_KNOW)
 }
 
 fn seen(sample: &Sample) -> Seen {

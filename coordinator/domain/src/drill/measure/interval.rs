@@ -2,7 +2,8 @@
 //!
 //! A probe that was sent at `s` says whether a request sent at `s` is answered well, so a state is seen at the moments of
 //! sending. A recovery is later than the last bad probe was sent and not later than the first good one was answered; the
-//! interval is as wide as the probe's period and one request. Probes run open loop, so a stalled one widens nothing.
+//! interval is as wide as the probe's period and one request. Probes run open loop, so a stalled one widens nothing, and one that
+//! had to wait tells more: what is well answers within its usual time, so it was not well as long before as that.
 
 use super::span::Span;
 use crate::drill::report::parts::{Between, Bounds, Outage, Outcome};
@@ -112,13 +113,15 @@ impl Stretch {
 /// An outage begins with one bad answer and ends with the first of `consecutive` good ones (at least one). A probe that
 /// was bad from its first answer on began its outage at that answer. Fewer good answers than asked for at the very end
 /// leave the outage open: nobody saw it hold.
-pub fn stretches(seen: &[Seen], consecutive: usize) -> Vec<Stretch> {
+///
+/// `usual` is how long a good answer takes at most while all is well, where that is known; see [`Return`].
+pub fn stretches(seen: &[Seen], consecutive: usize, usual: Option<Span>) -> Vec<Stretch> {
     let enough = consecutive.max(1);
     let mut found = Vec::new();
     let mut open: Option<Stretch> = None;
     let mut last_good: Option<Moment> = None;
     let mut goods = 0_usize;
-    let mut first_good: Option<Moment> = None;
+    let mut back: Option<Return> = None;
     for probe in seen {
         if !probe.good {
             let began = Edge {
@@ -132,21 +135,17 @@ pub fn stretches(seen: &[Seen], consecutive: usize) -> Vec<Stretch> {
                 known: probe.done,
             });
             stretch.last_bad = probe.sent;
-            goods = 0;
+            (goods, back) = (0, None);
             continue;
         }
         last_good = Some(probe.sent);
         let Some(stretch) = &mut open else { continue };
-        if goods == 0 {
-            first_good = Some(probe.done);
-        }
+        let back = back.get_or_insert(Return::of(*probe));
+        back.takes_in(*probe);
         goods += 1;
         if goods >= enough {
             let mut stretch = *stretch;
-            stretch.ended = first_good.map(|by| Edge {
-                after: stretch.last_bad,
-                by,
-            });
+            stretch.ended = Some(back.edge(stretch.last_bad, usual));
             found.push(stretch);
             open = None;
             goods = 0;
@@ -154,6 +153,40 @@ pub fn stretches(seen: &[Seen], consecutive: usize) -> Vec<Stretch> {
     }
     found.extend(open);
     found
+}
+
+/// The good answers in a row that end an outage.
+///
+/// Requests that are sent while a service comes back may wait in it, and be answered all at once. The first of these
+/// answers says since when it was well: not for longer than an answer usually takes, or it had given one before.
+#[derive(Debug, Clone, Copy)]
+struct Return {
+    first_sent: Moment,
+    first_done: Moment,
+}
+
+impl Return {
+    fn of(first: Seen) -> Self {
+        Self {
+            first_sent: first.sent,
+            first_done: first.done,
+        }
+    }
+
+    /// One that was sent later may be answered earlier.
+    fn takes_in(&mut self, good: Seen) {
+        self.first_done = self.first_done.min(good.done);
+    }
+
+    fn edge(self, last_bad: Moment, usual: Option<Span>) -> Edge {
+        let waited = usual
+            .map(|usual| usual.before(self.first_done))
+            .filter(|still_waiting| self.first_sent < *still_waiting);
+        Edge {
+            after: waited.unwrap_or(last_bad),
+            by: self.first_done,
+        }
+    }
 }
 
 /// When the service was good again from one vantage point: the end of its last outage that may come of `fault`.

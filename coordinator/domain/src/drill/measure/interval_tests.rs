@@ -43,7 +43,7 @@ fn outages_of_a_probe_by_shape() {
         ("+--", 0, vec![(edge(0, 10), None)]),
     ];
     for (text, consecutive, expected) in table {
-        let found: Vec<_> = stretches(&shape(text), consecutive)
+        let found: Vec<_> = stretches(&shape(text), consecutive, None)
             .iter()
             .map(|s| (s.began, s.ended))
             .collect();
@@ -53,7 +53,7 @@ fn outages_of_a_probe_by_shape() {
 
 #[test]
 fn an_outage_that_lasts_is_as_long_as_it_was_seen() {
-    let outage = stretches(&shape("+---"), 1)[0].outage();
+    let outage = stretches(&shape("+---"), 1, None)[0].outage();
     assert_eq!(outage.ended, None);
     assert_eq!(outage.length.low, Quantity::from_micros(20));
     assert_eq!(outage.length.high, Quantity::from_micros(30));
@@ -65,7 +65,7 @@ fn recovery_is_of_outages_that_the_fault_may_have_caused() {
         after: Moment(micros),
         by: Moment(micros + 1),
     };
-    let all = stretches(&shape("+-+++-+++"), 2);
+    let all = stretches(&shape("+-+++-+++"), 2, None);
     assert_eq!(recovered(&all, at(60)), Recovered::NeverDown);
     let last = recovered(&all, at(25));
     assert_eq!(
@@ -86,7 +86,7 @@ fn a_request_that_was_under_way_when_the_fault_took_hold_is_of_its_outage() {
         by: Moment(micros + 1),
     };
     // Sent at 10, and known to have failed at 13.
-    let all = stretches(&shape("+---++"), 2);
+    let all = stretches(&shape("+---++"), 2, None);
     let back = Recovered::At(Edge {
         after: Moment(30),
         by: Moment(43),
@@ -95,6 +95,42 @@ fn a_request_that_was_under_way_when_the_fault_took_hold_is_of_its_outage() {
     assert_eq!(recovered(&all, fault(12)), back);
     assert_eq!(recovered(&all, fault(13)), back);
     assert_eq!(recovered(&all, fault(14)), Recovered::NeverDown);
+}
+
+#[test]
+fn requests_that_waited_say_how_long_it_was_not_well() {
+    let at = |sent, done, good| Seen {
+        sent: Moment(sent),
+        done: Moment(done),
+        good,
+    };
+    let held = [
+        at(0, 5, true),
+        at(10, 100, false),
+        // These wait in a service that starts, and the one behind them is answered first.
+        at(20, 95, true),
+        at(30, 94, true),
+        at(90, 93, true),
+    ];
+    let ended = |usual: Option<u64>, seen: &[Seen]| stretches(seen, 3, usual.map(Span::from_micros))[0].ended;
+    let edge = |after, by| {
+        Some(Edge {
+            after: Moment(after),
+            by: Moment(by),
+        })
+    };
+    assert_eq!(ended(None, &held), edge(10, 93));
+    assert_eq!(ended(Some(5), &held), edge(88, 93));
+    // Nothing waited for longer than usual: the last bad one bounds it.
+    assert_eq!(ended(Some(73), &held), edge(10, 93));
+    let prompt = [
+        at(0, 5, true),
+        at(10, 12, false),
+        at(20, 24, true),
+        at(30, 33, true),
+        at(40, 44, true),
+    ];
+    assert_eq!(ended(Some(5), &prompt), edge(10, 24));
 }
 
 #[test]
@@ -120,7 +156,7 @@ proptest::proptest! {
             .take_while(|sent| *sent < up + 3_000)
             .map(|sent| probe(sent, !(down..up).contains(&sent)))
             .collect();
-        let all = stretches(&seen, k);
+        let all = stretches(&seen, k, None);
         proptest::prop_assert_eq!(all.len(), 1);
         let (began, ended) = (all[0].began, all[0].ended.expect("it ended"));
         proptest::prop_assert!(began.after < Moment(down) && Moment(down) <= began.by);
@@ -129,5 +165,33 @@ proptest::proptest! {
         let length = all[0].outage().length;
         let truth = Quantity::from_micros(long);
         proptest::prop_assert!(length.low <= truth && truth <= length.high);
+    }
+
+    /// A service that holds what it gets from `up - held` on, and answers it when it is well, at `up`: the interval holds that
+    /// moment and is no wider than a period and a usual answer, however long it held them.
+    #[test]
+    fn the_end_of_a_wait_lies_in_the_interval(
+        period in 1_i64..200, offset in 0_i64..200, held in 0_i64..3_000, usual in 4_i64..100, k in 1_usize..9,
+    ) {
+        let up = 5_000;
+        let answer = |sent: i64| match sent {
+            sent if sent < 1_000 => (sent + 3, true),
+            sent if sent < up - held => (sent + 3, false),
+            sent => (sent.max(up) + 3, true),
+        };
+        let seen: Vec<Seen> = (0..)
+            .map(|i| offset + i * period)
+            .take_while(|sent| *sent < up + 3_000)
+            .map(|sent| {
+                let (done, good) = answer(sent);
+                Seen { sent: Moment(sent), done: Moment(done), good }
+            })
+            .collect();
+        let all = stretches(&seen, k, Some(Span::from_micros(u64::try_from(usual).expect("small"))));
+        proptest::prop_assert_eq!(all.len(), 1);
+        let ended = all[0].ended.expect("it ended");
+        proptest::prop_assert!(ended.after < Moment(up) && Moment(up) <= ended.by);
+        let width = i64::try_from(Span::between(ended.after, ended.by).micros()).expect("small");
+        proptest::prop_assert!(width <= period + usual, "{} of {} and {}", width, period, usual);
     }
 }
