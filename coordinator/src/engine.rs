@@ -4,14 +4,13 @@
 //! after another and share one write to the disk; no effect of any of them leaves before that write returned.
 
 use crate::clock;
-use crate::envelope::{self, Stamper};
+use crate::envelope::{self, Sealed, Stamper};
 use crate::exit::chain;
 use crate::journal::{Entry, Journal, JournalError, Retention};
 use domain::effect::Effect;
 use domain::event::Event;
 use domain::machine::{Refused, advance};
 use domain::plan::Plan;
-use domain::record::Record;
 use domain::state::{ApplyError, SnapshotError, State};
 use model::ids::{Digest, Revision};
 use model::moment::Moment;
@@ -165,7 +164,8 @@ impl Engine {
             let Some((last, _)) = entries.last() else { break };
             after = *last;
             for (revision, entry) in entries {
-                let record: Record = serde_json::from_slice(&entry.json)
+                let record = entry
+                    .record()
                     .map_err(|source| EngineError::Record { revision, source })?;
                 state
                     .apply(revision, &record, entry.time)
@@ -317,19 +317,17 @@ impl Engine {
             self.state.offer_plan(Arc::new(plan.clone()));
         }
         let now = clock::now();
-        let (stamper, mut failed) = (&self.stamper, None);
+        let (stamper, mut stamps) = (&self.stamper, Vec::new());
         let decision = advance(&mut self.state, event, now, |state, record| {
-            let stamp = stamper.stamp(state, record, actor);
-            match envelope::seal(record, &stamp) {
-                Ok(json) => entries.push(Entry { time: now, json }),
-                Err(source) => {
-                    let revision = state.revision;
-                    failed.get_or_insert(EngineError::Record { revision, source });
-                }
-            }
+            stamps.push((state.revision, stamper.stamp(state, record, actor)));
         });
+        for (record, (revision, stamp)) in decision.records.into_iter().zip(stamps) {
+            let entry = Entry::sealed(now, Sealed { record, stamp })
+                .map_err(|source| EngineError::Record { revision, source })?;
+            entries.push(entry);
+        }
         effects.extend(decision.effects);
-        failed.map_or(Ok(decision.refused), Err)
+        Ok(decision.refused)
     }
 }
 

@@ -41,6 +41,15 @@ pub struct Stamp {
     pub clock: Option<ClockOffset>,
 }
 
+/// What one entry says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sealed {
+    /// What was decided.
+    pub record: Record,
+    /// And what its moment knew.
+    pub stamp: Stamp,
+}
+
 /// For writing.
 #[derive(Serialize)]
 struct Written<'a> {

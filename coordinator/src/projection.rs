@@ -3,7 +3,7 @@
 
 mod line;
 
-use crate::envelope::{self, Stamp};
+use crate::envelope::Stamp;
 use crate::journal::Entry;
 use domain::filter::Subject;
 use domain::record::{Class, Record, Severity, Source};
@@ -77,14 +77,14 @@ pub struct Loss {
 
 /// Reads `entry`. What this release cannot understand keeps revision, time, stamp and its own content.
 pub fn view(lab: &Lab, revision: Revision, entry: &Entry) -> View {
-    let stamp = envelope::stamp(&entry.json);
-    match serde_json::from_slice::<Record>(&entry.json) {
-        Ok(record) => known(lab, revision, entry.time, stamp, &record),
-        Err(_) => unknown(revision, entry, stamp),
+    let stamp = entry.stamp();
+    match entry.record() {
+        Ok(record) => known(lab, revision, entry.time, &stamp, &record),
+        Err(_) => unknown(revision, entry, stamp.into_owned()),
     }
 }
 
-fn known(lab: &Lab, revision: Revision, time: Moment, stamp: Stamp, record: &Record) -> View {
+fn known(lab: &Lab, revision: Revision, time: Moment, stamp: &Stamp, record: &Record) -> View {
     let name = stamp.step_name.as_deref().unwrap_or_default();
     let (place, what) = name.split_once(' ').unwrap_or(("", name));
     let node: Option<NodeName> = record
@@ -116,7 +116,7 @@ fn known(lab: &Lab, revision: Revision, time: Moment, stamp: Stamp, record: &Rec
         severity: record.severity(),
         cluster: cluster.map(|c| c.to_string()).unwrap_or_default(),
         node: node.map(|n| n.to_string()).unwrap_or_default(),
-        actor: stamp.actor,
+        actor: stamp.actor.clone(),
         run: stamp.run,
         step: record.step(),
         monotonic_ms: origin
@@ -222,10 +222,7 @@ mod tests {
     use super::*;
 
     fn entry(json: &str) -> Entry {
-        Entry {
-            time: Moment(10_000_000),
-            json: json.into(),
-        }
+        Entry::new(Moment(10_000_000), json.to_owned())
     }
 
     #[test]

@@ -5,7 +5,6 @@ use crate::journal::{JournalError, JournalReader};
 use crate::places::Places;
 use crate::plan_store;
 use domain::critical_path::{Account, Ledger};
-use domain::record::Record;
 use model::ids::{Digest, Revision, RunId};
 
 /// Entries read at once.
@@ -35,7 +34,7 @@ pub fn make(log: &JournalReader, places: &Places, run: Option<RunId>) -> Result<
         after = *last;
         for (_, entry) in entries {
             // What this release does not know is no step of a run.
-            if let Ok(record) = serde_json::from_slice::<Record>(&entry.json) {
+            if let Ok(record) = entry.record() {
                 ledger.read(entry.time, &record);
             }
         }

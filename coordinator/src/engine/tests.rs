@@ -119,10 +119,8 @@ fn a_start_folds_what_came_after_the_last_checkpoint_and_every_entry_is_still_th
 #[test]
 fn a_log_without_beginning_and_base_is_refused() {
     let mut journal = crate::journal::MemoryJournal::new(ID);
-    let entry = Entry {
-        time: Moment(0),
-        json: serde_json::to_vec(&Record::EpochStarted { epoch: Epoch(1) }).expect("JSON"),
-    };
+    let json = serde_json::to_vec(&Record::EpochStarted { epoch: Epoch(1) }).expect("JSON");
+    let entry = Entry::new(Moment(0), json);
     journal.append(&[entry.clone(), entry]).expect("appended");
     journal.compact(Revision(2), b"no snapshot").expect("compacted");
     let refused = Engine::open(Box::new(journal), Stamper::default(), |_| None);

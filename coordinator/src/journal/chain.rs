@@ -65,10 +65,7 @@ mod tests {
     use std::path::Path;
 
     fn entry(text: &str) -> Entry {
-        Entry {
-            time: Moment(1),
-            json: format!("{{\"record\":\"audit\",\"what\":\"{text}\"}}").into_bytes(),
-        }
+        Entry::new(Moment(1), format!("{{\"record\":\"audit\",\"what\":\"{text}\"}}"))
     }
 
     fn open(path: &Path) -> Result<RedbJournal, JournalError> {

@@ -1,6 +1,7 @@
 //! One suite for every store, and what only a store on disk can get wrong: damage, kills, two writers.
 
 use super::*;
+use model::moment::Moment;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::time::Duration;
@@ -8,10 +9,7 @@ use std::time::Duration;
 const ID: LogId = LogId([7; 16]);
 
 fn entry(n: u64) -> Entry {
-    Entry {
-        time: Moment(i64::try_from(n).expect("small")),
-        json: format!("{{\"n\":{n}}}").into_bytes(),
-    }
+    Entry::new(Moment(i64::try_from(n).expect("small")), format!("{{\"n\":{n}}}"))
 }
 
 fn entries(numbers: std::ops::RangeInclusive<u64>) -> Vec<Entry> {
@@ -131,10 +129,7 @@ fn what_retention_took_is_said_and_the_rest_stays() {
 fn an_oversized_entry_is_refused_whole_and_harms_nothing() {
     each_store(|open| {
         let mut log = open();
-        let huge = Entry {
-            time: Moment(0),
-            json: vec![b' '; MAX_ENTRY + 1],
-        };
+        let huge = Entry::new(Moment(0), vec![b' '; MAX_ENTRY + 1]);
         assert!(matches!(
             log.append(&[entry(1), huge]),
             Err(JournalError::TooLarge { .. })

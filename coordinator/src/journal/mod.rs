@@ -4,35 +4,28 @@
 //! view of the same store and never slows the writer. An entry that [`Journal::append`] returned for is on disk.
 
 mod chain;
+mod entry;
 mod lock;
 mod memory;
 mod reader;
 mod record;
 mod redb;
 mod retention;
+mod tail;
 
 pub use self::redb::{RedbJournal, quarantine};
 pub use chain::Chain;
+pub use entry::Entry;
 pub use lock::{HomeLock, LockError};
 pub use memory::MemoryJournal;
 pub use reader::JournalReader;
 pub use retention::Retention;
 
 use model::ids::{Epoch, LogId, Revision};
-use model::moment::Moment;
 use std::path::PathBuf;
 
 /// Largest entry in bytes; whatever is larger belongs in a file beside the log.
 pub const MAX_ENTRY: usize = 1024 * 1024;
-
-/// One entry: when it was decided, and what, as JSON.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Wall time of the decision.
-    pub time: Moment,
-    /// One JSON object.
-    pub json: Vec<u8>,
-}
 
 /// Why the log refused.
 #[derive(Debug, thiserror::Error)]

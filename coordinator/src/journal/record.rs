@@ -28,10 +28,7 @@ pub(super) fn size(entry: &Entry) -> u64 {
 /// The entry, or what is wrong with the bytes.
 pub(super) fn decode(revision: Revision, bytes: &[u8]) -> Result<Entry, String> {
     let time = check(revision, bytes)?;
-    Ok(Entry {
-        time,
-        json: bytes[HEADER..].to_vec(),
-    })
+    Ok(Entry::new(time, bytes[HEADER..].to_vec()))
 }
 
 /// The entry's time, or what is wrong with the bytes; copies nothing.
@@ -64,10 +61,7 @@ mod tests {
 
     #[test]
     fn any_flipped_bit_and_any_other_revision_is_noticed() {
-        let entry = Entry {
-            time: Moment(7),
-            json: b"{\"kind\":\"x\"}".to_vec(),
-        };
+        let entry = Entry::new(Moment(7), &b"{\"kind\":\"x\"}"[..]);
         let bytes = encode(Revision(3), &entry);
         assert_eq!(decode(Revision(3), &bytes), Ok(entry));
         assert!(decode(Revision(4), &bytes).is_err());

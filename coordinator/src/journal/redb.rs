@@ -10,6 +10,7 @@ mod verify;
 
 use super::chain::Chain;
 use super::reader::ReadLog;
+use super::tail::Tail;
 use super::{Entry, Journal, JournalError, JournalReader, check_sizes, record, to_keep};
 use crate::metrics::LogTimes;
 use damage::guarded;
@@ -71,6 +72,7 @@ impl RedbJournal {
             database,
             oldest: AtomicU64::new(1),
             size: AtomicU64::new(0),
+            tail: Tail::default(),
         };
         let meta = guarded(path, || store.begin(fresh_id))?;
         store.oldest.store(meta.oldest.0, Ordering::Release);
@@ -162,6 +164,7 @@ impl Journal for RedbJournal {
         }
         let added = batch.iter().map(record::size).sum();
         self.store.size.fetch_add(added, Ordering::Relaxed);
+        self.store.tail.extend(head, batch);
         self.head.send_replace(revision);
         Ok(revision)
     }
@@ -179,7 +182,7 @@ impl Journal for RedbJournal {
             place: "in its base".to_owned(),
             reason,
         })?;
-        Ok(Some((Revision(at), base.json)))
+        Ok(Some((Revision(at), base.json.into())))
     }
 
     fn size(&self) -> u64 {

@@ -69,10 +69,7 @@ mod tests {
         let mut log = MemoryJournal::new(LogId([1; 16]));
         let entries: Vec<Entry> = times
             .into_iter()
-            .map(|millis| Entry {
-                time: Moment(millis * 1000),
-                json: vec![b' '; 87],
-            })
+            .map(|millis| Entry::new(Moment(millis * 1000), vec![b' '; 87]))
             .collect();
         log.append(&entries).expect("appended");
         log

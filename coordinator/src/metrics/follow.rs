@@ -1,7 +1,6 @@
 //! What the log tells: counted from the durable records themselves, off the writer's way.
 
 use super::instruments::{Metrics, one, two};
-use crate::envelope;
 use crate::journal::{Entry, JournalReader};
 use domain::drill::report::verdict::Verdict;
 use domain::record::Record;
@@ -57,14 +56,14 @@ impl Reader {
 
     pub(super) fn take(&mut self, entry: &Entry) {
         let all = &self.metrics.0;
-        let Ok(record) = serde_json::from_slice::<Record>(&entry.json) else {
+        let Ok(record) = entry.record() else {
             all.events.get_or_create(&one("class", "log")).inc();
             return;
         };
         all.events
             .get_or_create(&one("class", record.class().name()))
             .inc();
-        let outcome = match &record {
+        let outcome = match &*record {
             Record::StepIntended { step, attempt, .. } => {
                 if self.begun.len() >= OPEN_ATTEMPTS {
                     self.begun.clear();
@@ -95,9 +94,10 @@ impl Reader {
             _ => return,
         };
         if let Some(begun) = record.step().and_then(|key| self.begun.remove(&key)) {
-            let name = envelope::stamp(&entry.json).step_name.unwrap_or_default();
+            let stamp = entry.stamp();
+            let name = stamp.step_name.as_deref().unwrap_or_default();
             let millis = u32::try_from(entry.time.millis_since(begun)).unwrap_or(u32::MAX);
-            let labels = two("kind", kind(&name), "outcome", outcome);
+            let labels = two("kind", kind(name), "outcome", outcome);
             all.steps
                 .get_or_create(&labels)
                 .observe(f64::from(millis) / 1000.0);

@@ -3,7 +3,7 @@
 use super::follow::Reader;
 use super::instruments::{one, two};
 use super::*;
-use crate::envelope::{self, Stamp};
+use crate::envelope::{Sealed, Stamp};
 use crate::journal::Entry;
 use domain::plan::Target;
 use domain::record::Record;
@@ -51,14 +51,10 @@ fn filled() -> Metrics {
             step_name: Some("app1-cp kubeadm_init/certs".into()),
             ..Stamp::default()
         };
-        let json = envelope::seal(&record, &stamp).expect("sealed");
         let time = Moment(second * 1_000_000);
-        reader.take(&Entry { time, json });
+        reader.take(&Entry::sealed(time, Sealed { record, stamp }).expect("sealed"));
     }
-    reader.take(&Entry {
-        time: Moment(7),
-        json: b"of a later release".to_vec(),
-    });
+    reader.take(&Entry::new(Moment(7), &b"of a later release"[..]));
     metrics.heartbeat();
     let all = &metrics.0;
     all.agents.get_or_create(&one("state", "connected")).set(6);

@@ -112,10 +112,7 @@ mod tests {
             "stamp":{{"version":1,"clock":{{"offset_micros":-3000000,"bound_micros":150}}}}}}"#,
             "ab".repeat(16)
         );
-        let entry = Entry {
-            time: Moment(10_000_000),
-            json: event.into(),
-        };
+        let entry = Entry::new(Moment(10_000_000), event);
         let mut seen = view(&Lab::default(), Revision(1), &entry);
         seen.loss = Some(Loss {
             incarnation: Incarnation([9; 16]),

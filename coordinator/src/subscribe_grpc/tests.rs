@@ -11,11 +11,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const ID: LogId = LogId([7; 16]);
 
 fn entry(record: &Record) -> Entry {
-    let stamp = crate::envelope::Stamp::default();
-    Entry {
-        time: Moment(0),
-        json: crate::envelope::seal(record, &stamp).expect("sealed"),
-    }
+    let said = crate::envelope::Sealed {
+        record: record.clone(),
+        stamp: crate::envelope::Stamp::default(),
+    };
+    Entry::sealed(Moment(0), said).expect("sealed")
 }
 
 fn served(cluster: &str) -> Record {

@@ -1,6 +1,5 @@
 //! Records in, finished spans out. Nothing here knows a wire.
 
-use crate::envelope;
 use crate::journal::Entry;
 use domain::plan::Plan;
 use domain::record::{Record, RunOutcome, Source};
@@ -57,10 +56,10 @@ impl Fold {
 
     /// Takes the next record; the spans that ended with it.
     pub(super) fn take(&mut self, entry: &Entry) -> Vec<Span> {
-        let Ok(record) = serde_json::from_slice::<Record>(&entry.json) else {
+        let Ok(record) = entry.record() else {
             return Vec::new();
         };
-        match &record {
+        match &*record {
             Record::RunStarted { run, plan_digest, .. } => {
                 let steps = (self.load)(*plan_digest)
                     .map(|plan| plan.steps)
@@ -245,7 +244,8 @@ impl Run {
 
 /// A node's time on the coordinator's clock, as far as the offset was known.
 fn ours(entry: &Entry, source: &Source) -> Moment {
-    envelope::stamp(&entry.json)
+    entry
+        .stamp()
         .clock
         .map_or(source.time, |clock| clock.ours(source.time))
 }

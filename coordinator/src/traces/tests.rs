@@ -1,7 +1,7 @@
 //! A run's records against a real OTLP receiver: a gRPC server made from OpenTelemetry's own schema.
 
 use super::*;
-use crate::envelope::{self, Stamp};
+use crate::envelope::{Sealed, Stamp};
 use crate::journal::{Entry, Journal, MemoryJournal};
 use crate::otlp::{Endpoint, Signal};
 use crate::places::Places;
@@ -56,10 +56,11 @@ fn entry(second: i64, record: &Record) -> Entry {
         }),
         ..Stamp::default()
     };
-    Entry {
-        time: Moment(second * 1_000_000),
-        json: envelope::seal(record, &stamp).expect("sealed"),
-    }
+    let said = Sealed {
+        record: record.clone(),
+        stamp,
+    };
+    Entry::sealed(Moment(second * 1_000_000), said).expect("sealed")
 }
 
 fn begin() -> Vec<Entry> {

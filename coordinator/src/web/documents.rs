@@ -162,7 +162,7 @@ fn begin(log: &JournalReader) -> Result<Revision, JournalError> {
         let Some((last, _)) = entries.last() else { break };
         after = *last;
         for (revision, entry) in entries {
-            if matches!(serde_json::from_slice(&entry.json), Ok(Record::RunStarted { .. })) {
+            if matches!(entry.record().as_deref(), Ok(Record::RunStarted { .. })) {
                 found = Some(Revision(revision.0.saturating_sub(1)));
             }
         }

@@ -29,10 +29,11 @@ struct Yard {
 }
 
 fn entry(record: &Record) -> Entry {
-    Entry {
-        time: Moment(0),
-        json: crate::envelope::seal(record, &crate::envelope::Stamp::default()).expect("sealed"),
-    }
+    let said = crate::envelope::Sealed {
+        record: record.clone(),
+        stamp: crate::envelope::Stamp::default(),
+    };
+    Entry::sealed(Moment(0), said).expect("sealed")
 }
 
 fn served(cluster: &str) -> Record {

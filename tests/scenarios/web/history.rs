@@ -35,10 +35,7 @@ pub(super) fn record(path: &Path) {
         let mut value: Value = serde_json::from_slice(&entry.json).ok()?;
         (value["record"] == "step_progress").then(|| {
             value["message"] = json!(HOSTILE);
-            Entry {
-                time: Moment(entry.time.0 + 1),
-                json: value.to_string().into_bytes(),
-            }
+            Entry::new(Moment(entry.time.0 + 1), value.to_string())
         })
     });
     journal
@@ -48,10 +45,8 @@ pub(super) fn record(path: &Path) {
 
 fn entry(line: &str) -> Entry {
     let value: Value = serde_json::from_str(line).expect("a line of the history");
-    Entry {
-        time: Moment(value["time"].as_i64().expect("microseconds")),
-        json: value["entry"].to_string().into_bytes(),
-    }
+    let time = Moment(value["time"].as_i64().expect("microseconds"));
+    Entry::new(time, value["entry"].to_string())
 }
 
 fn entry_kind(line: &str) -> String {

@@ -4,6 +4,7 @@ use super::damage::{Cause, guarded};
 use super::verify::{all_seals, link};
 use crate::journal::chain::{Chain, Seal};
 use crate::journal::reader::ReadLog;
+use crate::journal::tail::Tail;
 use crate::journal::{Entry, JournalError, record};
 use model::ids::{Epoch, LogId, Revision};
 use model::moment::Moment;
@@ -36,6 +37,8 @@ pub(super) struct Store {
     pub(super) oldest: AtomicU64,
     /// Bytes of the entries that are kept.
     pub(super) size: AtomicU64,
+    /// What was written since the file was opened, the newest of it.
+    pub(super) tail: Tail,
 }
 
 /// What the meta table holds.
@@ -124,13 +127,7 @@ impl Store {
     ) -> Result<(u64, Chain), Cause> {
         let write = self.durable()?;
         let mut freed = 0;
-        let base = record::encode(
-            at,
-            &Entry {
-                time: Moment(0),
-                json: base.to_vec(),
-            },
-        );
+        let base = record::encode(at, &Entry::new(Moment(0), base.to_vec()));
         let seal = Seal::of(&base);
         let end = end.sealed(seal);
         {
@@ -195,6 +192,9 @@ impl ReadLog for Store {
     }
 
     fn read(&self, after: Revision, max: usize) -> Result<Vec<(Revision, Entry)>, JournalError> {
+        if let Some(entries) = self.tail.read(after, max) {
+            return Ok(entries);
+        }
         let rows = guarded(&self.path, || self.rows(after, max))?;
         let mut entries = Vec::with_capacity(rows.len());
         let mut expected = after.next();

@@ -4,18 +4,21 @@ use domain::record::Record;
 use model::ids::{ClusterName, LogId};
 use model::moment::Moment;
 
-fn entries(count: usize) -> Vec<Entry> {
+fn entries(record: Record, count: usize) -> Vec<Entry> {
+    let stamp = crate::envelope::Stamp::default();
+    vec![Entry::sealed(Moment(0), crate::envelope::Sealed { record, stamp }).expect("sealed"); count]
+}
+
+fn served(count: usize) -> Vec<Entry> {
     let record = Record::ClusterServed {
         cluster: ClusterName::new("app1").expect("valid"),
     };
-    let json = crate::envelope::seal(&record, &crate::envelope::Stamp::default()).expect("sealed");
-    let time = Moment(0);
-    vec![Entry { time, json }; count]
+    entries(record, count)
 }
 
 fn log(count: usize) -> (MemoryJournal, Feed) {
     let mut log = MemoryJournal::new(LogId([7; 16]));
-    log.append(&entries(count)).expect("appended");
+    log.append(&served(count)).expect("appended");
     let feed = Feed::new(log.reader(), Arc::new(Lab::default()));
     (log, feed)
 }
@@ -74,9 +77,7 @@ async fn large_lines_are_bounded_by_their_bytes() {
         target: String::new(),
         outcome: "allowed".into(),
     };
-    let json = crate::envelope::seal(&large, &crate::envelope::Stamp::default()).expect("sealed");
-    let time = Moment(0);
-    log.append(&vec![Entry { time, json }; 20]).expect("appended");
+    log.append(&entries(large, 20)).expect("appended");
     let feed = Feed::new(log.reader(), Arc::new(Lab::default()));
     assert_eq!(all(&feed, Revision(0)).await.len(), 20);
     let recent = feed.0.recent();
@@ -88,7 +89,7 @@ async fn large_lines_are_bounded_by_their_bytes() {
 async fn a_hundred_that_wait_for_the_same_lines_have_them_read_once() {
     let (mut log, feed) = log(1);
     assert_eq!(all(&feed, Revision(0)).await.len(), 1);
-    log.append(&entries(3)).expect("appended");
+    log.append(&served(3)).expect("appended");
     let asked = (0..100).map(|_| {
         let feed = feed.clone();
         tokio::spawn(async move { feed.lines(Revision(1)).await.expect("read") })
