@@ -33,8 +33,12 @@ fn report(plan: DrillPlan, forgotten: &[i64]) -> Report {
         let away = (FAULT..BACK).contains(&at);
         match probe.look {
             Look::CanaryServed { .. } => {
-                let number = FIRST + at / SECOND;
-                (true, BTreeMap::from([(number.to_string(), float(at))]))
+                // What was written since the look before, one number a second.
+                let looks = i64::try_from(probe.period_ms / 1000).expect("small");
+                let newest = at / SECOND;
+                let served = (newest - looks + 1..=newest).filter(|second| *second >= 0);
+                let told = |second: i64| ((FIRST + second).to_string(), float(second * SECOND));
+                (true, served.map(told).collect())
             }
             Look::CanaryStored { .. } | Look::LogCanaryStored { .. } if away => (false, BTreeMap::new()),
             Look::CanaryStored { .. } | Look::LogCanaryStored { .. } => {
@@ -63,8 +67,9 @@ fn report(plan: DrillPlan, forgotten: &[i64]) -> Report {
             // Read once more at the end, and further back than the run is long.
             Look::CanaryServed { .. } => {
                 name.clone_from(&probe.name);
-                let earlier = (1..=60).map(|back| ((FIRST - back).to_string(), float(-back * SECOND)));
-                earlier.collect()
+                let all = -60..SERVED;
+                all.map(|second| ((FIRST + second).to_string(), float(second * SECOND)))
+                    .collect()
             }
             _ => continue,
         };

@@ -14,6 +14,12 @@ use tokio::time::Instant;
 /// Period of what nothing happens to, where its own is shorter.
 const CALM: Duration = Duration::from_millis(500);
 
+/// The same of what is computed anew for each answer: an API server's checks of itself, lists of it, a query to a store.
+const CALM_QUERY: Duration = Duration::from_secs(1);
+
+/// The same of a look into every Cilium agent, which starts a program in each.
+const CALM_LOOK: Duration = Duration::from_secs(30);
+
 /// How long something may happen after a fault was ordered.
 const CHANGING: Duration = Duration::from_secs(10);
 
@@ -110,11 +116,12 @@ impl Pace {
 
     fn period_at(&self, probe: &Probe, now: Instant) -> Duration {
         let own = Duration::from_millis(probe.period_ms);
-        // A look into every agent costs too much to be asked more often than it says, and is seldom enough.
-        let fast = match probe.look {
-            Look::Http { .. } | Look::ApiReady {} => FAST,
-            Look::NodesReady {} => FAST_LIST,
-            Look::CanaryStored { .. } | Look::LogCanaryStored { .. } => own,
+        let (calm, fast) = match probe.look {
+            Look::Http { .. } => (CALM, FAST),
+            Look::ApiReady {} => (CALM_QUERY, FAST),
+            Look::NodesReady {} => (CALM_QUERY, FAST_LIST),
+            Look::CanaryStored { .. } | Look::LogCanaryStored { .. } => (CALM_QUERY, own),
+            Look::Mesh { .. } => (CALM_LOOK, own),
             _ => return own,
         };
         if probe.expect != Expectation::ComesBack {
@@ -123,7 +130,7 @@ impl Pace {
         match *self.mood.borrow() {
             Mood::Returning if self.good_in_row < ENOUGH => own.min(fast),
             Mood::Changing { until } if now < until => own,
-            _ => own.max(CALM),
+            _ => own.max(calm),
         }
     }
 }
@@ -163,17 +170,31 @@ mod tests {
         let mut pace = tempo.pace();
         pace.saw(true);
         let period = |pace: &Pace| pace.period_at(&api, Instant::now());
-        assert_eq!(period(&pace), CALM);
+        assert_eq!(period(&pace), CALM_QUERY);
         tempo.breaking();
         assert_eq!(period(&pace), OWN);
-        assert_eq!(pace.period_at(&api, Instant::now() + CHANGING), CALM);
+        assert_eq!(pace.period_at(&api, Instant::now() + CHANGING), CALM_QUERY);
         tempo.undoing();
         assert_eq!(period(&pace), FAST);
         (0..ENOUGH).for_each(|_| pace.saw(true));
-        assert_eq!(period(&pace), CALM);
+        assert_eq!(period(&pace), CALM_QUERY);
         pace.saw(false);
         assert_eq!(period(&pace), FAST);
         assert_eq!(period(&tempo.pace()), FAST, "each probe counts for itself");
+    }
+
+    #[test]
+    fn the_dearer_a_look_is_the_calmer_it_waits() {
+        let tempo = Tempo::default();
+        let pace = tempo.pace();
+        let mesh = probe(Expectation::ComesBack, Look::Mesh { peers: vec![] });
+        let period = || pace.period_at(&mesh, Instant::now());
+        assert_eq!(period(), CALM_LOOK);
+        tempo.breaking();
+        assert_eq!(period(), OWN);
+        assert_eq!(pace.period_at(&mesh, Instant::now() + CHANGING), CALM_LOOK);
+        tempo.undoing();
+        assert_eq!(period(), OWN, "it is never asked more often than it says");
     }
 
     #[test]
@@ -184,15 +205,24 @@ mod tests {
             [
                 (Expectation::StaysGood, Look::ApiReady {}),
                 (Expectation::Observes, Look::NodesReady {}),
-                (Expectation::ComesBack, Look::Mesh { peers: vec![] }),
+                (Expectation::StaysGood, Look::Mesh { peers: vec![] }),
+                (
+                    Expectation::ComesBack,
+                    Look::Metrics {
+                        namespace: String::new(),
+                        selector: String::new(),
+                        port: 1,
+                        keep: vec![],
+                    },
+                ),
             ]
             .map(|(expect, look)| pace.period_at(&probe(expect, look), Instant::now()))
         };
-        assert_eq!(rates(), [OWN; 3]);
+        assert_eq!(rates(), [OWN; 4]);
         tempo.breaking();
-        assert_eq!(rates(), [OWN; 3]);
+        assert_eq!(rates(), [OWN; 4]);
         tempo.undoing();
-        assert_eq!(rates(), [OWN; 3]);
+        assert_eq!(rates(), [OWN; 4]);
     }
 
     #[tokio::test]
@@ -202,7 +232,7 @@ mod tests {
         let mut pace = tempo.pace();
         let begun = Instant::now();
         let hour = Duration::from_secs(3600);
-        assert_eq!(pace.period(&api), CALM);
+        assert_eq!(pace.period(&api), CALM_QUERY);
         tempo.breaking();
         let due = pace.wait(&api, begun + hour).await;
         assert!(due >= begun && due <= Instant::now());

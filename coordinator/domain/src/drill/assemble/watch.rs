@@ -14,7 +14,7 @@ use model::moment::Moment;
 const SLICES: i64 = 240;
 
 /// Good answers that say what is usual.
-const ENOUGH_TO_KNOW: usize = 20;
+const ENOUGH_TO_KNOW: usize = 10;
 
 /// The time of a run that matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

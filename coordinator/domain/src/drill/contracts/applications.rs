@@ -14,7 +14,7 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Evidence> {
 
 /// Pass when even with every request that never left the prober counted as bad the objective is kept; fail when even with
 /// all of them counted as good it is not.
-fn availability(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
+pub(super) fn availability(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
     let (mut due, mut good, mut unknown) = (0_u64, 0_u64, 0_u64);
     for sample in watch.that_matter(case.window) {
         due += 1;

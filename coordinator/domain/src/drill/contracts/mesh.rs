@@ -1,5 +1,6 @@
 //! C6: tunnels and mesh, as the Cilium agents themselves report them.
 
+use super::applications::availability;
 use super::{Case, evidence};
 use crate::drill::assemble::Watch;
 use crate::drill::history::Sample;
@@ -23,7 +24,10 @@ fn one(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
         return evidence("mesh_full_again", Verdict::NotCovered, text);
     }
     if !matches!(watch.probe.look, Look::Mesh { .. }) {
-        return path(case, watch);
+        return match watch.probe.expect {
+            Expectation::ComesBack => path_again(case, watch),
+            Expectation::StaysGood | Expectation::Observes => availability(case, watch),
+        };
     }
     let says = |sample: &&Sample| sample.values.contains_key(FULL);
     let broken = |sample: &&Sample| sample.values.get(FULL).is_some_and(|full| *full < 1.0);
@@ -70,22 +74,12 @@ fn one(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
 
 /// Requests from one cluster to another: what the mesh is for, and what no agent's word can stand for. An agent notices a cut
 /// only after its own checks have failed.
-fn path(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
+fn path_again(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
     let name = &watch.probe.name;
     let last = watch.stretches.iter().rfind(|s| case.window.concerns(s));
-    match (watch.probe.expect, last) {
-        (_, None) => evidence("path", Verdict::Pass, format!("{name}: answered all the time")),
-        (Expectation::ComesBack, Some(outage)) if outage.ended.is_some() => evidence(
-            "path_again",
-            Verdict::Pass,
-            format!("{name}: answered again after the outage"),
-        ),
-        (Expectation::ComesBack, Some(_)) => {
-            evidence("path_again", Verdict::Fail, format!("{name}: not answered again"))
-        }
-        (_, Some(outage)) => {
-            let text = format!("{name}: not answered at {}", outage.began.by);
-            evidence("path", Verdict::Fail, text)
-        }
+    if last.is_none_or(|outage| outage.ended.is_some()) {
+        let text = format!("{name}: answered again after the outage");
+        return evidence("path_again", Verdict::Pass, text);
     }
+    evidence("path_again", Verdict::Fail, format!("{name}: not answered again"))
 }
