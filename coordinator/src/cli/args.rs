@@ -169,6 +169,7 @@ pub struct Down {
 
 /// Options of `status`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = STATUS_KEYS)]
 pub struct Status {
     /// Only this node, with everything that is known of it.
     #[arg(value_name = "NODE", add = ArgValueCandidates::new(super::complete::nodes))]
@@ -180,6 +181,14 @@ pub struct Status {
     #[arg(long, short, conflicts_with = "node")]
     pub watch: bool,
 }
+
+const STATUS_KEYS: &str = "Keys of --watch on a terminal:
+  tab, arrows, enter, esc   move between lists and rows, open a node, a step or an event, go back
+  /                         filter the events by words, or node: cluster: kind: sev: step: msg:
+  e                         warnings and errors only, or everything
+  s                         show or hide the health samples that agents send every few seconds
+  ?                         all keys
+  q                         quit; nothing that runs is touched";
 
 /// Options of `events`.
 #[derive(Debug, clap::Args)]
@@ -467,7 +476,9 @@ const REPLAY_EXAMPLES: &str = "Examples:
   coordinator replay lab.tar.gz --plain    the status, then every event
   coordinator --json replay lab.tar.gz     the status document, then every event, one per line
   coordinator replay lab.tar.gz --files
-  coordinator replay lab.tar.gz --print app1-cp.kubelet.log";
+  coordinator replay lab.tar.gz --print app1-cp.kubelet.log
+
+The keys are those of `coordinator status --watch`; `?` shows them.";
 
 /// Options of `spec`.
 #[derive(Debug, clap::Args)]

@@ -7,6 +7,7 @@
 
 mod filter;
 mod known;
+mod sample;
 mod terminal;
 mod ui;
 mod view;

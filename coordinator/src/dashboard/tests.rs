@@ -210,6 +210,64 @@ fn a_filter_is_typed_kept_and_dropped() {
     assert_eq!(ui.events(&model).len(), 3, "one is information");
 }
 
+/// The lab with what agents send all the time, before and after the other events; as a bundle or as it is now.
+fn sampled(source: &str) -> Model {
+    let mut model = model();
+    let sample = |revision: u64, node: &str| {
+        json!({"revision": revision, "time": "2026-11-25T04:00:40.000000Z", "node": node, "kind": "health",
+            "class": "health", "severity": "debug", "message": "health"})
+    };
+    model.events.push_front(sample(80, "mgmt-cp"));
+    model.take(Update::Event(sample(85, "mgmt-cp")));
+    model.take(Update::Event(sample(86, "app1-cp")));
+    model.take(Update::Event(
+        json!({"revision": 87, "time": "2026-11-25T04:00:41.000000Z", "node": "app1-cp", "kind": "condition_changed",
+            "class": "health", "severity": "info", "message": "KubeletRunning is true: kubelet.service is active"}),
+    ));
+    model.source = source.into();
+    model
+}
+
+#[test]
+fn samples_are_hidden_until_they_are_asked_for() {
+    for source in ["live", "lab.tar.gz"] {
+        let model = sampled(source);
+        let mut ui = Ui::default();
+        assert_eq!(ui.events(&model).len(), 5, "a condition that turned is no sample");
+        let hidden = screen(&model, &ui, 120, 20);
+        press(&mut ui, &model, &[KeyCode::Tab, KeyCode::Tab, KeyCode::Down]);
+        press(&mut ui, &model, &[KeyCode::Char('s')]);
+        assert_eq!((ui.events(&model).len(), ui.selected[2]), (8, 0));
+        if source == "live" {
+            golden("samples-hidden", &hidden);
+            golden("samples-shown", &screen(&model, &ui, 120, 20));
+        }
+        press(&mut ui, &model, &[KeyCode::Char('s')]);
+        assert_eq!(ui.events(&model).len(), 5);
+    }
+}
+
+#[test]
+fn samples_are_hidden_in_a_nodes_detail_too() {
+    let (model, mut ui) = (sampled("live"), Ui::default());
+    press(&mut ui, &model, &[KeyCode::Enter]);
+    let samples = |ui: &Ui| {
+        let screen = screen(&model, ui, 110, 24);
+        screen.lines().filter(|line| line.contains(" health ")).count()
+    };
+    assert_eq!(samples(&ui), 0);
+    press(&mut ui, &model, &[KeyCode::Char('s')]);
+    assert_eq!(samples(&ui), 2, "{}", screen(&model, &ui, 110, 24));
+}
+
+#[test]
+fn every_key_of_the_footer_fits_a_narrow_terminal_and_is_explained() {
+    let mut ui = Ui::default();
+    assert!(screen(&model(), &ui, 80, 24).trim_end().ends_with("q quit"));
+    press(&mut ui, &model(), &[KeyCode::Char('?')]);
+    golden("keys", &screen(&model(), &ui, 100, 18));
+}
+
 #[test]
 fn selection_stays_inside_whatever_the_lists_hold() {
     let mut model = model();

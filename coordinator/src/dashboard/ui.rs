@@ -2,6 +2,7 @@
 
 use super::filter::Filter;
 use super::known::{Model, text};
+use super::sample::is_sample;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use serde_json::Value;
 
@@ -61,6 +62,8 @@ pub struct Ui {
     pub filter: Filter,
     /// Only events with severity `warning` and `error`.
     pub bad_only: bool,
+    /// Whether routine samples are shown between the events that matter.
+    pub samples: bool,
 }
 
 /// Rows that a page key moves by.
@@ -72,7 +75,9 @@ const LOWEST: u16 = 20_000;
 impl Ui {
     /// Whether an event is shown.
     pub fn shows(&self, event: &Value) -> bool {
-        (!self.bad_only || matches!(text(&event["severity"]), "warning" | "error")) && self.filter.fits(event)
+        (!self.bad_only || matches!(text(&event["severity"]), "warning" | "error"))
+            && (self.samples || !is_sample(event))
+            && self.filter.fits(event)
     }
 
     /// The events to show, newest first.
@@ -83,6 +88,14 @@ impl Ui {
             .rev()
             .filter(|event| self.shows(event))
             .collect()
+    }
+
+    /// How many samples are kept from the operator.
+    pub fn hidden_samples(&self, model: &Model) -> usize {
+        if self.samples {
+            return 0;
+        }
+        model.events.iter().filter(|event| is_sample(event)).count()
     }
 
     /// Reacts to a key.
@@ -101,6 +114,10 @@ impl Ui {
             KeyCode::Char('/') => self.typing = true,
             KeyCode::Char('e') => {
                 self.bad_only = !self.bad_only;
+                self.selected[2] = 0;
+            }
+            KeyCode::Char('s') => {
+                self.samples = !self.samples;
                 self.selected[2] = 0;
             }
             KeyCode::Tab | KeyCode::Right | KeyCode::Char('l') => self.turn(true),

@@ -166,6 +166,10 @@ pub(super) fn help(frame: &mut Frame<'_>, area: Rect) {
             "filter events by words, or node: cluster: kind: sev: step: run: msg: code:",
         ),
         ("e", "warnings and errors only, or everything"),
+        (
+            "s",
+            "show or hide the health samples that agents send every few seconds",
+        ),
         ("q, ctrl-c", "quit; nothing that runs is touched"),
     ];
     let lines: Vec<Line<'_>> = keys

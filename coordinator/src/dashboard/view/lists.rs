@@ -101,6 +101,10 @@ pub(super) fn events(frame: &mut Frame<'_>, area: Rect, model: &Model, ui: &Ui) 
     if ui.bad_only {
         title.push_str(", warnings and errors only");
     }
+    let hidden = ui.hidden_samples(model);
+    if hidden > 0 {
+        title.push_str(&format!(", {hidden} health samples hidden"));
+    }
     title.push(' ');
     let widths = event_widths();
     let table = Table::new(rows, widths)

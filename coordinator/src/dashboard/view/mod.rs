@@ -130,7 +130,9 @@ fn footer(model: &Model, ui: &Ui) -> Line<'static> {
         ));
     }
     let keys = match ui.screen {
-        Screen::Overview => " tab focus  ↑↓ select  enter open  / filter  e errors only  ? keys  q quit",
+        Screen::Overview => {
+            " tab focus  ↑↓ select  enter open  / filter  e errors  s samples  ? keys  q quit"
+        }
         _ => " esc back  ↑↓ scroll  q quit",
     };
     Line::from(keys.dim())
