@@ -1,9 +1,8 @@
 //! `status --watch`: the dashboard on a terminal, plain lines elsewhere, one document per line with `--json`.
 
 use super::client::{connect, no_daemon, refused};
-use super::events::line;
 use super::output::outln;
-use super::{Context, block_on, events as tail, status};
+use super::{Context, block_on, events, status};
 use crate::dashboard::{self, Model, Update};
 use crate::exit::{Failure, Outcome};
 use proto::v1::operator_client::OperatorClient;
@@ -94,12 +93,13 @@ async fn listen(
 ) -> Result<bool, Failure> {
     let statuses = statuses(client.clone(), sender);
     tokio::select! {
-        ended = events(client, after, sender) => ended,
+        ended = follow(client, after, sender) => ended,
         ended = statuses => ended,
     }
 }
 
-async fn events(
+/// Events from behind `after` on; what [`listen`] says.
+async fn follow(
     client: &mut OperatorClient<Channel>,
     after: &mut u64,
     sender: &Sender<Update>,
@@ -117,7 +117,7 @@ async fn events(
         let event = match item {
             Item::Bookmark(_) => continue,
             Item::Entry(entry) => serde_json::from_slice(&entry.json).unwrap_or_default(),
-            other => serde_json::from_str(&line(&other)).unwrap_or_default(),
+            other => serde_json::from_str(&events::line(&other)).unwrap_or_default(),
         };
         if sender.send(Update::Event(event)).is_err() {
             return Ok(true);
@@ -167,7 +167,7 @@ pub(super) fn plain(updates: &Receiver<Update>, json: bool) {
                     before = line;
                 }
             }
-            Update::Event(event) if !json => outln!("{}", tail::human_line(&event)),
+            Update::Event(event) if !json => outln!("{}", events::human_line(&event)),
             Update::Event(_) => {}
             Update::Notice(notice) => {
                 if !notice.is_empty() {
