@@ -4,6 +4,7 @@
 //! say that it can be asked. A failure of the engine ends the process: nothing may happen that is not in the log.
 
 use crate::agents::{self, LastSeen};
+use crate::api_servers::ApiServers;
 use crate::authority::{AuditSink, Authority};
 use crate::clock;
 use crate::daemon_record::DaemonRecord;
@@ -190,7 +191,6 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
         Arc::clone(&places),
         handle.clone(),
         faults.clone(),
-        Arc::clone(&seen),
         facts,
         tasks.clone(),
     );
@@ -231,6 +231,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
         feed: Feed::new(reader, Arc::clone(&lab)),
         subscribers: scraped.subscribers.clone(),
         seen,
+        servers: ApiServers::new(&lab),
         authority: Arc::clone(&authority),
         audit: audit.clone(),
         hub: hub.clone(),

@@ -6,6 +6,7 @@
 //! ```
 
 pub mod agents;
+pub mod api_servers;
 pub mod authority;
 pub mod certs;
 pub mod cli;
@@ -38,6 +39,7 @@ pub mod places;
 pub mod plan_store;
 pub mod projection;
 pub mod reach;
+mod readiness;
 pub mod run_report;
 pub mod session_grpc;
 pub mod silence;

@@ -1,6 +1,7 @@
 //! The operator's API: requests become events of the engine, the log becomes a stream.
 
 use crate::agents::LastSeen;
+use crate::api_servers::ApiServers;
 use crate::authority::{AuditSink, Authority};
 use crate::clock;
 use crate::components;
@@ -47,6 +48,8 @@ pub struct OperatorApi {
     pub subscribers: Subscribers,
     /// When agents were last heard.
     pub seen: LastSeen,
+    /// What the API servers said last.
+    pub servers: ApiServers,
     /// The certificate authority.
     pub authority: Arc<Authority>,
     /// Where audit events go.
@@ -320,7 +323,7 @@ impl Operator for OperatorApi {
 impl OperatorApi {
     /// What the lab is like now; None when the coordinator ends.
     pub async fn status_document(&self) -> Option<domain::status::Status> {
-        let mut observed = crate::status::observe(&self.lab, &self.places, &self.seen).await;
+        let mut observed = crate::status::observe(&self.places, &self.seen, &self.servers).await;
         observed.drill = self.drills.now();
         let components: Vec<_> = components::load(&self.lab, &self.places, self.facts)
             .map(|all| all.into_iter().map(|loaded| loaded.component).collect())

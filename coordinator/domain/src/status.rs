@@ -13,6 +13,9 @@ use model::step::Role;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// The condition of a cluster that says whether its API server answers.
+pub const API_SERVER_ANSWERS: &str = "ApiServerAnswers";
+
 /// What the host observed beside the log, fresh or not at all.
 #[derive(Debug, Clone, Default)]
 pub struct Observed {
@@ -260,6 +263,11 @@ fn node(state: &State, cluster: &Cluster, node: &Node, observed: &Observed, now:
         .get(&node.name)
         .copied()
         .unwrap_or(known.since.max(known.last_record));
+    // Of a cluster whose API server was asked, nothing is presumed: silence is no sign of health.
+    let is_asked = observed
+        .conditions
+        .get(&cluster.name)
+        .is_some_and(|found| found.iter().any(|c| c.kind == API_SERVER_ANSWERS));
     NodeStatus {
         name: node.name.clone(),
         role: node.role,
@@ -267,7 +275,7 @@ fn node(state: &State, cluster: &Cluster, node: &Node, observed: &Observed, now:
             .ready
             .get(&node.name)
             .copied()
-            .unwrap_or_else(|| presumed_ready(state, cluster, known)),
+            .unwrap_or_else(|| !is_asked && presumed_ready(state, cluster, known)),
         agent: AgentStatus {
             state: known.link,
             version: known.version.clone(),

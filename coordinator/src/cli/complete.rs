@@ -6,6 +6,7 @@ use crate::drill::library;
 use crate::exit::{Failure, Outcome};
 use crate::operator_auth::connect_operator;
 use crate::places::{Environment, Places};
+use crate::readiness;
 use clap_complete::engine::CompletionCandidate;
 use clap_complete::env::Shells;
 use model::lab::Lab;
@@ -96,16 +97,12 @@ fn live(places: &Places) -> Option<Value> {
 /// `connected, ready`, from a status document.
 fn state_of(status: &Value, name: &str) -> Option<String> {
     let clusters = status["clusters"].as_array()?;
-    let node = clusters
+    let (cluster, node) = clusters
         .iter()
-        .filter_map(|cluster| cluster["nodes"].as_array())
-        .flatten()
-        .find(|node| node["name"] == name)?;
-    let ready = if node["ready"] == true {
-        "ready"
-    } else {
-        "not ready"
-    };
+        .filter_map(|cluster| Some((cluster, cluster["nodes"].as_array()?)))
+        .flat_map(|(cluster, nodes)| nodes.iter().map(move |node| (cluster, node)))
+        .find(|(_, node)| node["name"] == name)?;
+    let ready = readiness::word(cluster, node);
     Some(format!("{}, {ready}", node["agent"]["state"].as_str()?))
 }
 

@@ -6,6 +6,7 @@ use super::output::{out, outln};
 use super::{Context, block_on, watch};
 use crate::clock;
 use crate::exit::{Failure, Outcome};
+use crate::readiness;
 use domain::drill::countdown::DrillNow;
 use model::moment::Moment;
 use proto::v1::GetStatusRequest;
@@ -100,7 +101,7 @@ pub(crate) fn render(status: &Value, wide: bool) -> String {
                 "  {:<16} {:<14} {:<10} agent {} {} (seen {})\n",
                 plain(&node["name"]),
                 plain(&node["role"]),
-                ready(&node["ready"]),
+                readiness::word(cluster, node),
                 plain(&agent["state"]),
                 plain(&agent["version"]),
                 agent["last_seen_ms"]
@@ -236,20 +237,12 @@ fn causes(text: &mut String, wait: &Value, wide: bool) {
     }
 }
 
-fn ready(value: &Value) -> &'static str {
-    if *value == Value::Bool(true) {
-        "ready"
-    } else {
-        "not ready"
-    }
-}
-
 /// A component that no run has begun yet is none that is in trouble.
 fn installed(component: &Value) -> &'static str {
-    if component["since"].is_null() {
-        "not installed"
-    } else {
-        ready(&component["ready"])
+    match (component["since"].is_null(), component["ready"] == true) {
+        (true, _) => "not installed",
+        (false, true) => "ready",
+        (false, false) => "not ready",
     }
 }
 
@@ -323,6 +316,25 @@ mod tests {
         assert!(
             wide.contains("KubeletRunning: runs (true, Active since t)") && wide.contains("revision 41"),
             "{wide}"
+        );
+    }
+
+    #[test]
+    fn a_silent_api_server_is_told_with_its_reason_and_its_nodes_are_unknown() {
+        let mut status = document();
+        let line = |status: &Value| {
+            let text = render(status, false);
+            let line = text.lines().find(|line| line.contains("mgmt-cp  "));
+            line.map(str::to_owned).unwrap_or_default()
+        };
+        assert!(line(&status).contains(" not ready "), "{}", line(&status));
+        status["clusters"][0]["conditions"] = json!([{"type": "ApiServerAnswers", "status": "unknown", "reason": "NoAnswer",
+            "message": "connection refused; its last answer is 7 s old", "since": "t"}]);
+        assert!(line(&status).contains(" unknown "), "{}", line(&status));
+        let text = render(&status, false);
+        assert!(
+            text.contains("ApiServerAnswers: connection refused; its last answer is 7 s old"),
+            "{text}"
         );
     }
 

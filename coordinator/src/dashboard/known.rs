@@ -63,14 +63,11 @@ impl Model {
         }
     }
 
-    /// Every node with its cluster's name, in document order.
-    pub fn nodes(&self) -> Vec<(&str, &Value)> {
+    /// Every node with its cluster, in document order.
+    pub fn nodes(&self) -> Vec<(&Value, &Value)> {
         list(&self.status["clusters"])
             .iter()
-            .flat_map(|cluster| {
-                let name = text(&cluster["name"]);
-                list(&cluster["nodes"]).iter().map(move |node| (name, node))
-            })
+            .flat_map(|cluster| list(&cluster["nodes"]).iter().map(move |node| (cluster, node)))
             .collect()
     }
 

@@ -148,6 +148,17 @@ fn before_the_first_answer_and_on_a_tiny_terminal_nothing_breaks() {
 }
 
 #[test]
+fn nodes_of_a_silent_cluster_are_unknown_and_the_detail_says_why() {
+    let mut model = model();
+    model.status["clusters"][1]["conditions"] = json!([{"type": "ApiServerAnswers", "status": "unknown",
+        "reason": "NoAnswer", "message": "connection refused; its last answer is 7 s old", "since": "2026-11-25T04:00:00.000000Z"}]);
+    let mut ui = Ui::default();
+    golden("silent", &screen(&model, &ui, 120, 16));
+    press(&mut ui, &model, &[KeyCode::Down, KeyCode::Down, KeyCode::Enter]);
+    golden("silent-node", &screen(&model, &ui, 110, 18));
+}
+
+#[test]
 fn enter_opens_a_node_a_wait_and_an_event() {
     let model = model();
     let mut ui = Ui::default();

@@ -6,7 +6,6 @@ use super::library::{self, LibraryError};
 use super::runner::{RunHandle, Runner};
 use super::runs;
 use super::timeline::Timeline;
-use crate::agents::LastSeen;
 use crate::clock;
 use crate::components::{self, ComponentsError};
 use crate::engine::EngineHandle;
@@ -19,6 +18,7 @@ use domain::drill::countdown::DrillNow;
 use domain::drill::phases::Run;
 use domain::drill::plan::{DrillPlan, DrillPlanError, drill_plan};
 use domain::drill::report::model::Version;
+use domain::status::Observed;
 use model::ids::RunId;
 use model::lab::Lab;
 use sha2::{Digest as _, Sha256};
@@ -63,8 +63,6 @@ pub struct DrillService {
     pub engine: EngineHandle,
     /// Faults under leases.
     pub faults: Faults,
-    /// When agents were last heard.
-    pub seen: LastSeen,
     /// What the host can do.
     pub host: HostFacts,
     /// Where runs live.
@@ -97,7 +95,6 @@ impl DrillService {
         places: Arc<Places>,
         engine: EngineHandle,
         faults: Faults,
-        seen: LastSeen,
         host: HostFacts,
         tasks: Tasks,
     ) -> Self {
@@ -106,7 +103,6 @@ impl DrillService {
             places,
             engine,
             faults,
-            seen,
             host,
             tasks,
             runs: Arc::default(),
@@ -120,7 +116,8 @@ impl DrillService {
             .into_iter()
             .map(|l| l.component)
             .collect();
-        let observed = crate::status::observe(&self.lab, &self.places, &self.seen).await;
+        // What is installed is in the log; a cluster that is away delays no plan.
+        let observed = Observed::default();
         let (lab, all) = (Arc::clone(&self.lab), components.clone());
         let status = self
             .engine

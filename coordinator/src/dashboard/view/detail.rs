@@ -3,6 +3,7 @@
 use super::super::known::{Model, NodeFile, clean, list, text};
 use super::super::ui::Ui;
 use super::{lists, style};
+use crate::readiness;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Stylize;
@@ -18,14 +19,9 @@ pub(super) fn node(frame: &mut Frame<'_>, area: Rect, model: &Model, ui: &Ui, na
     let mut lines = Vec::new();
     if let Some((cluster, node)) = found {
         let agent = &node["agent"];
-        lines.push(pair("cluster", clean(cluster)));
+        lines.push(pair("cluster", clean(text(&cluster["name"]))));
         lines.push(pair("role", clean(text(&node["role"]))));
-        let ready = if node["ready"] == true {
-            "ready"
-        } else {
-            "not ready"
-        };
-        lines.push(stated("kubernetes", ready));
+        lines.push(stated("kubernetes", readiness::word(cluster, node)));
         lines.push(stated("agent", text(&agent["state"])));
         lines.push(pair("version", clean(text(&agent["version"]))));
         let seen = agent["last_seen_ms"].as_u64();
@@ -43,7 +39,8 @@ pub(super) fn node(frame: &mut Frame<'_>, area: Rect, model: &Model, ui: &Ui, na
                 clean(&format!("{}: {}", text(&wait["name"]), text(&wait["summary"]))),
             ));
         }
-        for condition in list(&node["conditions"]) {
+        let silence = readiness::silence(cluster).into_iter();
+        for condition in silence.chain(list(&node["conditions"])) {
             let good = lists::is_good(condition);
             lines.push(Line::from(vec![
                 Span::styled(

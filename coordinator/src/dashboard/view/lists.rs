@@ -3,6 +3,7 @@
 use super::super::known::{Model, clean, list, text};
 use super::super::ui::{Focus, Ui, index};
 use super::style;
+use crate::readiness;
 use model::moment::Moment;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
@@ -15,14 +16,11 @@ pub(super) fn nodes(frame: &mut Frame<'_>, area: Rect, model: &Model, ui: &Ui) {
     let mut before = "";
     let mut rows = Vec::new();
     for (cluster, node) in model.nodes() {
-        let first = if cluster == before { "" } else { cluster };
-        before = cluster;
+        let name = text(&cluster["name"]);
+        let first = if name == before { "" } else { name };
+        before = name;
         let state = text(&node["agent"]["state"]);
-        let ready = if node["ready"] == true {
-            "ready"
-        } else {
-            "not ready"
-        };
+        let ready = readiness::word(cluster, node);
         let bad = list(&node["conditions"]).iter().filter(|c| !is_good(c)).count();
         let trouble = if bad == 0 {
             String::new()

@@ -71,6 +71,7 @@ export function drawMap(model, show) {
     return card;
   }, (card, c) => {
     const bad = c.conditions.filter(isBad);
+    const silent = bad.some((b) => b.type === "ApiServerAnswers");
     const ready = c.nodes.filter((n) => n.ready).length;
     const word = bad.length ? bad[0].reason : ready === c.nodes.length ? "ready" : `${ready} of ${c.nodes.length} ready`;
     setState(card.querySelector(".word"), word, bad.some((b) => b.status === "false") ? "bad" : bad.length ? "warn" : ready === c.nodes.length ? "good" : "none");
@@ -85,7 +86,7 @@ export function drawMap(model, show) {
       (tile, n) => {
         text(tile.querySelector(".role"), n.role.replaceAll("_", " "));
         setState(tile.querySelector(".agent"), n.agent.state);
-        setState(tile.querySelector(".ready"), n.ready ? "ready" : "not ready", n.ready ? "good" : "none");
+        setState(tile.querySelector(".ready"), n.ready ? "ready" : silent ? "unknown" : "not ready", n.ready ? "good" : "none");
         text(tile.querySelector(".doing"), n.wait ? short(n.wait.name) : n.agent.state === "connected" ? "idle" : n.agent.last_seen_ms === null ? "" : `last heard ${duration(n.agent.last_seen_ms)} ago`);
         setState(tile.querySelector(".bads"), n.bad.length ? few(n.bad.map((b) => b.type)) : n.conditions.length ? `${n.conditions.length} conditions well` : "no conditions yet", n.bad.length ? (n.bad.some((b) => b.status !== "unknown") ? "bad" : "warn") : n.conditions.length ? "good" : "none");
         tile.classList.toggle("trouble", ["lost", "suspect"].includes(n.agent.state) || n.bad.some((b) => b.status !== "unknown"));
