@@ -29,12 +29,7 @@ fn a_wrong_drill_file_hides_no_other() {
         ("DRILLYARD_PROJECT", &project),
     ];
     let ended = fails(&["drill", "mine"], places);
-    assert_eq!(
-        (ended.code.as_str(), ended.exit),
-        ("DY-0150", 2),
-        "{}",
-        ended.text
-    );
+    ended.must_be("DY-0150", 2);
     for part in [
         "mine.yaml",
         "probes[0].periodMs",
@@ -43,12 +38,7 @@ fn a_wrong_drill_file_hides_no_other() {
         assert!(ended.text.contains(part), "{part} is not in {}", ended.text);
     }
     let ended = fails(&["drill", "list"], places);
-    assert_eq!(
-        (ended.code.as_str(), ended.exit),
-        ("DY-0150", 2),
-        "{}",
-        ended.text
-    );
+    ended.must_be("DY-0150", 2);
     assert!(
         ended.text.contains("mine.yaml") && ended.text.contains("other.yaml"),
         "{}",

@@ -12,6 +12,14 @@ pub(super) struct Ended {
     pub(super) text: String,
 }
 
+impl Ended {
+    /// Holds when it was this refusal.
+    #[track_caller]
+    pub(super) fn must_be(&self, code: &str, exit: i32) {
+        assert_eq!((self.code.as_str(), self.exit), (code, exit), "{}", self.text);
+    }
+}
+
 /// Runs the program with and without `--json` in an empty environment and compares what it says.
 pub(super) fn fails(words: &[&str], environment: &[(&str, &Path)]) -> Ended {
     let run = |json: bool| {
@@ -98,22 +106,13 @@ fn error_codes_are_what_wrong_input_meets() {
     } in CASES
     {
         let ended = fails(words, if *placed { places } else { &[] });
-        assert_eq!(
-            (ended.code.as_str(), ended.exit),
-            (*code, *exit),
-            "{words:?}: {}",
-            ended.text
-        );
+        eprintln!("{words:?}");
+        ended.must_be(code, *exit);
     }
     let bad = dir.path().join("bad.yaml");
     std::fs::write(&bad, "apiVersion: drillyard/v1\nnodes: many\n").expect("written");
     let ended = fails(&["--file", &bad.to_string_lossy(), "status"], places);
-    assert_eq!(
-        (ended.code.as_str(), ended.exit),
-        ("DY-0103", 2),
-        "{}",
-        ended.text
-    );
+    ended.must_be("DY-0103", 2);
 }
 
 #[test]
@@ -125,12 +124,7 @@ fn error_codes_are_what_a_wrong_host_meets() {
     // No program is on the search path, so the host cannot be ready.
     let nowhere: &[(&str, &Path)] = &[places[0], places[1], ("PATH", Path::new("/nonexistent"))];
     let ended = fails(&["up"], nowhere);
-    assert_eq!(
-        (ended.code.as_str(), ended.exit),
-        ("DY-0105", 3),
-        "{}",
-        ended.text
-    );
+    ended.must_be("DY-0105", 3);
 
     // A manifest that names a file which is not there.
     let manifest = serde_json::json!({
@@ -141,22 +135,12 @@ fn error_codes_are_what_a_wrong_host_meets() {
     std::fs::create_dir_all(cache.join("bundle")).expect("made");
     std::fs::write(cache.join("bundle/manifest.json"), manifest.to_string()).expect("written");
     let ended = fails(&["bundle", "verify"], places);
-    assert_eq!(
-        (ended.code.as_str(), ended.exit),
-        ("DY-0142", 5),
-        "{}",
-        ended.text
-    );
+    ended.must_be("DY-0142", 5);
 
     // Somebody holds the lab's lock.
     std::fs::create_dir_all(&home).expect("made");
     let lock = std::fs::File::create(home.join("lock")).expect("made");
     lock.lock().expect("locked");
     let ended = fails(&["serve"], places);
-    assert_eq!(
-        (ended.code.as_str(), ended.exit),
-        ("DY-0160", 6),
-        "{}",
-        ended.text
-    );
+    ended.must_be("DY-0160", 6);
 }
