@@ -10,10 +10,12 @@ use clap::{Args, Subcommand, ValueEnum};
 use model::causes::chain;
 use serde_json::{Value, json};
 
+use crate::claim::Claim;
 use crate::error::LaunchError;
 use crate::multipass::Multipass;
 use crate::nspawn::{Nspawn, StoreSeeder};
 use crate::provider::{NodeProvider, PowerOff};
+use crate::record::NodeRecord;
 use crate::spec::{LabHandle, NetworkSpec, NodeSpec};
 use crate::{ensure_network, remove_network};
 
@@ -252,7 +254,11 @@ fn bridge(command: &NetworkCommand, out: &mut dyn Write) -> Result<(), LaunchErr
             tell(out, &json!({"node": "network", "stage": "ready"}));
         }
         NetworkCommand::Remove(lab) => {
-            let was_there = remove_network(&lab.handle())?;
+            let handle = lab.handle();
+            let was_there = remove_network(&handle)?;
+            if NodeRecord::names(&handle.nodes_dir()).is_empty() {
+                Claim::of(&handle).release()?;
+            }
             tell(
                 out,
                 &json!({"node": "network", "stage": "removed", "was_there": was_there}),

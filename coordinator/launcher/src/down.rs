@@ -10,6 +10,7 @@ use model::causes::chain;
 use serde::Serialize;
 
 use crate::cgroup::{NodeCgroup, top_groups};
+use crate::claim::Claim;
 use crate::error::LaunchError;
 use crate::host_settings::HostSettings;
 use crate::multipass::Multipass;
@@ -69,6 +70,11 @@ pub fn down(lab: &LabHandle) -> DownReport {
         report.failed("lab", &error);
         return report;
     }
+    let claim = Claim::of(lab);
+    if let Err(error) = claim.check() {
+        report.failed("lab", &error);
+        return report;
+    }
     // First: what they would start again is about to be removed.
     if let Err(error) = crate::fault::forget(lab) {
         report.failed("faults", &error);
@@ -105,6 +111,11 @@ pub fn down(lab: &LabHandle) -> DownReport {
         Err(error) => report.failed("bridge", &error),
     }
     put_settings_back(&mut report);
+    if report.is_clean()
+        && let Err(error) = claim.release()
+    {
+        report.failed("note of the lab's home", &error);
+    }
     // Fails while a node is left, which is right.
     let _ = std::fs::remove_dir(lab.nodes_dir());
     let _ = std::fs::remove_file(lab.home.join("network.lock"));

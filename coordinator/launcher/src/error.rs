@@ -161,6 +161,14 @@ pub enum LaunchError {
         /// The thing.
         what: String,
     },
+    /// What carries the lab's label on this host belongs to another home.
+    #[error("lab {lab} on this host belongs to another home, {}", home.display())]
+    OtherHome {
+        /// The lab.
+        lab: String,
+        /// That home.
+        home: PathBuf,
+    },
     /// The lease of a fault does not allow what was asked for.
     #[error("lease {lease} {rule}")]
     Lease {
@@ -193,6 +201,7 @@ impl LaunchError {
             Self::WrongState { .. } => "DY-0315",
             Self::StillThere { .. } => "DY-0316",
             Self::Lease { .. } => "DY-0317",
+            Self::OtherHome { .. } => "DY-0318",
         }
     }
 
@@ -226,6 +235,12 @@ impl LaunchError {
                 "run `coordinator up`, which brings the node to the wanted state".to_owned()
             }
             Self::StillThere { .. } => "run `coordinator down` again".to_owned(),
+            Self::OtherHome { home, .. } => {
+                let home = home.display();
+                format!(
+                    "take that lab away with `DRILLYARD_HOME={home} coordinator down`, or give this one another name"
+                )
+            }
             Self::Lease { .. } => "run `coordinator drill doctor` for the leases there are".to_owned(),
         }
     }

@@ -7,6 +7,7 @@
 //! launcher processes may work at once, and `down` finds what any of them left.
 
 pub mod cgroup;
+mod claim;
 pub mod cli;
 mod clock;
 mod command;
@@ -29,6 +30,7 @@ mod spec;
 pub mod terraform;
 pub mod user_data;
 
+pub use claim::check_claim;
 pub use doctor::{Fix, HostCheck, HostNeeds, HostProvider, Level, apply_fix, host_report};
 pub use down::{DownReport, Leftover, down};
 pub use error::LaunchError;

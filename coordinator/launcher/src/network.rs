@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::claim::Claim;
 use crate::command::run;
 use crate::error::LaunchError;
 use crate::files::Lock;
@@ -34,7 +35,8 @@ pub struct LinkAddress {
 /// Makes the lab's bridge with its address, or adopts it.
 ///
 /// # Errors
-/// [`LaunchError::AddressInUse`] when the subnet overlaps with a foreign link's.
+/// [`LaunchError::AddressInUse`] when the subnet overlaps with a foreign link's, [`LaunchError::OtherHome`] when the label is
+/// another home's.
 pub fn ensure_network(lab: &LabHandle, spec: &NetworkSpec) -> Result<(), LaunchError> {
     lab.check()?;
     let _lock = Lock::take(&lab.home.join("network.lock"))?;
@@ -47,6 +49,7 @@ pub fn ensure_network(lab: &LabHandle, spec: &NetworkSpec) -> Result<(), LaunchE
             link: other.link.clone(),
         });
     }
+    Claim::of(lab).take()?;
     if !link_exists(&bridge) {
         let mac = names::bridge_mac(&lab.lab);
         let arguments = ["link", "add", &bridge, "address", &mac, "type", "bridge"];
@@ -74,6 +77,7 @@ pub fn ensure_network(lab: &LabHandle, spec: &NetworkSpec) -> Result<(), LaunchE
 /// # Errors
 /// When it cannot be removed.
 pub fn remove_network(lab: &LabHandle) -> Result<bool, LaunchError> {
+    Claim::of(lab).check()?;
     let bridge = names::bridge(&lab.lab);
     if !link_exists(&bridge) {
         return Ok(false);

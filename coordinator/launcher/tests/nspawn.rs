@@ -101,7 +101,13 @@ impl Lab {
             .flat_map(ProcessId::arguments);
         left.extend(keepers.filter(|a| a.contains(&home)));
         let bridge = Path::new("/sys/class/net").join(names::bridge(LAB));
-        left.extend(bridge.exists().then(|| bridge.display().to_string()));
+        let note = Path::new("/run").join(format!("{}.home", names::lab_label(LAB)));
+        left.extend(
+            [bridge, note]
+                .iter()
+                .filter(|p| p.exists())
+                .map(|p| p.display().to_string()),
+        );
         left
     }
 }

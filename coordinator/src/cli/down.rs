@@ -2,6 +2,7 @@
 
 use super::args::Down;
 use super::client::connect;
+use super::node::launch_failure;
 use super::output::outln;
 use super::{Context, block_on};
 use crate::daemon_record::DaemonRecord;
@@ -13,8 +14,10 @@ use std::time::{Duration, Instant};
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 pub(crate) fn run(context: &Context, options: &Down) -> Result<Outcome, Failure> {
-    stop_daemon(context)?;
     let handle = super::doctor::handle(context);
+    // Before anything of this home is touched, too: who is refused should find all as it was.
+    launcher::check_claim(&handle).map_err(|e| launch_failure(&e))?;
+    stop_daemon(context)?;
     let report = launcher::down(&handle);
     if report.is_clean() {
         forget_nodes(context)

@@ -5,7 +5,7 @@ use super::{Context, block_on};
 use crate::exit::{Failure, Outcome, chain};
 use launcher::cli::{Hooks, NodeArgs};
 use launcher::nspawn::STORE_IN_NODE;
-use launcher::{LabHandle, NodeSpec, StoreSeeder};
+use launcher::{LabHandle, LaunchError, NodeSpec, StoreSeeder};
 use proto::v1::MintUserDataRequest;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,7 +29,16 @@ pub(crate) fn run(context: &Context, args: NodeArgs) -> Result<Outcome, Failure>
     };
     launcher::cli::run(&args, &mut hooks, &mut std::io::stdout())
         .map(|()| Outcome::Done)
-        .map_err(|e| Failure::from_error(Outcome::Internal, e.code(), &e, e.remedy()))
+        .map_err(|e| launch_failure(&e))
+}
+
+/// What an operator is told of a launcher that refused or failed.
+pub(super) fn launch_failure(error: &LaunchError) -> Failure {
+    let outcome = match error {
+        LaunchError::OtherHome { .. } => Outcome::Conflict,
+        _ => Outcome::Internal,
+    };
+    Failure::from_error(outcome, error.code(), error, error.remedy())
 }
 
 /// Nodes share the content store that the bundle made ready. A root file system without one leaves them to import.

@@ -2,6 +2,7 @@
 
 use super::args::Up;
 use super::client::{connect_or_start, refused};
+use super::node::launch_failure;
 use super::output::{out, outln};
 use super::progress::Display;
 use super::{Context, block_on, bundle, doctor};
@@ -19,6 +20,7 @@ use tonic::transport::Channel;
 pub(crate) fn run(context: &Context, options: &Up) -> Result<Outcome, Failure> {
     let mut display = Display::new(context.json);
     if !options.dry_run {
+        launcher::check_claim(&doctor::handle(context)).map_err(|e| launch_failure(&e))?;
         resume(context);
         doctor::preflight(context, options.through, options.yes, &mut display)?;
         bundle::ensure(context, options.through, &mut display)?;

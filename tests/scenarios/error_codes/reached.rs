@@ -144,3 +144,43 @@ fn error_codes_are_what_a_wrong_host_meets() {
     let ended = fails(&["serve"], places);
     ended.must_be("DY-0160", 6);
 }
+
+/// Nothing of a lab is made or removed here: the note alone says whose the name is.
+#[test]
+fn error_codes_are_what_a_second_home_with_the_same_lab_meets() {
+    if !tests::lab::fit() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    let (document, note) = (dir.path().join("lab.yaml"), "/run/drillyard-two-homes.home");
+    let lab = model::lab::Lab::with_subnet("two-homes", [192, 168, 72]);
+    std::fs::write(&document, lab.to_yaml()).expect("written");
+    std::fs::create_dir(&first).expect("made");
+    std::fs::write(note, first.as_os_str().as_encoded_bytes()).expect("written");
+    let places: &[(&str, &Path)] = &[("DRILLYARD_HOME", &second), ("DRILLYARD_CACHE", &second)];
+    let (file, home) = (document.to_string_lossy(), second.to_string_lossy());
+    let of_the_lab = ["--lab", "two-homes", "--home", &home, "--cache", &home];
+    let node = ["--provider", "nspawn", "--name", "a"];
+    for words in [
+        &["up", "--yes"][..],
+        &["down"],
+        &[&["node", "remove"], &of_the_lab[..], &node].concat(),
+        &[&["node", "network", "remove"], &of_the_lab[..]].concat(),
+    ] {
+        let ended = fails(&[&["--file", &file], words].concat(), places);
+        ended.must_be("DY-0318", 6);
+        let next = format!("DRILLYARD_HOME={} coordinator down", first.display());
+        assert!(ended.text.contains(&next), "{}", ended.text);
+    }
+    assert!(!second.exists(), "who is refused leaves nothing");
+
+    std::fs::remove_dir(&first).expect("removed");
+    let down = Command::new(&*super::PROGRAM)
+        .args(["--file", &file, "down"])
+        .envs(places.iter().copied())
+        .output()
+        .expect("runs");
+    assert!(down.status.success(), "{}", String::from_utf8_lossy(&down.stderr));
+    assert!(!Path::new(note).exists(), "a deleted home blocks nobody");
+}

@@ -141,6 +141,14 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         next: "coordinator drill doctor",
     },
     ErrorEntry {
+        code: "DY-0318",
+        title: "The lab's name is taken by another home",
+        exits: &[1, 6],
+        cause: "Another home on this host has a lab of this name, and both would share one bridge and one set of labels: a `down` in the one would take the other's nodes away. The message names that home. One that was deleted blocks nothing.",
+        remedy: "Work in that home, take its lab away, or give this lab another name in the lab document.",
+        next: "DRILLYARD_HOME=OTHER coordinator down",
+    },
+    ErrorEntry {
         code: "DY-0321",
         title: "Terraform cannot be started",
         exits: &[5],

@@ -4,6 +4,7 @@ use model::moment::Moment;
 
 use super::{Nspawn, disk, power, remove, seed};
 use crate::cgroup::NodeCgroup;
+use crate::claim::Claim;
 use crate::error::LaunchError;
 use crate::files::{Lock, make_dir, write_durably};
 use crate::mounts::unmount_below;
@@ -22,6 +23,7 @@ impl NodeProvider for Nspawn {
         if !tree.join("usr/lib/systemd/systemd").exists() {
             return Err(LaunchError::RootfsMissing { path: tree });
         }
+        Claim::of(&self.lab).take()?;
         let _lock = Lock::take(&self.paths(&spec.name).lock)?;
         match NodeRecord::load(&self.lab, &spec.name)? {
             Some(record) if record.stage == Stage::Created => self.take_over(record, spec),
@@ -36,6 +38,7 @@ impl NodeProvider for Nspawn {
 
     fn remove(&self, node: &str) -> Result<(), LaunchError> {
         require_root()?;
+        Claim::of(&self.lab).check()?;
         let machine = names::machine(&self.lab.lab, node);
         remove::remove_machine(&self.lab.node_dir(node), &machine, node).map(|_| ())
     }
@@ -48,6 +51,8 @@ impl NodeProvider for Nspawn {
     fn power_on(&self, node: &str) -> Result<NodeState, LaunchError> {
         let (_lock, record) = self.locked(node)?;
         let spec = record.spec.clone();
+        // A boot takes the note away, and the node with it.
+        Claim::of(&self.lab).take()?;
         self.take_over(record, &spec)
     }
 
@@ -127,6 +132,8 @@ impl Nspawn {
     fn locked(&self, node: &str) -> Result<(Lock, NodeRecord), LaunchError> {
         require_root()?;
         self.record(node)?;
+        // The record is of this home, and the machine of that name may be another's.
+        Claim::of(&self.lab).check()?;
         let lock = Lock::take(&self.paths(node).lock)?;
         Ok((lock, self.record(node)?))
     }
