@@ -145,27 +145,18 @@ impl NodeCgroup {
     /// Whether the node is frozen.
     #[must_use]
     pub fn is_frozen(&self) -> bool {
-        let read = |f: &str| {
-            self.file(f)
-                .and_then(|p| fs::read_to_string(p).ok())
-                .unwrap_or_default()
-        };
         match self.mode {
-            CgroupMode::V1 => read("freezer.state").trim() == "FROZEN",
-            CgroupMode::V2 => read("cgroup.events").lines().any(|l| l == "frozen 1"),
+            CgroupMode::V1 => self.text("freezer.state") == "FROZEN",
+            CgroupMode::V2 => self.text("cgroup.events").lines().any(|l| l == "frozen 1"),
         }
     }
 
     /// Whether the node is frozen, or about to be.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        let read = |name: &str| {
-            let text = self.file(name).map(fs::read_to_string);
-            text.and_then(Result::ok).unwrap_or_default().trim().to_owned()
-        };
         match self.mode {
-            CgroupMode::V1 => matches!(read("freezer.state").as_str(), "FROZEN" | "FREEZING"),
-            CgroupMode::V2 => read("cgroup.freeze") == "1",
+            CgroupMode::V1 => matches!(self.text("freezer.state").as_str(), "FROZEN" | "FREEZING"),
+            CgroupMode::V2 => self.text("cgroup.freeze") == "1",
         }
     }
 
@@ -204,6 +195,12 @@ impl NodeCgroup {
 
     fn file(&self, name: &str) -> Option<PathBuf> {
         self.dirs.iter().map(|d| d.join(name)).find(|p| p.exists())
+    }
+
+    /// What a file of the groups says; empty where there is none.
+    fn text(&self, file: &str) -> String {
+        let text = self.file(file).map(fs::read_to_string);
+        text.and_then(Result::ok).unwrap_or_default().trim().to_owned()
     }
 
     fn set(&self, file: &str, value: &str) -> Result<(), LaunchError> {
