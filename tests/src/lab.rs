@@ -168,7 +168,9 @@ pub fn program() -> std::io::Result<PathBuf> {
     if !cargo.status()?.success() {
         return Err(std::io::Error::other("cargo build --bin coordinator failed"));
     }
-    Ok(root.join("target/debug/coordinator"))
+    // Seen from where cargo was started, as cargo itself sees it.
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    Ok(root.join(target).join("debug/coordinator"))
 }
 
 /// Whether the real lab can run here; says why not. With `DRILLYARD_REQUIRE_LAB` set it must.
