@@ -2,13 +2,16 @@
 
 use std::error::Error;
 
-/// The error and all its causes, joined by colons.
+/// The error and all its causes, joined by colons. What one says with the words of its own cause is said once.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
+        let words = inner.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
         cause = inner.source();
     }
     text
@@ -26,9 +29,14 @@ mod tests {
     #[error("inner")]
     struct Inner;
 
+    #[derive(Debug, thiserror::Error)]
+    #[error("wrapped: {0}")]
+    struct Wrapper(#[source] Outer);
+
     #[test]
     fn each_cause_comes_once() {
         assert_eq!(chain(&Outer(Inner)), "outer: inner");
+        assert_eq!(chain(&Wrapper(Outer(Inner))), "wrapped: outer: inner");
         assert_eq!(chain(&Inner), "inner");
     }
 }
