@@ -13,10 +13,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Entries that are read at once.
-const BATCH: usize = 256;
+const BATCH: usize = 512;
 
 /// Lines that stay in memory at most, and the bytes that they may have together.
-const RECENT: usize = 1024;
+const RECENT: usize = 2048;
 const RECENT_BYTES: usize = 2 * 1024 * 1024;
 
 /// The log as lines for subscribers. Clones share what is kept.
