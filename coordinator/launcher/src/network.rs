@@ -114,7 +114,7 @@ pub(crate) fn release_ports(lab: &LabHandle) {
 /// Deletes the port of one machine that is about to start anew, for the same reason: a node whose power was cut would find
 /// its own old port in the way. systemd-nspawn keeps the uncut name as an alternative one.
 pub(crate) fn release_port(machine: &str) {
-    let port = format!("vb-{machine}");
+    let port = port(machine);
     // Mostly there is none.
     let _ = run("ip", ["link", "delete", "dev", &port], "link delete");
 }
@@ -124,8 +124,21 @@ pub(crate) fn release_port(machine: &str) {
 /// # Errors
 /// When there is no such port.
 pub(crate) fn cut_port(machine: &str) -> Result<(), LaunchError> {
-    let port = format!("vb-{machine}");
-    run("ip", ["link", "set", "dev", &port, "down"], "link set").map(|_| ())
+    set_link(&port(machine), false)
+}
+
+/// Sets a link up or down; the change counts from when this returns.
+///
+/// # Errors
+/// When there is no such link.
+pub(crate) fn set_link(link: &str, up: bool) -> Result<(), LaunchError> {
+    let word = if up { "up" } else { "down" };
+    run("ip", ["link", "set", "dev", link, word], "link set").map(|_| ())
+}
+
+/// The name that systemd-nspawn gives a machine's port, uncut.
+fn port(machine: &str) -> String {
+    format!("vb-{machine}")
 }
 
 /// How systemd-nspawn's names of our machines' ports begin: `vb-` and the machine's name, cut and hashed to 15 characters.

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::command::run;
 use crate::error::LaunchError;
+use crate::network::set_link;
 use crate::nspawn::Nspawn;
 use crate::provider::NodeProvider;
 use crate::spec::LabHandle;
@@ -15,10 +15,7 @@ pub(super) fn set(handle: &LabHandle, node: &str, up: bool) -> Result<(), Launch
         .state(node)?
         .and_then(|state| state.leader);
     match (leader.and_then(port), up) {
-        (Some(port), _) => {
-            let word = if up { "up" } else { "down" };
-            run("ip", ["link", "set", &port, word], "link set").map(|_| ())
-        }
+        (Some(port), _) => set_link(&port, up),
         (None, true) => Ok(()),
         (None, false) => Err(LaunchError::WrongState {
             node: node.to_owned(),
