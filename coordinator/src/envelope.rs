@@ -50,6 +50,16 @@ pub struct Sealed {
     pub stamp: Stamp,
 }
 
+/// With an empty stamp, as of a moment that knew nothing.
+impl From<Record> for Sealed {
+    fn from(record: Record) -> Self {
+        Self {
+            record,
+            stamp: Stamp::default(),
+        }
+    }
+}
+
 /// For writing.
 #[derive(Serialize)]
 struct Written<'a> {

@@ -6,7 +6,6 @@ use crate::yard::Yard;
 use agent::paths::Paths;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use coordinator::envelope::{Sealed, Stamp};
 use coordinator::journal::{Entry, Journal, RedbJournal};
 use coordinator::plan_store;
 use domain::plan::{Plan, PlannedStep, StepBody, Target};
@@ -178,12 +177,8 @@ fn interrupted_run(yard: &Yard) {
         yes: true,
         plan_digest: plan.digest,
     };
-    let said = Sealed {
-        record: started,
-        stamp: Stamp::default(),
-    };
     // Of today: retention drops what is older than seven days, and the run's report with it.
-    let entry = Entry::sealed(coordinator::clock::now(), said).expect("sealed");
+    let entry = Entry::sealed(coordinator::clock::now(), started.into()).expect("sealed");
     let log = yard.places.home.join("log.redb");
     let mut journal = RedbJournal::open(&log, LogId([7; 16])).expect("a log");
     journal.append(&[entry]).expect("appended");

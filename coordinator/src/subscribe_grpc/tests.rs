@@ -11,11 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const ID: LogId = LogId([7; 16]);
 
 fn entry(record: &Record) -> Entry {
-    let said = crate::envelope::Sealed {
-        record: record.clone(),
-        stamp: crate::envelope::Stamp::default(),
-    };
-    Entry::sealed(Moment(0), said).expect("sealed")
+    Entry::sealed(Moment(0), record.clone().into()).expect("sealed")
 }
 
 fn served(cluster: &str) -> Record {

@@ -29,11 +29,7 @@ struct Yard {
 }
 
 fn entry(record: &Record) -> Entry {
-    let said = crate::envelope::Sealed {
-        record: record.clone(),
-        stamp: crate::envelope::Stamp::default(),
-    };
-    Entry::sealed(Moment(0), said).expect("sealed")
+    Entry::sealed(Moment(0), record.clone().into()).expect("sealed")
 }
 
 fn served(cluster: &str) -> Record {

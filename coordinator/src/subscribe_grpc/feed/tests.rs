@@ -5,8 +5,7 @@ use model::ids::{ClusterName, LogId};
 use model::moment::Moment;
 
 fn entries(record: Record, count: usize) -> Vec<Entry> {
-    let stamp = crate::envelope::Stamp::default();
-    vec![Entry::sealed(Moment(0), crate::envelope::Sealed { record, stamp }).expect("sealed"); count]
+    vec![Entry::sealed(Moment(0), record.into()).expect("sealed"); count]
 }
 
 fn served(count: usize) -> Vec<Entry> {
