@@ -117,7 +117,7 @@ impl Node {
 /// Everything of the log as a subscriber gets it.
 async fn seen(log: &JournalReader) -> Vec<Item> {
     let request = SubscribeRequest::default();
-    let feed = Feed::new(log.clone(), Arc::new(Lab::default()));
+    let feed = Feed::new(log.clone(), &Lab::default());
     let subscription = Subscription::new(feed, request, Pace::default());
     let (sender, mut stream) = Subscription::channel();
     tokio::spawn(subscription.expect("understood").run(sender));

@@ -228,7 +228,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
         places: Arc::clone(&places),
         engine: handle.clone(),
         faults,
-        feed: Feed::new(reader, Arc::clone(&lab)),
+        feed: Feed::new(reader, &lab),
         subscribers: scraped.subscribers.clone(),
         seen,
         servers: ApiServers::new(&lab),

@@ -7,10 +7,17 @@ use crate::envelope::Stamp;
 use crate::journal::Entry;
 use domain::filter::Subject;
 use domain::record::{Class, Record, Severity, Source};
-use model::ids::{Attempt, BootId, NodeName, Revision, RunId, StepId};
-use model::lab::Lab;
+use model::ids::{Attempt, BootId, ClusterName, Revision, RunId, StepId};
+use model::lab::{Cluster, Lab, Node};
 use model::moment::{ClockOffset, Moment};
 use serde_json::{Value, json};
+use std::collections::HashMap;
+
+/// What entries are put into words with: the cluster of each node, found by its name however many there are.
+#[derive(Debug)]
+pub struct Projection {
+    clusters: HashMap<String, ClusterName>,
+}
 
 /// An entry, understood as far as this release can.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,58 +82,67 @@ pub struct Loss {
     pub cause: String,
 }
 
-/// Reads `entry`. What this release cannot understand keeps revision, time, stamp and its own content.
-pub fn view(lab: &Lab, revision: Revision, entry: &Entry) -> View {
-    let stamp = entry.stamp();
-    match entry.record() {
-        Ok(record) => known(lab, revision, entry.time, &stamp, &record),
-        Err(_) => unknown(revision, entry, stamp.into_owned()),
-    }
-}
-
-fn known(lab: &Lab, revision: Revision, time: Moment, stamp: &Stamp, record: &Record) -> View {
-    let name = stamp.step_name.as_deref().unwrap_or_default();
-    let (place, what) = name.split_once(' ').unwrap_or(("", name));
-    let node: Option<NodeName> = record
-        .node()
-        .or_else(|| lab.node(place).map(|(_, node)| node.name.clone()));
-    let cluster = match &node {
-        Some(node) => lab.node(node.as_str()).map(|(cluster, _)| cluster.name.clone()),
-        None => record.cluster().cloned().or_else(|| stamp.cluster.clone()),
-    };
-    let message = if what.is_empty() || matches!(record, Record::StepIntended { .. }) {
-        record.message()
-    } else {
-        format!("{what}: {}", record.message())
-    };
-    let origin = record.source().map(|source| {
-        let told = stamp.clock.map_or(source.time, |clock| clock.ours(source.time));
-        Origin {
-            late_by_ms: time.millis_since(told),
-            clock: stamp.clock,
-            source,
+impl Projection {
+    /// For the entries of `lab`.
+    pub fn new(lab: &Lab) -> Self {
+        let place = |(cluster, node): (&Cluster, &Node)| (node.name.to_string(), cluster.name.clone());
+        Self {
+            clusters: lab.nodes().map(place).collect(),
         }
-    });
-    View {
-        revision,
-        time,
-        version: stamp.version,
-        kind: record.kind(),
-        class: record.class(),
-        severity: record.severity(),
-        cluster: cluster.map(|c| c.to_string()).unwrap_or_default(),
-        node: node.map(|n| n.to_string()).unwrap_or_default(),
-        actor: stamp.actor.clone(),
-        run: stamp.run,
-        step: record.step(),
-        monotonic_ms: origin
-            .as_ref()
-            .map_or(stamp.monotonic_ms, |origin| origin.source.monotonic_ms),
-        boot: origin.as_ref().map(|origin| origin.source.boot).or(stamp.boot),
-        origin,
-        loss: loss(record),
-        message,
-        details: details(record),
+    }
+
+    /// Reads `entry`. What this release cannot understand keeps revision, time, stamp and its own content.
+    pub fn view(&self, revision: Revision, entry: &Entry) -> View {
+        let stamp = entry.stamp();
+        match entry.record() {
+            Ok(record) => self.known(revision, entry.time, &stamp, &record),
+            Err(_) => unknown(revision, entry, stamp.into_owned()),
+        }
+    }
+
+    fn known(&self, revision: Revision, time: Moment, stamp: &Stamp, record: &Record) -> View {
+        let name = stamp.step_name.as_deref().unwrap_or_default();
+        let (place, what) = name.split_once(' ').unwrap_or(("", name));
+        let node = record.node().map(|node| node.to_string());
+        let node = node.or_else(|| self.clusters.contains_key(place).then(|| place.to_owned()));
+        let cluster = match &node {
+            Some(node) => self.clusters.get(node),
+            None => record.cluster().or(stamp.cluster.as_ref()),
+        };
+        let message = if what.is_empty() || matches!(record, Record::StepIntended { .. }) {
+            record.message()
+        } else {
+            format!("{what}: {}", record.message())
+        };
+        let origin = record.source().map(|source| {
+            let told = stamp.clock.map_or(source.time, |clock| clock.ours(source.time));
+            Origin {
+                late_by_ms: time.millis_since(told),
+                clock: stamp.clock,
+                source,
+            }
+        });
+        View {
+            revision,
+            time,
+            version: stamp.version,
+            kind: record.kind(),
+            class: record.class(),
+            severity: record.severity(),
+            cluster: cluster.map(|c| c.to_string()).unwrap_or_default(),
+            node: node.unwrap_or_default(),
+            actor: stamp.actor.clone(),
+            run: stamp.run,
+            step: record.step(),
+            monotonic_ms: origin
+                .as_ref()
+                .map_or(stamp.monotonic_ms, |origin| origin.source.monotonic_ms),
+            boot: origin.as_ref().map(|origin| origin.source.boot).or(stamp.boot),
+            origin,
+            loss: loss(record),
+            message,
+            details: details(record),
+        }
     }
 }
 
@@ -221,6 +237,10 @@ impl View {
 mod tests {
     use super::*;
 
+    fn projection() -> Projection {
+        Projection::new(&Lab::default())
+    }
+
     fn entry(json: &str) -> Entry {
         Entry::new(Moment(10_000_000), json.to_owned())
     }
@@ -228,7 +248,7 @@ mod tests {
     #[test]
     fn a_record_of_a_later_release_keeps_its_content_and_its_stamp() {
         let text = r#"{"record":"node_sang","node":"app1-cp","song":["la"],"stamp":{"version":9,"actor":"node:app1-cp"}}"#;
-        let seen = view(&Lab::default(), Revision(4), &entry(text));
+        let seen = projection().view(Revision(4), &entry(text));
         assert_eq!(
             (seen.kind.as_str(), seen.class, seen.version),
             ("node_sang", Class::Log, 9)
@@ -240,7 +260,7 @@ mod tests {
         let line: Value = serde_json::from_slice(&seen.json()).expect("JSON");
         assert_eq!(line["detail"]["song"][0], "la");
         for garbage in ["", "[]", "{\"record\":7}"] {
-            let seen = view(&Lab::default(), Revision(4), &entry(garbage));
+            let seen = projection().view(Revision(4), &entry(garbage));
             assert_eq!(seen.revision, Revision(4), "{garbage}");
         }
     }
@@ -255,7 +275,7 @@ mod tests {
             "ab".repeat(16)
         );
         let line: Value =
-            serde_json::from_slice(&view(&Lab::default(), Revision(1), &entry(&event)).json()).expect("JSON");
+            serde_json::from_slice(&projection().view(Revision(1), &entry(&event)).json()).expect("JSON");
         assert_eq!(line["late_by_ms"], 2000);
         assert_eq!((&line["seq"], &line["monotonic_ms"]), (&json!(5), &json!(77)));
         assert_eq!(

@@ -20,6 +20,7 @@ use model::ids::Revision;
 use model::planted::{self, Bug};
 use proto::v1::subscribe_response::Item;
 use proto::v1::{self, SubscribeResponse};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -67,6 +68,8 @@ pub struct Subscription {
     log: JournalReader,
     log_id: Vec<u8>,
     cursor: Revision,
+    /// How many of what the filter admits are wanted of the past; None for all.
+    tail: Option<NonZeroU64>,
     follow: bool,
     filter: Filter,
     pace: Pace,
@@ -93,6 +96,7 @@ impl Subscription {
                     .after
                     .saturating_add(u64::from(planted::is(Bug::ResumeOffByOne) && wanted.after > 0)),
             ),
+            tail: NonZeroU64::new(wanted.tail),
             follow: wanted.follow,
             filter: read_filter(wanted.filter.unwrap_or_default())?,
             pace,
@@ -137,6 +141,9 @@ impl Subscription {
         // A position beyond the end is one of another log, or of this one before it lost its end.
         if foreign || self.cursor > head {
             return Err(Ok(item(Item::LogReset(v1::LogReset { log_id }))));
+        }
+        if let Some(tail) = self.tail {
+            self.cursor = self.before_the_newest(tail, head, sender).await?;
         }
         let mut sent = self.cursor;
         let mut next_bookmark = Instant::now() + self.pace.bookmark_every;
@@ -196,16 +203,40 @@ impl Subscription {
         }
     }
 
+    /// Where the newest `wanted` lines that the filter admits begin, looked for from `head` down; the cursor and the oldest
+    /// entry that is kept are the ends of the search.
+    async fn before_the_newest(
+        &self,
+        wanted: NonZeroU64,
+        head: Revision,
+        sender: &mpsc::Sender<Sent>,
+    ) -> Result<Revision, Sent> {
+        let (mut found, mut end) = (0, head);
+        while end > self.cursor && !sender.is_closed() {
+            let lines = match self.feed.lines_up_to(end).await {
+                // Retention came from below while this was read: what is above is still there.
+                Err(FeedError::Journal(JournalError::Compacted { .. })) => break,
+                read => read.map_err(last_word)?,
+            };
+            let admitted = lines
+                .iter()
+                .rev()
+                .filter(|line| self.filter.admits(&line.subject()));
+            for line in admitted.take_while(|line| line.revision() > self.cursor) {
+                found += 1;
+                if found == wanted.get() {
+                    return Ok(Revision(line.revision().0.saturating_sub(1)));
+                }
+            }
+            let Some(first) = lines.first() else { break };
+            end = Revision(first.revision().0.saturating_sub(1));
+        }
+        Ok(self.cursor.max(Revision(self.log.oldest().0.saturating_sub(1))))
+    }
+
     /// The next lines; none at the end of the log.
     async fn read(&self) -> Result<Vec<Arc<Line>>, Sent> {
-        match self.feed.lines(self.cursor).await {
-            Ok(lines) => Ok(lines),
-            Err(FeedError::Journal(JournalError::Compacted { oldest })) => {
-                Err(Ok(item(Item::Compacted(v1::Compacted { oldest: oldest.0 }))))
-            }
-            Err(FeedError::Journal(error)) => Err(Err(Status::internal(chain(&error)))),
-            Err(ended @ FeedError::Ending) => Err(Err(Status::unavailable(ended.to_string()))),
-        }
+        self.feed.lines(self.cursor).await.map_err(last_word)
     }
 
     /// Whether it was taken: false when the subscriber is gone, None when it took nothing for too long.
@@ -219,6 +250,17 @@ impl Subscription {
             Ok(sent) => Some(sent.is_ok()),
             Err(_) => None,
         }
+    }
+}
+
+/// What is said last to whom nothing more can be read for.
+fn last_word(error: FeedError) -> Sent {
+    match error {
+        FeedError::Journal(JournalError::Compacted { oldest }) => {
+            Ok(item(Item::Compacted(v1::Compacted { oldest: oldest.0 })))
+        }
+        FeedError::Journal(error) => Err(Status::internal(chain(&error))),
+        FeedError::Ending => Err(Status::unavailable(error.to_string())),
     }
 }
 

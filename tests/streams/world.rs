@@ -165,7 +165,7 @@ impl World {
                 engine: engine.with_retention(self.retention),
                 handle,
                 effects,
-                feed: Feed::new(self.disk.reader(), Arc::clone(&self.lab)),
+                feed: Feed::new(self.disk.reader(), &self.lab),
                 sessions: BTreeMap::new(),
             });
         }

@@ -200,6 +200,9 @@ pub struct Events {
     /// Only what comes after this revision.
     #[arg(long, value_name = "REVISION", default_value_t = 0)]
     pub after: u64,
+    /// Of the past only the newest so many of what the other options let through.
+    #[arg(long, short = 'n', value_name = "LINES", value_parser = clap::value_parser!(u64).range(1..))]
+    pub tail: Option<u64>,
     /// Only of these clusters.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub cluster: Vec<String>,
@@ -354,6 +357,7 @@ pub struct Explain {
 
 const EVENTS_EXAMPLES: &str = "Examples:
   coordinator events --follow --severity warning          what needs a look, as it comes
+  coordinator events --tail 20 --follow                   the newest twenty, and what comes
   coordinator events --kind step --node app1-cp --wide    every step of one node
   coordinator events --json --follow --after 4711         resume a script behind revision 4711
 

@@ -69,6 +69,7 @@ fn request(options: &Events, after: u64) -> SubscribeRequest {
         after,
         follow: options.follow,
         filter: Some(filter),
+        tail: options.tail.unwrap_or_default(),
     }
 }
 

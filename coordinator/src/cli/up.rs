@@ -66,10 +66,9 @@ async fn follow(
     display: &mut Display,
 ) -> Result<Outcome, Failure> {
     let request = SubscribeRequest {
-        log_id: Vec::new(),
         after: run.revision,
         follow: true,
-        filter: None,
+        ..SubscribeRequest::default()
     };
     let mut stream = client
         .subscribe(request)

@@ -6,7 +6,7 @@ use super::{Context, block_on, events, status};
 use crate::dashboard::{self, Model, Update};
 use crate::exit::{Failure, Outcome};
 use proto::v1::operator_client::OperatorClient;
-use proto::v1::{GetStatusRequest, SubscribeRequest, subscribe_response::Item};
+use proto::v1::{EventFilter, GetStatusRequest, SubscribeRequest, subscribe_response::Item};
 use serde_json::Value;
 use std::io::IsTerminal;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -16,8 +16,9 @@ use tonic::transport::Channel;
 /// How often the status is asked for.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Events of the past that are shown at the start.
+/// Events of the past that are shown at the start. Samples do not count: of a lab that idles there would be nothing else.
 const PAST: u64 = 1000;
+const PAST_SEVERITY: &str = "info";
 
 pub(crate) fn run(context: &Context) -> Result<Outcome, Failure> {
     // The first answer comes before the screen is taken: whoever has no daemon sees the error and not an empty frame.
@@ -28,13 +29,12 @@ pub(crate) fn run(context: &Context) -> Result<Outcome, Failure> {
     let (sender, updates) = channel();
     let (lab, places) = (context.lab.clone(), context.places.clone());
     let json = context.json;
-    let after = first["revision"].as_u64().unwrap_or(0).saturating_sub(PAST);
     let _ = sender.send(Update::Status(first));
     std::thread::Builder::new()
         .name("feed".into())
         .spawn(move || {
             let context = Context { lab, places, json };
-            let _ = block_on(feed(&context, after, &sender));
+            let _ = block_on(feed(&context, &sender));
         })
         .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0100", &e, "try again"))?;
     if json || !std::io::stdout().is_terminal() {
@@ -65,14 +65,35 @@ async fn ask(client: &mut OperatorClient<Channel>) -> Result<Value, Failure> {
         .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0114", &e, "coordinator down, then up"))
 }
 
+/// How far the log was read.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Read {
+    /// Revision behind which the next stream begins.
+    after: u64,
+    /// Whether the past is done with, of which only a part is read.
+    is_live: bool,
+}
+
+/// How listening ended.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// Nobody takes the updates any more.
+    Unwanted,
+    /// There was no more, and the stream said so.
+    Whole,
+    /// The stream ended before that.
+    CutOff,
+}
+
 /// Asks and listens until nobody wants to know any more; goes on where it was when the daemon comes back.
-async fn feed(context: &Context, mut after: u64, sender: &Sender<Update>) -> Result<(), Failure> {
+async fn feed(context: &Context, sender: &Sender<Update>) -> Result<(), Failure> {
+    let mut read = Read::default();
     loop {
         if let Some(mut client) = connect(context).await {
             if sender.send(Update::Notice(String::new())).is_err() {
                 return Ok(());
             }
-            if let Ok(true) = listen(&mut client, &mut after, sender).await {
+            if let Ok(End::Unwanted) = listen(&mut client, &mut read, sender).await {
                 return Ok(());
             }
         }
@@ -84,56 +105,86 @@ async fn feed(context: &Context, mut after: u64, sender: &Sender<Update>) -> Res
     }
 }
 
-/// True when the reader of the updates is gone, false when the stream ended. A status may take seconds while a cluster is away; no
-/// event waits for it.
+/// Events and statuses. A status may take seconds while a cluster is away; no event waits for it.
 async fn listen(
     client: &mut OperatorClient<Channel>,
-    after: &mut u64,
+    read: &mut Read,
     sender: &Sender<Update>,
-) -> Result<bool, Failure> {
+) -> Result<End, Failure> {
     let statuses = statuses(client.clone(), sender);
     tokio::select! {
-        ended = follow(client, after, sender) => ended,
+        ended = follow(client, read, sender) => ended,
         ended = statuses => ended,
     }
 }
 
-/// Events from behind `after` on; what [`listen`] says.
+/// What matters of the past, then everything from there on.
 async fn follow(
     client: &mut OperatorClient<Channel>,
-    after: &mut u64,
+    read: &mut Read,
     sender: &Sender<Update>,
-) -> Result<bool, Failure> {
-    let request = SubscribeRequest {
-        after: *after,
+) -> Result<End, Failure> {
+    if !read.is_live {
+        let past = SubscribeRequest {
+            after: read.after,
+            tail: PAST,
+            filter: Some(EventFilter {
+                min_severity: PAST_SEVERITY.to_owned(),
+                ..EventFilter::default()
+            }),
+            ..SubscribeRequest::default()
+        };
+        let end = deliver(client, past, &mut read.after, sender).await?;
+        if end != End::Whole {
+            return Ok(end);
+        }
+        read.is_live = true;
+    }
+    let rest = SubscribeRequest {
+        after: read.after,
         follow: true,
         ..SubscribeRequest::default()
     };
+    deliver(client, rest, &mut read.after, sender).await
+}
+
+/// One stream, to its end.
+async fn deliver(
+    client: &mut OperatorClient<Channel>,
+    request: SubscribeRequest,
+    after: &mut u64,
+    sender: &Sender<Update>,
+) -> Result<End, Failure> {
     let answer = client.subscribe(request).await.map_err(|s| refused(&s))?;
     let mut stream = answer.into_inner();
+    let mut end = End::CutOff;
     while let Some(answer) = stream.message().await.map_err(|s| refused(&s))? {
         let Some(item) = answer.item else { continue };
         *after = going_on(*after, &item);
+        end = End::CutOff;
         let event = match item {
-            Item::Bookmark(_) => continue,
+            Item::Bookmark(_) => {
+                end = End::Whole;
+                continue;
+            }
             Item::Entry(entry) => serde_json::from_slice(&entry.json).unwrap_or_default(),
             other => serde_json::from_str(&events::line(&other)).unwrap_or_default(),
         };
         if sender.send(Update::Event(event)).is_err() {
-            return Ok(true);
+            return Ok(End::Unwanted);
         }
     }
-    Ok(false)
+    Ok(end)
 }
 
-async fn statuses(mut client: OperatorClient<Channel>, sender: &Sender<Update>) -> Result<bool, Failure> {
+async fn statuses(mut client: OperatorClient<Channel>, sender: &Sender<Update>) -> Result<End, Failure> {
     let mut interval = tokio::time::interval(EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
         let status = Update::Status(ask(&mut client).await?);
         if sender.send(status).is_err() {
-            return Ok(true);
+            return Ok(End::Unwanted);
         }
     }
 }
@@ -187,20 +238,28 @@ mod tests {
     use tokio_stream::wrappers::TcpListenerStream;
     use tonic::transport::{Endpoint, Server};
 
-    #[tokio::test]
-    async fn no_event_waits_for_a_status_that_does_not_come() {
-        let entry = |revision| LogEntry {
+    fn told(item: Item) -> SubscribeResponse {
+        SubscribeResponse { item: Some(item) }
+    }
+
+    fn entry(revision: u64) -> SubscribeResponse {
+        told(Item::Entry(LogEntry {
             revision,
             json: format!("{{\"revision\": {revision}}}").into(),
             ..LogEntry::default()
-        };
-        let item = |revision| SubscribeResponse {
-            item: Some(Item::Entry(entry(revision))),
-        };
-        let script = Some((1..=50).map(item).collect());
+        }))
+    }
+
+    fn bookmark(revision: u64) -> SubscribeResponse {
+        let log_id = Vec::new();
+        told(Item::Bookmark(Bookmark { revision, log_id }))
+    }
+
+    /// Listens to an operator port that tells this and never answers with a status: how it ended, and the events in their order.
+    async fn heard(script: Vec<SubscribeResponse>, read: &mut Read) -> (End, Vec<u64>) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let address = listener.local_addr().expect("an address");
-        let service = OperatorServer::new(FakeOperator { script });
+        let service = OperatorServer::new(FakeOperator { script: Some(script) });
         let incoming = TcpListenerStream::new(listener);
         let server = tokio::spawn(
             Server::builder()
@@ -209,18 +268,36 @@ mod tests {
         );
         let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an endpoint");
         let mut client = OperatorClient::new(endpoint.connect().await.expect("connected"));
-        let ((sender, updates), mut after) = (channel(), 0);
-        let ended = listen(&mut client, &mut after, &sender).await;
-        assert!(matches!(ended, Ok(false)), "the script came to its end");
-        let seen: Vec<u64> = updates
-            .try_iter()
-            .filter_map(|update| match update {
-                Update::Event(event) => event["revision"].as_u64(),
-                _ => None,
-            })
-            .collect();
-        assert_eq!((seen, after), ((1..=50).collect(), 50));
+        let (sender, updates) = channel();
+        let ended = listen(&mut client, read, &sender).await;
         server.abort();
+        let events = updates.try_iter().filter_map(|update| match update {
+            Update::Event(event) => event["revision"].as_u64(),
+            _ => None,
+        });
+        (ended.unwrap_or_else(|_| panic!("listened")), events.collect())
+    }
+
+    #[tokio::test]
+    async fn no_event_waits_for_a_status_that_does_not_come() {
+        let mut read = Read::default();
+        let script = (1..=50).map(entry).chain([bookmark(60)]).collect();
+        let (end, seen) = heard(script, &mut read).await;
+        assert_eq!((end, seen), (End::Whole, (1..=50).collect()));
+        let (after, is_live) = (60, true);
+        assert_eq!(read, Read { after, is_live });
+    }
+
+    #[tokio::test]
+    async fn a_past_that_was_cut_off_is_read_on_and_nothing_comes_twice() {
+        let mut read = Read::default();
+        let (end, seen) = heard((1..=5).map(entry).collect(), &mut read).await;
+        assert_eq!((end, seen), (End::CutOff, (1..=5).collect()));
+        assert!(!read.is_live, "{read:?}");
+        let whole = (1..=8).map(entry).chain([bookmark(8)]).collect();
+        let (end, seen) = heard(whole, &mut read).await;
+        assert_eq!((end, seen), (End::Whole, vec![6, 7, 8]));
+        assert!(read.is_live);
     }
 
     #[test]

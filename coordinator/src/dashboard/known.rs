@@ -1,13 +1,20 @@
 //! What is known: the latest status document and the tail of the events. No clock is read here.
 
 use super::filter::Filter;
+use super::sample::is_sample;
 use model::moment::Moment;
 use model::node_log::NodeLog;
 use serde_json::Value;
 use std::collections::VecDeque;
 
-/// Events that are kept; older ones are in the log.
+/// Events that are kept at most; older ones are in the log.
 const KEPT: usize = 5000;
+
+/// How many of them may be samples once room is needed. In a lab that idles nearly all events are.
+const SAMPLES_KEPT: usize = 1000;
+
+/// Room that is made at once, so that it is made seldom.
+const ROOM: usize = 500;
 
 /// What a feed tells.
 #[derive(Debug)]
@@ -54,13 +61,26 @@ impl Model {
         match update {
             Update::Status(status) => self.status = status,
             Update::Event(event) => {
-                if self.events.len() == KEPT {
-                    self.events.pop_front();
+                if self.events.len() >= KEPT {
+                    self.make_room();
                 }
                 self.events.push_back(event);
             }
             Update::Notice(notice) => self.notice = notice,
         }
+    }
+
+    /// Of the samples the oldest go first, then of all.
+    fn make_room(&mut self) {
+        let samples = self.events.iter().filter(|event| is_sample(event)).count();
+        let mut surplus = samples.saturating_sub(SAMPLES_KEPT);
+        self.events.retain(|event| {
+            let goes = surplus > 0 && is_sample(event);
+            surplus -= usize::from(goes);
+            !goes
+        });
+        let most = KEPT - ROOM;
+        self.events.drain(..self.events.len().saturating_sub(most));
     }
 
     /// Every node with its cluster, in document order.

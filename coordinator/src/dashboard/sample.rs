@@ -14,7 +14,7 @@ pub(super) fn is_sample(event: &Value) -> bool {
 mod tests {
     use super::*;
     use crate::journal::Entry;
-    use crate::projection::view;
+    use crate::projection::Projection;
     use model::event::NodeEventKind;
     use model::fact::{Condition, ConditionStatus, NodeFacts};
     use model::ids::Revision;
@@ -28,7 +28,8 @@ mod tests {
         let record = json!({"record": "node", "node": "app1-cp", "event": {"incarnation": zeros, "seq": 1, "time": 1,
             "monotonic_ms": 1, "boot": zeros, "kind": kind}});
         let entry = Entry::new(Moment(1), record.to_string());
-        serde_json::from_slice(&view(&Lab::default(), Revision(1), &entry).json()).expect("JSON")
+        let view = Projection::new(&Lab::default()).view(Revision(1), &entry);
+        serde_json::from_slice(&view.json()).expect("JSON")
     }
 
     #[test]

@@ -300,9 +300,32 @@ fn only_the_tail_of_the_events_is_kept() {
         model.take(Update::Event(json!({"revision": revision})));
     }
     assert_eq!(model.events.len(), 5000);
-    assert_eq!(
-        model.events.front().map(|e| e["revision"].clone()),
-        Some(json!(1000))
+    let kept = model.events.iter().map(|event| event["revision"].as_u64());
+    assert!(kept.eq((1000..6000).map(Some)), "the newest, without a hole");
+    model.take(Update::Event(json!({"revision": 6000})));
+    assert!(model.events.len() < 5000, "room is made for several at once");
+}
+
+#[test]
+fn samples_do_not_push_out_what_matters() {
+    let mut model = Model::default();
+    model.take(Update::Event(json!({"revision": 0, "severity": "warning"})));
+    for revision in 1..20_000 {
+        model.take(Update::Event(
+            json!({"revision": revision, "class": "health", "severity": "debug"}),
+        ));
+    }
+    assert!(model.events.len() <= 5000);
+    let kept: Vec<_> = model
+        .events
+        .iter()
+        .filter_map(|event| event["revision"].as_u64())
+        .collect();
+    assert_eq!(kept[0], 0);
+    let newest = 20_000 - (u64::try_from(kept.len()).expect("few") - 1);
+    assert!(
+        kept[1..].iter().copied().eq(newest..20_000),
+        "of the samples the newest"
     );
 }
 

@@ -253,7 +253,7 @@ pub(crate) fn enrol_request(token: &str, node: &str, csr: &[u8]) -> v1::EnrolReq
 }
 
 /// Answers `GetStatus` with the caller and refuses the rest. One with a script never answers `GetStatus`, as while a cluster is away,
-/// and tells every subscriber what is in it.
+/// and tells every subscriber what is in it, but no entry twice to one that goes on.
 #[derive(Default)]
 pub(crate) struct FakeOperator {
     pub(crate) script: Option<Vec<v1::SubscribeResponse>>,
@@ -278,10 +278,12 @@ impl Operator for FakeOperator {
 
     async fn subscribe(
         &self,
-        _: Request<v1::SubscribeRequest>,
+        request: Request<v1::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let script = self.script.clone().ok_or_else(|| Status::unimplemented(""))?;
-        let told: Vec<_> = script.into_iter().map(Ok).collect();
+        let after = request.into_inner().after;
+        let is_old = |told: &v1::SubscribeResponse| matches!(&told.item, Some(v1::subscribe_response::Item::Entry(entry)) if entry.revision <= after);
+        let told: Vec<_> = script.into_iter().filter(|told| !is_old(told)).map(Ok).collect();
         Ok(Response::new(tokio_stream::iter(told)))
     }
 

@@ -97,7 +97,7 @@ impl Serialize for Fields<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Loss, view};
+    use super::super::{Loss, Projection};
     use super::*;
     use crate::journal::Entry;
     use model::ids::Revision;
@@ -113,7 +113,7 @@ mod tests {
             "ab".repeat(16)
         );
         let entry = Entry::new(Moment(10_000_000), event);
-        let mut seen = view(&Lab::default(), Revision(1), &entry);
+        let mut seen = Projection::new(&Lab::default()).view(Revision(1), &entry);
         seen.loss = Some(Loss {
             incarnation: Incarnation([9; 16]),
             from: 3,

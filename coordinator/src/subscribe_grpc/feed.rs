@@ -6,7 +6,7 @@
 
 use super::line::Line;
 use crate::journal::{JournalError, JournalReader};
-use crate::projection::view;
+use crate::projection::Projection;
 use model::ids::Revision;
 use model::lab::Lab;
 use std::collections::VecDeque;
@@ -26,7 +26,7 @@ pub struct Feed(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     log: JournalReader,
-    lab: Arc<Lab>,
+    words: Projection,
     recent: Mutex<Recent>,
     /// Held while the lines behind the recent ones are read.
     turn: Arc<tokio::sync::Mutex<()>>,
@@ -62,10 +62,10 @@ pub(super) enum FeedError {
 
 impl Feed {
     /// The lines of `log`, in the words of `lab`.
-    pub fn new(log: JournalReader, lab: Arc<Lab>) -> Self {
+    pub fn new(log: JournalReader, lab: &Lab) -> Self {
         Self(Arc::new(Shared {
             log,
-            lab,
+            words: Projection::new(lab),
             recent: Mutex::default(),
             turn: Arc::default(),
         }))
@@ -112,10 +112,24 @@ impl Feed {
         }
     }
 
+    /// The lines that end with `to`, at most a batch of them; none where the log begins behind it. They are not kept: what is
+    /// that old is asked for once.
+    pub(super) async fn lines_up_to(&self, to: Revision) -> Result<Vec<Arc<Line>>, FeedError> {
+        let batch = u64::try_from(BATCH).unwrap_or(u64::MAX);
+        let floor = self.0.log.oldest().0.saturating_sub(1);
+        let after = to.0.saturating_sub(batch).max(floor);
+        let count = usize::try_from(to.0.saturating_sub(after)).unwrap_or(BATCH);
+        let shared = Arc::clone(&self.0);
+        on_thread(tokio::task::spawn_blocking(move || {
+            shared.read(Revision(after), count)
+        }))
+        .await
+    }
+
     /// For one that is far behind.
     async fn alone(&self, after: Revision) -> Result<Vec<Arc<Line>>, FeedError> {
         let shared = Arc::clone(&self.0);
-        on_thread(tokio::task::spawn_blocking(move || shared.read(after))).await
+        on_thread(tokio::task::spawn_blocking(move || shared.read(after, BATCH))).await
     }
 
     /// For everybody. It goes on when the one who asked goes away, and the turn ends with it.
@@ -126,7 +140,7 @@ impl Feed {
     ) -> impl Future<Output = Result<Vec<Arc<Line>>, FeedError>> + use<> {
         let shared = Arc::clone(&self.0);
         on_thread(tokio::task::spawn_blocking(move || {
-            let lines = shared.read(after)?;
+            let lines = shared.read(after, BATCH)?;
             shared.recent().keep(&lines);
             drop(turn);
             Ok(lines)
@@ -144,11 +158,11 @@ async fn on_thread(
 }
 
 impl Shared {
-    fn read(&self, after: Revision) -> Result<Vec<Arc<Line>>, JournalError> {
-        let entries = self.log.read(after, BATCH)?;
+    fn read(&self, after: Revision, most: usize) -> Result<Vec<Arc<Line>>, JournalError> {
+        let entries = self.log.read(after, most)?;
         let lines = entries
             .iter()
-            .map(|(revision, entry)| Arc::new(Line::new(view(&self.lab, *revision, entry))));
+            .map(|(revision, entry)| Arc::new(Line::new(self.words.view(*revision, entry))));
         Ok(lines.collect())
     }
 

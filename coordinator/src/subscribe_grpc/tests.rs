@@ -42,12 +42,12 @@ fn wanted(after: u64, follow: bool) -> v1::SubscribeRequest {
         log_id: Vec::new(),
         after,
         follow,
-        filter: None,
+        ..v1::SubscribeRequest::default()
     }
 }
 
 fn start(log: &dyn Journal, wanted: v1::SubscribeRequest, pace: Pace) -> mpsc::Receiver<Sent> {
-    let feed = Feed::new(log.reader(), Arc::new(Lab::default()));
+    let feed = Feed::new(log.reader(), &Lab::default());
     start_on(feed, wanted, pace)
 }
 
@@ -130,6 +130,53 @@ async fn what_the_filter_leaves_out_is_covered_by_bookmarks() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn the_newest_of_what_is_wanted_are_found_however_far_back_they_are() {
+    let mut log = log(1500);
+    log.append(&[entry(&served("mgmt")), entry(&lost("mgmt-cp"))])
+        .expect("appended");
+    log.append(&vec![entry(&served("app1")); 1500]).expect("appended");
+    log.append(&[entry(&served("mgmt"))]).expect("appended");
+    let seen = async |log: &MemoryJournal, after, tail, cluster: &str| {
+        let mut request = wanted(after, false);
+        request.tail = tail;
+        request.filter = (!cluster.is_empty()).then(|| v1::EventFilter {
+            clusters: vec![cluster.into()],
+            ..v1::EventFilter::default()
+        });
+        let items = all(start(log, request, Pace::default())).await;
+        assert!(
+            matches!(items.last(), Some(Item::Bookmark(b)) if b.revision == 3003),
+            "{items:?}"
+        );
+        revisions(&items)
+    };
+    assert_eq!(seen(&log, 0, 1, "mgmt").await, [3003]);
+    assert_eq!(seen(&log, 0, 2, "mgmt").await, [1502, 3003], "a loss counts");
+    assert_eq!(
+        seen(&log, 0, 9, "mgmt").await,
+        [1501, 1502, 3003],
+        "all there are"
+    );
+    assert_eq!(
+        seen(&log, 1501, 9, "mgmt").await,
+        [1502, 3003],
+        "not before what is asked for"
+    );
+    assert_eq!(seen(&log, 0, 3, "").await, [3001, 3002, 3003]);
+    assert_eq!(
+        seen(&log, 0, 700, "app1").await,
+        (2303..=3002).collect::<Vec<_>>()
+    );
+    assert_eq!(seen(&log, 3003, 3, "").await, [0; 0]);
+    log.compact(Revision(2901), b"").expect("compacted");
+    assert_eq!(
+        seen(&log, 0, u64::MAX, "").await,
+        (2901..=3003).collect::<Vec<_>>(),
+        "what retention took is no error"
+    );
 }
 
 #[tokio::test]
@@ -240,7 +287,7 @@ async fn a_stalled_reader_is_told_so_and_slows_nobody() {
 #[tokio::test]
 async fn a_stalled_reader_is_not_even_woken_by_what_comes() {
     let mut log = log(1000);
-    let feed = Feed::new(log.reader(), Arc::new(Lab::default()));
+    let feed = Feed::new(log.reader(), &Lab::default());
     let subscription = Subscription::new(feed, wanted(0, true), Pace::default()).expect("understood");
     let (sender, receiver) = Subscription::channel();
     let (polls, mut polled) = tokio::sync::watch::channel(0_u32);
@@ -291,7 +338,7 @@ async fn a_filter_with_an_unknown_word_is_refused_by_its_field() {
     ] {
         let mut request = wanted(0, false);
         request.filter = Some(filter);
-        let feed = Feed::new(log(0).reader(), Arc::new(Lab::default()));
+        let feed = Feed::new(log(0).reader(), &Lab::default());
         let refused = Subscription::new(feed, request, Pace::default());
         assert_eq!(refused.expect_err("refused").field, field);
     }

@@ -7,7 +7,7 @@ use crate::envelope::Stamper;
 use crate::exit::chain;
 use crate::journal::{HomeLock, Journal, RedbJournal};
 use crate::places::Places;
-use crate::projection::view;
+use crate::projection::Projection;
 use crate::{certs, clock, plan_store, run_report};
 use domain::status::Observed;
 use http_body_util::BodyExt;
@@ -281,6 +281,7 @@ fn read_log(lab: &Lab, places: &Places, gathered: &mut Gathered) -> Result<(), C
             .saturating_sub(EVENTS)
             .max(journal.oldest().0.saturating_sub(1)),
     );
+    let words = Projection::new(lab);
     let mut lines = Vec::new();
     loop {
         let entries = reader.read(after, 1024)?;
@@ -289,7 +290,7 @@ fn read_log(lab: &Lab, places: &Places, gathered: &mut Gathered) -> Result<(), C
         lines.extend(
             entries
                 .iter()
-                .map(|(revision, entry)| view(lab, *revision, entry).json()),
+                .map(|(revision, entry)| words.view(*revision, entry).json()),
         );
     }
     gathered.events(lines, places);

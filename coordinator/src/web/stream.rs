@@ -46,7 +46,7 @@ pub(super) fn stream(request: &Parts, sources: &Sources, tasks: &Tasks) -> Respo
         log_id: cursor.log_id,
         after: cursor.after.0,
         follow: true,
-        filter: None,
+        ..SubscribeRequest::default()
     };
     let subscription = match Subscription::new(sources.feed().clone(), wanted, Pace::default()) {
         Ok(subscription) => subscription,

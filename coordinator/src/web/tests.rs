@@ -40,7 +40,7 @@ fn served(cluster: &str) -> Record {
 
 fn sources(log: &MemoryJournal, places: &Arc<Places>) -> Sources {
     let status: StatusSource = Arc::new(|| async { Some(serde_json::json!({"lab": "yard"})) }.boxed());
-    let feed = Feed::new(log.reader(), Arc::new(Lab::default()));
+    let feed = Feed::new(log.reader(), &Lab::default());
     Sources::new(Arc::clone(places), feed, status)
 }
 

@@ -91,7 +91,7 @@ fn sources(home: &Path, log: coordinator::journal::JournalReader) -> coordinator
         "run": null, "waits": []});
     coordinator::web::Sources::new(
         std::sync::Arc::new(places),
-        Feed::new(log, std::sync::Arc::new(Lab::default())),
+        Feed::new(log, &Lab::default()),
         std::sync::Arc::new(move || Box::pin(std::future::ready(Some(status.clone())))),
     )
 }

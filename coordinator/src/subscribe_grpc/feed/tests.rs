@@ -18,7 +18,7 @@ fn served(count: usize) -> Vec<Entry> {
 fn log(count: usize) -> (MemoryJournal, Feed) {
     let mut log = MemoryJournal::new(LogId([7; 16]));
     log.append(&served(count)).expect("appended");
-    let feed = Feed::new(log.reader(), Arc::new(Lab::default()));
+    let feed = Feed::new(log.reader(), &Lab::default());
     (log, feed)
 }
 
@@ -77,7 +77,7 @@ async fn large_lines_are_bounded_by_their_bytes() {
         outcome: "allowed".into(),
     };
     log.append(&entries(large, 20)).expect("appended");
-    let feed = Feed::new(log.reader(), Arc::new(Lab::default()));
+    let feed = Feed::new(log.reader(), &Lab::default());
     assert_eq!(all(&feed, Revision(0)).await.len(), 20);
     let recent = feed.0.recent();
     assert!(recent.bytes <= RECENT_BYTES, "{} bytes", recent.bytes);

@@ -40,7 +40,7 @@ async fn gather(stalled: usize, writes: usize, every: Duration) -> Crowd {
     );
     let before = resident_kib();
     let written: Arc<Mutex<Vec<Instant>>> = Arc::default();
-    let feed = Feed::new(log.reader(), Arc::new(Lab::default()));
+    let feed = Feed::new(log.reader(), &Lab::default());
     let idle: Vec<_> = (0..stalled)
         .map(|_| start_on(feed.clone(), wanted(0, true), pace))
         .collect();
