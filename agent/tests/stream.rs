@@ -75,6 +75,7 @@ async fn follow(home: &Path, watcher: &Shared) -> Option<()> {
                 nodes: watcher.record.nodes.iter().flatten().cloned().collect(),
                 ..EventFilter::default()
             }),
+            ..SubscribeRequest::default()
         }
     };
     let after = request.after;

@@ -5,6 +5,7 @@
 
 mod feed;
 mod line;
+mod request;
 
 pub use feed::Feed;
 
@@ -37,9 +38,6 @@ const BOOKMARK_EVERY: Duration = Duration::from_secs(10);
 /// How long a subscriber may take no item before it is let go.
 const STALL_LIMIT: Duration = Duration::from_secs(30);
 
-/// Most values of one condition of a filter.
-const MAX_VALUES: usize = 64;
-
 /// What the stream carries.
 pub type Sent = Result<SubscribeResponse, Status>;
 
@@ -68,12 +66,20 @@ pub struct Subscription {
     log: JournalReader,
     log_id: Vec<u8>,
     cursor: Revision,
-    /// How many of what the filter admits are wanted of the past; None for all.
+    /// How many are wanted of the past; None for all.
     tail: Option<NonZeroU64>,
     follow: bool,
     filter: Filter,
+    past: Past,
     pace: Pace,
     position: Option<Position>,
+}
+
+/// What was in the log when the subscriber came.
+#[derive(Debug)]
+struct Past {
+    upto: Revision,
+    min_severity: Severity,
 }
 
 /// How one delivery ended.
@@ -88,8 +94,6 @@ impl Subscription {
     /// Reads the request; an unknown word in the filter is refused by its field.
     pub fn new(feed: Feed, wanted: v1::SubscribeRequest, pace: Pace) -> Result<Self, Invalid> {
         Ok(Self {
-            log: feed.log().clone(),
-            feed,
             log_id: wanted.log_id,
             cursor: Revision(
                 wanted
@@ -98,7 +102,13 @@ impl Subscription {
             ),
             tail: NonZeroU64::new(wanted.tail),
             follow: wanted.follow,
-            filter: read_filter(wanted.filter.unwrap_or_default())?,
+            filter: request::filter(wanted.filter.unwrap_or_default())?,
+            past: Past {
+                upto: feed.log().head(),
+                min_severity: request::severity("past_min_severity", &wanted.past_min_severity)?,
+            },
+            log: feed.log().clone(),
+            feed,
             pace,
             position: None,
         })
@@ -143,7 +153,7 @@ impl Subscription {
             return Err(Ok(item(Item::LogReset(v1::LogReset { log_id }))));
         }
         if let Some(tail) = self.tail {
-            self.cursor = self.before_the_newest(tail, head, sender).await?;
+            self.cursor = self.before_the_newest(tail, sender).await?;
         }
         let mut sent = self.cursor;
         let mut next_bookmark = Instant::now() + self.pace.bookmark_every;
@@ -162,7 +172,7 @@ impl Subscription {
                 self.send(sender, item(Item::Bookmark(early))).await;
             }
             for line in lines {
-                if self.filter.admits(&line.subject()) {
+                if self.wants(&line) {
                     match self.send(sender, line.response()).await {
                         Some(true) => sent = line.revision(),
                         Some(false) => return Ok(End::Over),
@@ -203,25 +213,28 @@ impl Subscription {
         }
     }
 
-    /// Where the newest `wanted` lines that the filter admits begin, looked for from `head` down; the cursor and the oldest
-    /// entry that is kept are the ends of the search.
+    fn wants(&self, line: &Line) -> bool {
+        let subject = line.subject();
+        let is_past = line.revision() <= self.past.upto;
+        self.filter.admits(&subject)
+            && (!is_past || subject.is_loss || subject.severity >= self.past.min_severity)
+    }
+
+    /// Where the newest `wanted` lines of the past begin, looked for from its end down; the cursor and the oldest entry that is
+    /// kept are the ends of the search.
     async fn before_the_newest(
         &self,
         wanted: NonZeroU64,
-        head: Revision,
         sender: &mpsc::Sender<Sent>,
     ) -> Result<Revision, Sent> {
-        let (mut found, mut end) = (0, head);
+        let (mut found, mut end) = (0, self.past.upto);
         while end > self.cursor && !sender.is_closed() {
             let lines = match self.feed.lines_up_to(end).await {
                 // Retention came from below while this was read: what is above is still there.
                 Err(FeedError::Journal(JournalError::Compacted { .. })) => break,
                 read => read.map_err(last_word)?,
             };
-            let admitted = lines
-                .iter()
-                .rev()
-                .filter(|line| self.filter.admits(&line.subject()));
+            let admitted = lines.iter().rev().filter(|line| self.wants(line));
             for line in admitted.take_while(|line| line.revision() > self.cursor) {
                 found += 1;
                 if found == wanted.get() {
@@ -262,46 +275,6 @@ fn last_word(error: FeedError) -> Sent {
         FeedError::Journal(error) => Err(Status::internal(chain(&error))),
         FeedError::Ending => Err(Status::unavailable(error.to_string())),
     }
-}
-
-fn read_filter(wire: v1::EventFilter) -> Result<Filter, Invalid> {
-    let bounded = |field: &str, values: &[String]| {
-        if values.len() > MAX_VALUES {
-            let found = values.len().to_string();
-            return Err(Invalid::new(
-                field,
-                found,
-                format!("are more than {MAX_VALUES} values"),
-            ));
-        }
-        Ok(())
-    };
-    bounded("filter.clusters", &wire.clusters)?;
-    bounded("filter.nodes", &wire.nodes)?;
-    bounded("filter.kinds", &wire.kinds)?;
-    bounded("filter.runs", &wire.runs)?;
-    let run = |text: &String| {
-        model::ids::RunId::parse(text)
-            .map_err(|_| Invalid::new("filter.runs", text, "is not a run's id: 32 hexadecimal digits"))
-    };
-    let min_severity = match wire.min_severity.as_str() {
-        "" | "debug" => Severity::Debug,
-        "info" => Severity::Info,
-        "warning" => Severity::Warning,
-        "error" => Severity::Error,
-        other => {
-            let rule = "is not debug, info, warning or error";
-            return Err(Invalid::new("filter.min_severity", other, rule));
-        }
-    };
-    Ok(Filter {
-        runs: wire.runs.iter().map(run).collect::<Result<_, _>>()?,
-        clusters: wire.clusters,
-        nodes: wire.nodes,
-        kinds: wire.kinds,
-        min_severity,
-        text: wire.text,
-    })
 }
 
 fn item(item: Item) -> SubscribeResponse {

@@ -53,6 +53,7 @@ impl Watcher {
                 nodes,
                 ..EventFilter::default()
             }),
+            ..SubscribeRequest::default()
         };
         let subscription = Subscription::new(feed, request, PACE).expect("understood");
         let (sender, stream) = Subscription::channel();

@@ -65,11 +65,11 @@ fn request(options: &Events, after: u64) -> SubscribeRequest {
         text: options.grep.clone().unwrap_or_default(),
     };
     SubscribeRequest {
-        log_id: Vec::new(),
         after,
         follow: options.follow,
         filter: Some(filter),
         tail: options.tail.unwrap_or_default(),
+        ..SubscribeRequest::default()
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Context, block_on, events, status};
 use crate::dashboard::{self, Model, Update};
 use crate::exit::{Failure, Outcome};
 use proto::v1::operator_client::OperatorClient;
-use proto::v1::{EventFilter, GetStatusRequest, SubscribeRequest, subscribe_response::Item};
+use proto::v1::{GetStatusRequest, SubscribeRequest, subscribe_response::Item};
 use serde_json::Value;
 use std::io::IsTerminal;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -20,6 +20,9 @@ const EVERY: Duration = Duration::from_secs(1);
 const PAST: u64 = 1000;
 const PAST_SEVERITY: &str = "info";
 
+/// Entries that are looked through for them at most: about a day of samples, and a second.
+const LOOK_BACK: u64 = 100_000;
+
 pub(crate) fn run(context: &Context) -> Result<Outcome, Failure> {
     // The first answer comes before the screen is taken: whoever has no daemon sees the error and not an empty frame.
     let first = block_on(async {
@@ -29,12 +32,13 @@ pub(crate) fn run(context: &Context) -> Result<Outcome, Failure> {
     let (sender, updates) = channel();
     let (lab, places) = (context.lab.clone(), context.places.clone());
     let json = context.json;
+    let floor = first["revision"].as_u64().unwrap_or(0).saturating_sub(LOOK_BACK);
     let _ = sender.send(Update::Status(first));
     std::thread::Builder::new()
         .name("feed".into())
         .spawn(move || {
             let context = Context { lab, places, json };
-            let _ = block_on(feed(&context, &sender));
+            let _ = block_on(feed(&context, Place::Past { floor }, &sender));
         })
         .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0100", &e, "try again"))?;
     if json || !std::io::stdout().is_terminal() {
@@ -65,13 +69,13 @@ async fn ask(client: &mut OperatorClient<Channel>) -> Result<Value, Failure> {
         .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0114", &e, "coordinator down, then up"))
 }
 
-/// How far the log was read.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Read {
-    /// Revision behind which the next stream begins.
-    after: u64,
-    /// Whether the past is done with, of which only a part is read.
-    is_live: bool,
+/// Where the next stream begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// With what matters of the past, as far as it is behind this revision.
+    Past { floor: u64 },
+    /// Right behind this revision.
+    Behind(u64),
 }
 
 /// How listening ended.
@@ -79,21 +83,18 @@ struct Read {
 enum End {
     /// Nobody takes the updates any more.
     Unwanted,
-    /// There was no more, and the stream said so.
-    Whole,
-    /// The stream ended before that.
-    CutOff,
+    /// The stream ended.
+    Over,
 }
 
 /// Asks and listens until nobody wants to know any more; goes on where it was when the daemon comes back.
-async fn feed(context: &Context, sender: &Sender<Update>) -> Result<(), Failure> {
-    let mut read = Read::default();
+async fn feed(context: &Context, mut place: Place, sender: &Sender<Update>) -> Result<(), Failure> {
     loop {
         if let Some(mut client) = connect(context).await {
             if sender.send(Update::Notice(String::new())).is_err() {
                 return Ok(());
             }
-            if let Ok(End::Unwanted) = listen(&mut client, &mut read, sender).await {
+            if let Ok(End::Unwanted) = listen(&mut client, &mut place, sender).await {
                 return Ok(());
             }
         }
@@ -108,65 +109,43 @@ async fn feed(context: &Context, sender: &Sender<Update>) -> Result<(), Failure>
 /// Events and statuses. A status may take seconds while a cluster is away; no event waits for it.
 async fn listen(
     client: &mut OperatorClient<Channel>,
-    read: &mut Read,
+    place: &mut Place,
     sender: &Sender<Update>,
 ) -> Result<End, Failure> {
     let statuses = statuses(client.clone(), sender);
     tokio::select! {
-        ended = follow(client, read, sender) => ended,
+        ended = follow(client, place, sender) => ended,
         ended = statuses => ended,
     }
 }
 
-/// What matters of the past, then everything from there on.
+/// What matters of the past, unless some of it is known, and everything from there on.
 async fn follow(
     client: &mut OperatorClient<Channel>,
-    read: &mut Read,
+    place: &mut Place,
     sender: &Sender<Update>,
 ) -> Result<End, Failure> {
-    if !read.is_live {
-        let past = SubscribeRequest {
-            after: read.after,
-            tail: PAST,
-            filter: Some(EventFilter {
-                min_severity: PAST_SEVERITY.to_owned(),
-                ..EventFilter::default()
-            }),
+    let request = match *place {
+        Place::Behind(after) => SubscribeRequest {
+            after,
+            follow: true,
             ..SubscribeRequest::default()
-        };
-        let end = deliver(client, past, &mut read.after, sender).await?;
-        if end != End::Whole {
-            return Ok(end);
-        }
-        read.is_live = true;
-    }
-    let rest = SubscribeRequest {
-        after: read.after,
-        follow: true,
-        ..SubscribeRequest::default()
+        },
+        Place::Past { floor } => SubscribeRequest {
+            after: floor,
+            tail: PAST,
+            past_min_severity: PAST_SEVERITY.to_owned(),
+            follow: true,
+            ..SubscribeRequest::default()
+        },
     };
-    deliver(client, rest, &mut read.after, sender).await
-}
-
-/// One stream, to its end.
-async fn deliver(
-    client: &mut OperatorClient<Channel>,
-    request: SubscribeRequest,
-    after: &mut u64,
-    sender: &Sender<Update>,
-) -> Result<End, Failure> {
     let answer = client.subscribe(request).await.map_err(|s| refused(&s))?;
     let mut stream = answer.into_inner();
-    let mut end = End::CutOff;
     while let Some(answer) = stream.message().await.map_err(|s| refused(&s))? {
         let Some(item) = answer.item else { continue };
-        *after = going_on(*after, &item);
-        end = End::CutOff;
+        *place = place.moved(&item);
         let event = match item {
-            Item::Bookmark(_) => {
-                end = End::Whole;
-                continue;
-            }
+            Item::Bookmark(_) => continue,
             Item::Entry(entry) => serde_json::from_slice(&entry.json).unwrap_or_default(),
             other => serde_json::from_str(&events::line(&other)).unwrap_or_default(),
         };
@@ -174,7 +153,7 @@ async fn deliver(
             return Ok(End::Unwanted);
         }
     }
-    Ok(end)
+    Ok(End::Over)
 }
 
 async fn statuses(mut client: OperatorClient<Channel>, sender: &Sender<Update>) -> Result<End, Failure> {
@@ -189,16 +168,17 @@ async fn statuses(mut client: OperatorClient<Channel>, sender: &Sender<Update>) 
     }
 }
 
-/// Where the next stream begins after this item: behind what it delivers or declares, so that nothing comes twice and what
-/// is gone is not asked for again.
-fn going_on(after: u64, item: &Item) -> u64 {
-    match item {
-        Item::Entry(entry) => entry.revision,
-        Item::Gap(gap) => gap.revision,
-        Item::Bookmark(bookmark) => bookmark.revision,
-        Item::Compacted(compacted) => compacted.oldest.saturating_sub(1),
-        Item::TooSlow(_) => after,
-        Item::LogReset(_) => 0,
+impl Place {
+    /// Behind what the item delivers or declares, so that nothing comes twice and what is gone is not asked for again.
+    fn moved(self, item: &Item) -> Self {
+        Self::Behind(match item {
+            Item::Entry(entry) => entry.revision,
+            Item::Gap(gap) => gap.revision,
+            Item::Bookmark(bookmark) => bookmark.revision,
+            Item::Compacted(compacted) => compacted.oldest.saturating_sub(1),
+            Item::TooSlow(_) => return self,
+            Item::LogReset(_) => 0,
+        })
     }
 }
 
@@ -238,25 +218,19 @@ mod tests {
     use tokio_stream::wrappers::TcpListenerStream;
     use tonic::transport::{Endpoint, Server};
 
-    fn told(item: Item) -> SubscribeResponse {
-        SubscribeResponse { item: Some(item) }
-    }
-
     fn entry(revision: u64) -> SubscribeResponse {
-        told(Item::Entry(LogEntry {
+        let entry = LogEntry {
             revision,
             json: format!("{{\"revision\": {revision}}}").into(),
             ..LogEntry::default()
-        }))
+        };
+        SubscribeResponse {
+            item: Some(Item::Entry(entry)),
+        }
     }
 
-    fn bookmark(revision: u64) -> SubscribeResponse {
-        let log_id = Vec::new();
-        told(Item::Bookmark(Bookmark { revision, log_id }))
-    }
-
-    /// Listens to an operator port that tells this and never answers with a status: how it ended, and the events in their order.
-    async fn heard(script: Vec<SubscribeResponse>, read: &mut Read) -> (End, Vec<u64>) {
+    /// Listens to an operator port that tells this and never answers with a status: the events in their order.
+    async fn heard(script: Vec<SubscribeResponse>, place: &mut Place) -> Vec<u64> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let address = listener.local_addr().expect("an address");
         let service = OperatorServer::new(FakeOperator { script: Some(script) });
@@ -269,35 +243,23 @@ mod tests {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an endpoint");
         let mut client = OperatorClient::new(endpoint.connect().await.expect("connected"));
         let (sender, updates) = channel();
-        let ended = listen(&mut client, read, &sender).await;
+        let ended = listen(&mut client, place, &sender).await;
+        assert!(matches!(ended, Ok(End::Over)), "the script came to its end");
         server.abort();
         let events = updates.try_iter().filter_map(|update| match update {
             Update::Event(event) => event["revision"].as_u64(),
             _ => None,
         });
-        (ended.unwrap_or_else(|_| panic!("listened")), events.collect())
+        events.collect()
     }
 
     #[tokio::test]
-    async fn no_event_waits_for_a_status_that_does_not_come() {
-        let mut read = Read::default();
-        let script = (1..=50).map(entry).chain([bookmark(60)]).collect();
-        let (end, seen) = heard(script, &mut read).await;
-        assert_eq!((end, seen), (End::Whole, (1..=50).collect()));
-        let (after, is_live) = (60, true);
-        assert_eq!(read, Read { after, is_live });
-    }
-
-    #[tokio::test]
-    async fn a_past_that_was_cut_off_is_read_on_and_nothing_comes_twice() {
-        let mut read = Read::default();
-        let (end, seen) = heard((1..=5).map(entry).collect(), &mut read).await;
-        assert_eq!((end, seen), (End::CutOff, (1..=5).collect()));
-        assert!(!read.is_live, "{read:?}");
-        let whole = (1..=8).map(entry).chain([bookmark(8)]).collect();
-        let (end, seen) = heard(whole, &mut read).await;
-        assert_eq!((end, seen), (End::Whole, vec![6, 7, 8]));
-        assert!(read.is_live);
+    async fn no_event_waits_for_a_status_that_does_not_come_and_none_comes_twice() {
+        let mut place = Place::Past { floor: 0 };
+        let seen = heard((1..=50).map(entry).collect(), &mut place).await;
+        assert_eq!((seen, place), ((1..=50).collect(), Place::Behind(50)));
+        let seen = heard((1..=52).map(entry).collect(), &mut place).await;
+        assert_eq!((seen, place), (vec![51, 52], Place::Behind(52)));
     }
 
     #[test]
@@ -322,7 +284,7 @@ mod tests {
             (Item::TooSlow(TooSlow { last: 5 }), 7),
             (Item::LogReset(LogReset::default()), 0),
         ] {
-            assert_eq!(going_on(7, &item), next, "{item:?}");
+            assert_eq!(Place::Behind(7).moved(&item), Place::Behind(next), "{item:?}");
         }
     }
 }

@@ -180,6 +180,39 @@ async fn the_newest_of_what_is_wanted_are_found_however_far_back_they_are() {
 }
 
 #[tokio::test]
+async fn of_the_past_only_what_is_severe_enough_and_of_the_rest_everything() {
+    let mut log = log(3);
+    log.append(&[
+        entry(&Record::EpochStarted { epoch: Epoch(3) }),
+        entry(&lost("app1-cp")),
+    ])
+    .expect("appended");
+    let mut request = wanted(0, true);
+    request.past_min_severity = "error".into();
+    let mut stream = start(&log, request.clone(), Pace::default());
+    let loss = next(&mut stream).await;
+    assert!(
+        matches!(&loss, Some(Item::Gap(gap)) if gap.revision == 5),
+        "{loss:?}"
+    );
+    assert!(matches!(next(&mut stream).await, Some(Item::Bookmark(b)) if b.revision == 5));
+    log.append(&[entry(&served("app1"))]).expect("appended");
+    let new = next(&mut stream).await;
+    assert!(
+        matches!(&new, Some(Item::Entry(entry)) if entry.revision == 6),
+        "{new:?}"
+    );
+    // It counts before the newest are counted.
+    (request.tail, request.follow, request.past_min_severity) = (1, false, "error".into());
+    assert_eq!(revisions(&all(start(&log, request, Pace::default())).await), [5]);
+    let mut request = wanted(0, false);
+    request.past_min_severity = "grave".into();
+    let feed = Feed::new(log.reader(), &Lab::default());
+    let refused = Subscription::new(feed, request, Pace::default()).expect_err("refused");
+    assert_eq!(refused.field, "past_min_severity");
+}
+
+#[tokio::test]
 async fn a_loss_comes_as_a_gap_with_its_numbers_whatever_kind_is_asked_for() {
     let mut log = log(1);
     log.append(&[entry(&lost("app1-cp")), entry(&lost("mgmt-cp"))])

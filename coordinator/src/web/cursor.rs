@@ -24,11 +24,10 @@ impl Cursor {
 
     /// The position of a request: the browser's own word first, for it is newer than the address.
     pub(super) fn of(last_event_id: Option<&str>, query: Option<&str>) -> Option<Self> {
-        let asked = query
-            .unwrap_or_default()
-            .split('&')
-            .find_map(|pair| pair.strip_prefix("after="));
-        match last_event_id.filter(|id| !id.is_empty()).or(asked) {
+        match last_event_id
+            .filter(|id| !id.is_empty())
+            .or(parameter(query, "after"))
+        {
             Some(text) => Self::parse(text),
             None => Some(Self::default()),
         }
@@ -38,6 +37,15 @@ impl Cursor {
     pub(super) fn id(log_id: &[u8], revision: u64) -> String {
         format!("{}-{revision}", hex::encode(log_id))
     }
+}
+
+/// The first value of that name.
+pub(super) fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
+    let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
+    pairs
+        .filter(|(key, _)| *key == name)
+        .map(|(_, value)| value)
+        .next()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::answer::{self, Body, json, words};
 use crate::clock;
 use crate::drill::runs;
-use crate::journal::{JournalError, JournalReader};
+use crate::journal::{Entry, JournalError, JournalReader};
 use crate::places::Places;
 use crate::subscribe_grpc::Feed;
 use base64::Engine as _;
@@ -25,8 +25,8 @@ use tokio::sync::Mutex;
 /// Makes the status document; None when the coordinator ends.
 pub type StatusSource = Arc<dyn Fn() -> BoxFuture<'static, Option<Value>> + Send + Sync>;
 
-/// How far back the snapshot looks for the begin of the latest run.
-const LOOK_BACK: u64 = 20_000;
+/// How far back the snapshot looks for the begin of the latest run: about a day of samples, and a fraction of a second.
+const LOOK_BACK: u64 = 100_000;
 
 /// Events of the past that the page shows at the least.
 const TAIL: u64 = 500;
@@ -162,13 +162,20 @@ fn begin(log: &JournalReader) -> Result<Revision, JournalError> {
         let Some((last, _)) = entries.last() else { break };
         after = *last;
         for (revision, entry) in entries {
-            if matches!(entry.record().as_deref(), Ok(Record::RunStarted { .. })) {
+            if is_run_start(&entry) {
                 found = Some(Revision(revision.0.saturating_sub(1)));
             }
         }
     }
     let tail = Revision(head.0.saturating_sub(TAIL)).max(floor);
     Ok(found.map_or(tail, |run| run.min(tail)))
+}
+
+/// Most entries are samples: only what has the word in it is parsed.
+fn is_run_start(entry: &Entry) -> bool {
+    let word = b"run_started";
+    entry.json.windows(word.len()).any(|at| at == word)
+        && matches!(entry.record().as_deref(), Ok(Record::RunStarted { .. }))
 }
 
 fn list(places: &Places) -> std::io::Result<Vec<Value>> {

@@ -4,7 +4,7 @@
 //! What is missing is an event of its own: `gap`, `compacted`, `too_slow`, `log_reset`.
 
 use super::answer::{Body, NOTHING, with_headers, words};
-use super::cursor::Cursor;
+use super::cursor::{Cursor, parameter};
 use super::documents::Sources;
 use crate::subscribe_grpc::{Pace, Sent, Subscription};
 use bytes::Bytes;
@@ -46,6 +46,9 @@ pub(super) fn stream(request: &Parts, sources: &Sources, tasks: &Tasks) -> Respo
         log_id: cursor.log_id,
         after: cursor.after.0,
         follow: true,
+        past_min_severity: parameter(request.uri.query(), "past")
+            .unwrap_or_default()
+            .to_owned(),
         ..SubscribeRequest::default()
     };
     let subscription = match Subscription::new(sources.feed().clone(), wanted, Pace::default()) {

@@ -571,10 +571,13 @@ pub struct SubscribeRequest {
     /// absent: everything
     #[prost(message, optional, tag = "4")]
     pub filter: ::core::option::Option<EventFilter>,
-    /// With it the stream begins, not before `after`, with the newest so many that the filter admits; 0: no matter how many.
+    /// With it the stream begins, not before `after`, with the newest so many that are admitted; 0: no matter how many.
     /// What retention took is no error then.
     #[prost(uint64, tag = "5")]
     pub tail: u64,
+    /// Of what is in the log already, only this severity or a higher one; empty: as the filter says.
+    #[prost(string, tag = "6")]
+    pub past_min_severity: ::prost::alloc::string::String,
 }
 /// What a subscriber wants. An empty list is no condition; all conditions must hold. Bookmarks tell of what was left out.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

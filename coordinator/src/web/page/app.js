@@ -14,6 +14,7 @@ const timeline = new Timeline(model, (step) => show(step.name || step.id, () => 
 
 let stream = null;
 let cursor = null; // id of the last record that was taken in
+let fresh = true; // nothing was taken in yet: of the past only what is no sample is asked for
 let heard = 0;
 let failures = 0;
 let retry = 0;
@@ -48,6 +49,7 @@ async function begin(why) {
   model.takeStatus(snapshot);
   cursor = `${snapshot.log.id}-${snapshot.log.from}`;
   model.revision = snapshot.log.from;
+  fresh = true;
   if (snapshot.log.from + 1 > snapshot.log.oldest) model.takeNote("begin", "info", `earlier events: coordinator events (this page begins behind revision ${snapshot.log.from})`);
   if (why) model.takeNote("log_reset", "warning", why);
   events.reset();
@@ -58,10 +60,13 @@ async function begin(why) {
 function follow() {
   stream?.close();
   heard = Date.now();
-  stream = new EventSource(`events?after=${cursor}`);
+  stream = new EventSource(`events?after=${cursor}${fresh ? "&past=info" : ""}`);
   const on = (name, take) => stream.addEventListener(name, (event) => {
     heard = Date.now();
-    if (event.lastEventId) cursor = event.lastEventId;
+    if (event.lastEventId) {
+      cursor = event.lastEventId;
+      fresh = false;
+    }
     take(JSON.parse(event.data));
     dirty = true;
   });

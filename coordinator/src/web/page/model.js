@@ -1,6 +1,7 @@
 // What is known: the fold of the events into runs, phases, steps and attempts. Nothing is drawn here.
 
 export const KEPT_EVENTS = 5000;
+const KEPT_SAMPLES = 1000;
 const KEPT_RUNS = 8;
 export const PHASES = ["", "host and nodes", "kubeadm", "network", "PKI and secrets", "policy", "observability", "delivery and backup", "verification"];
 
@@ -8,6 +9,8 @@ const ENDS = {
   step_succeeded: "done", step_failed: "failed", step_cancelled: "cancelled", step_unknown: "unknown",
   step_needs_decision: "needs_decision",
 };
+
+const isSample = (e) => e.class === "health" && e.severity === "debug";
 
 export class Model {
   constructor() {
@@ -60,7 +63,14 @@ export class Model {
   keep(e) {
     e.serial = ++this.serial;
     this.events.push(e);
-    if (this.events.length > KEPT_EVENTS * 1.1) this.events.splice(0, this.events.length - KEPT_EVENTS);
+    if (this.events.length > KEPT_EVENTS * 1.1) this.makeRoom();
+  }
+
+  // Of the samples the oldest go first, then of all: in a lab that idles nearly all events are samples.
+  makeRoom() {
+    let surplus = this.events.filter(isSample).length - KEPT_SAMPLES;
+    this.events = this.events.filter((e) => !isSample(e) || surplus-- <= 0);
+    if (this.events.length > KEPT_EVENTS) this.events.splice(0, this.events.length - KEPT_EVENTS);
   }
 
   run(id, at) {

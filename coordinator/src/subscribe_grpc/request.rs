@@ -1,0 +1,52 @@
+//! What a subscriber asked for, understood or refused.
+
+use domain::filter::Filter;
+use domain::record::Severity;
+use model::Invalid;
+use proto::v1;
+
+/// Most values of one condition of a filter.
+const MAX_VALUES: usize = 64;
+
+/// The filter; an unknown word is refused by its field.
+pub(super) fn filter(wire: v1::EventFilter) -> Result<Filter, Invalid> {
+    let bounded = |field: &str, values: &[String]| {
+        if values.len() > MAX_VALUES {
+            let found = values.len().to_string();
+            return Err(Invalid::new(
+                field,
+                found,
+                format!("are more than {MAX_VALUES} values"),
+            ));
+        }
+        Ok(())
+    };
+    bounded("filter.clusters", &wire.clusters)?;
+    bounded("filter.nodes", &wire.nodes)?;
+    bounded("filter.kinds", &wire.kinds)?;
+    bounded("filter.runs", &wire.runs)?;
+    let run = |text: &String| {
+        model::ids::RunId::parse(text)
+            .map_err(|_| Invalid::new("filter.runs", text, "is not a run's id: 32 hexadecimal digits"))
+    };
+    let min_severity = severity("filter.min_severity", &wire.min_severity)?;
+    Ok(Filter {
+        runs: wire.runs.iter().map(run).collect::<Result<_, _>>()?,
+        clusters: wire.clusters,
+        nodes: wire.nodes,
+        kinds: wire.kinds,
+        min_severity,
+        text: wire.text,
+    })
+}
+
+/// A severity; an empty text is the lowest.
+pub(super) fn severity(field: &str, text: &str) -> Result<Severity, Invalid> {
+    match text {
+        "" | "debug" => Ok(Severity::Debug),
+        "info" => Ok(Severity::Info),
+        "warning" => Ok(Severity::Warning),
+        "error" => Ok(Severity::Error),
+        other => Err(Invalid::new(field, other, "is not debug, info, warning or error")),
+    }
+}
