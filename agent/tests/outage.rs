@@ -20,7 +20,6 @@ use model::moment::Moment;
 use proto::v1::SubscribeRequest;
 use proto::v1::subscribe_response::Item;
 use std::path::Path;
-use std::sync::Arc;
 
 const NODE: &str = "app1-cp";
 /// Samples of an hour: one each five seconds.

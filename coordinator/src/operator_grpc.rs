@@ -15,7 +15,7 @@ use crate::host_steps::values::HostFacts;
 use crate::node_logs;
 use crate::places::Places;
 use crate::session_grpc::AgentHub;
-use crate::subscribe_grpc::{Feed, Pace, Subscription};
+use crate::subscribe_grpc::{Feed, Items, Pace, Subscription};
 use crate::subscribers::Subscribers;
 use crate::{plan_store, user_data};
 use domain::event::Event;
@@ -23,8 +23,8 @@ use domain::machine::Refused;
 use domain::plan::{Plan, plan};
 use model::ids::{NodeName, Revision, RunId};
 use model::lab::Lab;
+use proto::v1;
 use proto::v1::operator_server::Operator;
-use proto::v1::{self, SubscribeResponse};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -68,7 +68,7 @@ pub struct OperatorApi {
 
 #[tonic::async_trait]
 impl Operator for OperatorApi {
-    type SubscribeStream = ReceiverStream<Result<SubscribeResponse, Status>>;
+    type SubscribeStream = Items;
     type FollowDrillStream = drill::Progress;
     type ReadNodeLogsStream = ReceiverStream<Result<v1::NodeLog, Status>>;
 
@@ -90,12 +90,12 @@ impl Operator for OperatorApi {
         let subscription = Subscription::new(self.feed.clone(), wanted, Pace::default())
             .map_err(|invalid| Status::invalid_argument(invalid.to_string()))?
             .watched(position);
-        let (sender, receiver) = Subscription::channel();
+        let (outlet, items) = Subscription::channel();
         let stop = self.stop.clone();
         tokio::spawn(async move {
-            stop.run_until_cancelled(subscription.run(sender)).await;
+            stop.run_until_cancelled(subscription.run(outlet)).await;
         });
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        Ok(Response::new(items))
     }
 
     async fn start_run(

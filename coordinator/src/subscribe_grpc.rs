@@ -1,13 +1,15 @@
 //! The log as a stream: what a subscriber asked for, from where it asked, with nothing missing that is not declared.
 //!
-//! A subscriber holds a cursor into the log and a channel of one batch, never a queue of its own: a slow one falls behind
+//! A subscriber holds a cursor into the log and pointers to a few lines, never a queue of its own: a slow one falls behind
 //! on disk and slows nobody. Bookmarks tell how far the log was read, also over what the filter left out.
 
 mod feed;
 mod line;
+mod outlet;
 mod request;
 
 pub use feed::Feed;
+pub use outlet::{Items, Outlet, Sent};
 
 use crate::exit::chain;
 use crate::journal::{JournalError, JournalReader};
@@ -19,27 +21,20 @@ use line::Line;
 use model::Invalid;
 use model::ids::Revision;
 use model::planted::{self, Bug};
+use outlet::{Taken, Told};
 use proto::v1::subscribe_response::Item;
 use proto::v1::{self, SubscribeResponse};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 use tonic::Status;
-
-/// Items under way to one subscriber. With the stream's window of 64 KiB this bounds what a stalled one costs.
-const UNDER_WAY: usize = 64;
 
 /// How often a subscriber is told how far the log was read.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(10);
 
 /// How long a subscriber may take no item before it is let go.
 const STALL_LIMIT: Duration = Duration::from_secs(30);
-
-/// What the stream carries.
-pub type Sent = Result<SubscribeResponse, Status>;
 
 /// Times that tests make short.
 #[derive(Debug, Clone, Copy)]
@@ -121,39 +116,39 @@ impl Subscription {
         self
     }
 
-    /// The channel of a subscriber. One place stays free for the last word, which is never waited for.
-    pub fn channel() -> (mpsc::Sender<Sent>, mpsc::Receiver<Sent>) {
-        mpsc::channel(UNDER_WAY + 1)
+    /// The two ends of what is under way to a subscriber.
+    pub fn channel() -> (Outlet, Items) {
+        outlet::pair()
     }
 
     /// Sends until the subscriber has all it asked for, goes away or stalls.
-    pub async fn run(mut self, sender: mpsc::Sender<Sent>) {
+    pub async fn run(mut self, outlet: Outlet) {
         // Held from the start, so that a subscriber that never reads still gets to know why it was let go.
-        let Ok(last_word) = sender.clone().reserve_owned().await else {
+        let Some(last_place) = outlet.last_place().await else {
             return;
         };
-        match self.deliver(&sender).await {
+        match self.deliver(&outlet).await {
             Ok(End::Over) => {}
             Ok(End::Stalled(last)) => {
-                last_word.send(Ok(item(Item::TooSlow(v1::TooSlow { last: last.0 }))));
+                last_place.send(Item::TooSlow(v1::TooSlow { last: last.0 }).into());
             }
-            Err(sent) => {
-                last_word.send(sent);
+            Err(last_word) => {
+                last_place.send(last_word);
             }
         }
     }
 
     /// The error is the last thing to say.
-    async fn deliver(&mut self, sender: &mpsc::Sender<Sent>) -> Result<End, Sent> {
+    async fn deliver(&mut self, outlet: &Outlet) -> Result<End, Told> {
         let log_id = self.log.log_id().0.to_vec();
         let head = self.log.head();
         let foreign = !self.log_id.is_empty() && self.log_id != log_id;
         // A position beyond the end is one of another log, or of this one before it lost its end.
         if foreign || self.cursor > head {
-            return Err(Ok(item(Item::LogReset(v1::LogReset { log_id }))));
+            return Err(Item::LogReset(v1::LogReset { log_id }).into());
         }
         if let Some(tail) = self.tail {
-            self.cursor = self.before_the_newest(tail, sender).await?;
+            self.cursor = self.before_the_newest(tail, outlet).await?;
         }
         let mut sent = self.cursor;
         let mut next_bookmark = Instant::now() + self.pace.bookmark_every;
@@ -169,14 +164,14 @@ impl Subscription {
                 let revision = last.revision().0;
                 let log_id = log_id.clone();
                 let early = v1::Bookmark { revision, log_id };
-                self.send(sender, item(Item::Bookmark(early))).await;
+                self.send(outlet, Item::Bookmark(early)).await;
             }
             for line in lines {
                 if self.wants(&line) {
-                    match self.send(sender, line.response()).await {
-                        Some(true) => sent = line.revision(),
-                        Some(false) => return Ok(End::Over),
-                        None => return Ok(End::Stalled(sent)),
+                    match self.send(outlet, Arc::clone(&line)).await {
+                        Taken::Yes => sent = line.revision(),
+                        Taken::Gone => return Ok(End::Over),
+                        Taken::Stalled => return Ok(End::Stalled(sent)),
                     }
                 }
                 self.cursor = line.revision();
@@ -192,10 +187,10 @@ impl Subscription {
                     revision: self.cursor.0,
                     log_id: log_id.clone(),
                 };
-                match self.send(sender, item(Item::Bookmark(bookmark))).await {
-                    Some(true) => sent = self.cursor,
-                    Some(false) => return Ok(End::Over),
-                    None => return Ok(End::Stalled(sent)),
+                match self.send(outlet, Item::Bookmark(bookmark)).await {
+                    Taken::Yes => sent = self.cursor,
+                    Taken::Gone => return Ok(End::Over),
+                    Taken::Stalled => return Ok(End::Stalled(sent)),
                 }
             }
             if !caught_up {
@@ -208,7 +203,7 @@ impl Subscription {
             tokio::select! {
                 more = self.log.wait_beyond(cursor) => if !more { return Ok(End::Over) },
                 () = tokio::time::sleep_until(next_bookmark) => {}
-                () = sender.closed() => return Ok(End::Over),
+                () = outlet.closed() => return Ok(End::Over),
             }
         }
     }
@@ -222,13 +217,9 @@ impl Subscription {
 
     /// Where the newest `wanted` lines of the past begin, looked for from its end down; the cursor and the oldest entry that is
     /// kept are the ends of the search.
-    async fn before_the_newest(
-        &self,
-        wanted: NonZeroU64,
-        sender: &mpsc::Sender<Sent>,
-    ) -> Result<Revision, Sent> {
+    async fn before_the_newest(&self, wanted: NonZeroU64, outlet: &Outlet) -> Result<Revision, Told> {
         let (mut found, mut end) = (0, self.past.upto);
-        while end > self.cursor && !sender.is_closed() {
+        while end > self.cursor && !outlet.is_closed() {
             let lines = match self.feed.lines_up_to(end).await {
                 // Retention came from below while this was read: what is above is still there.
                 Err(FeedError::Journal(JournalError::Compacted { .. })) => break,
@@ -248,32 +239,23 @@ impl Subscription {
     }
 
     /// The next lines; none at the end of the log.
-    async fn read(&self) -> Result<Vec<Arc<Line>>, Sent> {
+    async fn read(&self) -> Result<Vec<Arc<Line>>, Told> {
         self.feed.lines(self.cursor).await.map_err(last_word)
     }
 
-    /// Whether it was taken: false when the subscriber is gone, None when it took nothing for too long.
-    async fn send(&self, sender: &mpsc::Sender<Sent>, response: SubscribeResponse) -> Option<bool> {
-        let response = match sender.try_send(Ok(response)) {
-            Ok(()) => return Some(true),
-            Err(TrySendError::Closed(_)) => return Some(false),
-            Err(TrySendError::Full(response)) => response,
-        };
-        match tokio::time::timeout(self.pace.stall_limit, sender.send(response)).await {
-            Ok(sent) => Some(sent.is_ok()),
-            Err(_) => None,
-        }
+    async fn send(&self, outlet: &Outlet, told: impl Into<Told>) -> Taken {
+        outlet.send(told.into(), self.pace.stall_limit).await
     }
 }
 
 /// What is said last to whom nothing more can be read for.
-fn last_word(error: FeedError) -> Sent {
+fn last_word(error: FeedError) -> Told {
     match error {
         FeedError::Journal(JournalError::Compacted { oldest }) => {
-            Ok(item(Item::Compacted(v1::Compacted { oldest: oldest.0 })))
+            Item::Compacted(v1::Compacted { oldest: oldest.0 }).into()
         }
-        FeedError::Journal(error) => Err(Status::internal(chain(&error))),
-        FeedError::Ending => Err(Status::unavailable(error.to_string())),
+        FeedError::Journal(error) => Status::internal(chain(&error)).into(),
+        FeedError::Ending => Status::unavailable(error.to_string()).into(),
     }
 }
 

@@ -1,13 +1,12 @@
 //! A subscriber of the simulation: the real subscription behind a channel that may be dropped, or read slowly.
 
-use coordinator::subscribe_grpc::{Feed, Pace, Sent, Subscription};
+use coordinator::subscribe_grpc::{Feed, Items, Pace, Subscription};
 use domain::watched::{Seen, Subscriber};
 use proto::v1::subscribe_response::Item;
 use proto::v1::{EventFilter, SubscribeRequest};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tests::watched::seen;
-use tokio::sync::mpsc;
 
 /// In the simulation's own time.
 const PACE: Pace = Pace {
@@ -19,7 +18,7 @@ pub(crate) struct Watcher {
     pub(crate) record: Subscriber,
     /// Where it goes on.
     pub(crate) position: u64,
-    stream: Option<mpsc::Receiver<Sent>>,
+    stream: Option<Items>,
 }
 
 impl Watcher {

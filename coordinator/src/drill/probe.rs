@@ -54,6 +54,7 @@ pub async fn run(
     let name: Arc<str> = probe.name.as_str().into();
     let mut under_way = JoinSet::new();
     let mut due = Instant::now();
+    let mut most = 0;
     for number in 0.. {
         tokio::select! {
             biased;
@@ -65,9 +66,11 @@ pub async fn run(
         }
         let period = pace.period(&probe);
         let in_flight = limit.as_millis() / period.as_millis().max(1);
-        let most = usize::try_from(in_flight)
+        let explained = usize::try_from(in_flight)
             .unwrap_or(usize::MAX)
             .saturating_add(SPARE);
+        // Those of a faster pace may still be under way when it slows down: they must not hold back what comes after them.
+        most = most.max(explained);
         if under_way.len() < most {
             under_way.spawn(one(
                 Arc::clone(&name),
@@ -176,6 +179,10 @@ mod tests {
     }
 
     async fn samples_of(probe: Probe, question: Arc<Question>, wanted: usize) -> Vec<Sample> {
+        samples_at(&Tempo::default(), probe, question, wanted).await
+    }
+
+    async fn samples_at(tempo: &Tempo, probe: Probe, question: Arc<Question>, wanted: usize) -> Vec<Sample> {
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let stop = CancellationToken::new();
         let task = tokio::spawn(run(
@@ -183,7 +190,7 @@ mod tests {
             question,
             Timeline::begin(),
             sender,
-            Tempo::default().pace(),
+            tempo.pace(),
             stop.clone(),
         ));
         let mut samples = Vec::new();
@@ -218,6 +225,21 @@ mod tests {
             .filter(|s| s.answer == Answer::Bad && s.detail.contains("within 100 ms"))
             .count();
         assert_eq!(late, STALLED, "{samples:?}");
+    }
+
+    #[tokio::test]
+    async fn requests_of_a_faster_pace_hold_none_back_when_it_slows_down() {
+        let mut probe = probe(500, 3000);
+        probe.expect = Expectation::ComesBack;
+        let tempo = Tempo::default();
+        tempo.undoing();
+        // Fast until fifty answers were good, with more under way then than the calm pace alone explains.
+        let stalled = stalling(Duration::from_millis(2500)).await;
+        let samples = samples_at(&tempo, probe, stalled, STALLED + 54).await;
+        let held_back = samples.iter().find(|s| s.answer == Answer::NotSent);
+        assert!(held_back.is_none(), "{held_back:?}");
+        let calm = samples.windows(2).map(|w| w[1].due.0 - w[0].due.0).max();
+        assert_eq!(calm, Some(1_000_000), "it did slow down");
     }
 
     #[tokio::test]

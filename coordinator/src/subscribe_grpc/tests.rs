@@ -1,3 +1,4 @@
+use super::outlet::UNDER_WAY;
 use super::*;
 use crate::journal::{Entry, Journal, MemoryJournal, RedbJournal};
 use domain::record::Record;
@@ -46,19 +47,19 @@ fn wanted(after: u64, follow: bool) -> v1::SubscribeRequest {
     }
 }
 
-fn start(log: &dyn Journal, wanted: v1::SubscribeRequest, pace: Pace) -> mpsc::Receiver<Sent> {
+fn start(log: &dyn Journal, wanted: v1::SubscribeRequest, pace: Pace) -> Items {
     let feed = Feed::new(log.reader(), &Lab::default());
     start_on(feed, wanted, pace)
 }
 
-fn start_on(feed: Feed, wanted: v1::SubscribeRequest, pace: Pace) -> mpsc::Receiver<Sent> {
+fn start_on(feed: Feed, wanted: v1::SubscribeRequest, pace: Pace) -> Items {
     let subscription = Subscription::new(feed, wanted, pace).expect("understood");
     let (sender, receiver) = Subscription::channel();
     tokio::spawn(subscription.run(sender));
     receiver
 }
 
-async fn next(receiver: &mut mpsc::Receiver<Sent>) -> Option<Item> {
+async fn next(receiver: &mut Items) -> Option<Item> {
     let sent = tokio::time::timeout(PATIENCE, receiver.recv())
         .await
         .expect("in time")?;
@@ -66,7 +67,7 @@ async fn next(receiver: &mut mpsc::Receiver<Sent>) -> Option<Item> {
 }
 
 /// All items until the stream ends.
-async fn all(mut receiver: mpsc::Receiver<Sent>) -> Vec<Item> {
+async fn all(mut receiver: Items) -> Vec<Item> {
     let mut items = Vec::new();
     while let Some(item) = next(&mut receiver).await {
         items.push(item);

@@ -6,7 +6,7 @@
 use super::answer::{Body, NOTHING, with_headers, words};
 use super::cursor::{Cursor, parameter};
 use super::documents::Sources;
-use crate::subscribe_grpc::{Pace, Sent, Subscription};
+use crate::subscribe_grpc::{Items, Pace, Sent, Subscription};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::header::HeaderValue;
@@ -55,14 +55,14 @@ pub(super) fn stream(request: &Parts, sources: &Sources, tasks: &Tasks) -> Respo
         Ok(subscription) => subscription,
         Err(invalid) => return words(StatusCode::BAD_REQUEST, &invalid.to_string()),
     };
-    let (items, taken) = Subscription::channel();
+    let (outlet, taken) = Subscription::channel();
     let (frames, body) = mpsc::channel(UNDER_WAY);
     let token = tasks.token().clone();
     let feed = feed(sources.clone(), taken, frames);
     tasks.spawn("web stream", async move {
         // Both end together: the feed drops the items' receiver, the subscription its sender.
         token
-            .run_until_cancelled(async { tokio::join!(subscription.run(items), feed) })
+            .run_until_cancelled(async { tokio::join!(subscription.run(outlet), feed) })
             .await;
     });
     let body =
@@ -75,7 +75,7 @@ pub(super) fn stream(request: &Parts, sources: &Sources, tasks: &Tasks) -> Respo
     )
 }
 
-async fn feed(sources: Sources, items: mpsc::Receiver<Sent>, frames: mpsc::Sender<String>) {
+async fn feed(sources: Sources, items: Items, frames: mpsc::Sender<String>) {
     if frames.send(RETRY.to_owned()).await.is_err() {
         return;
     }
@@ -87,7 +87,7 @@ async fn feed(sources: Sources, items: mpsc::Receiver<Sent>, frames: mpsc::Sende
     }
 }
 
-async fn entries(sources: &Sources, mut items: mpsc::Receiver<Sent>, frames: &mpsc::Sender<String>) {
+async fn entries(sources: &Sources, mut items: Items, frames: &mpsc::Sender<String>) {
     let log_id = sources.log().log_id().0;
     while let Some(sent) = items.recv().await {
         if frames.send(frame(&log_id, &sent)).await.is_err() {

@@ -15,6 +15,9 @@ use tonic::transport::{Channel, Endpoint, Uri};
 /// Longest wait for a TCP connection, and again for the TLS handshake.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Bytes of one answer that may be under way: some hundred events, for whoever follows a busy log from a busy host.
+const STREAM_WINDOW: u32 = 256 * 1024;
+
 /// Where a server is and what name its certificate must carry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerAddress {
@@ -51,6 +54,6 @@ fn endpoint(server: &ServerAddress) -> Result<Endpoint, tonic::transport::Error>
         .http2_keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10))
         .keep_alive_while_idle(true)
-        .initial_stream_window_size(64 * 1024)
-        .initial_connection_window_size(256 * 1024))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(2 * STREAM_WINDOW))
 }

@@ -1,32 +1,77 @@
 //! Several runs of one drill: lowest, middle and highest of each figure.
 
+use domain::drill::report::compare::{Spread, spread};
 use domain::drill::report::model::Report;
 use std::fmt::Write as _;
 
-/// One line per figure that every run has.
+/// One line per figure; of one that not every run has, in how many it is.
 pub(super) fn table(reports: &[Report]) -> String {
+    lines(reports.len(), &spread(reports))
+}
+
+fn lines(runs: usize, figures: &[Spread]) -> String {
+    let name = figures.iter().map(|figure| figure.id.len()).max().unwrap_or(0);
     let mut text = format!(
-        "\n{} runs{:>38}{:>14}{:>14}\n",
-        reports.len(),
+        "\n{:<name$}  {:>14}  {:>14}  {:>14}\n",
+        format!("{runs} runs"),
         "lowest",
         "median",
         "highest"
     );
-    let Some(first) = reports.first() else { return text };
-    for figure in &first.measurements {
-        let same = |r: &Report| r.measurements.iter().find(|m| m.id == figure.id).map(|m| m.value);
-        let mut values: Vec<_> = reports.iter().filter_map(same).collect();
-        if values.len() < reports.len() {
-            continue;
-        }
-        values.sort_unstable();
-        let at = |i: usize| values.get(i).copied().unwrap_or_default();
-        let (low, middle, high) = (at(0), at(values.len() / 2), at(values.len().saturating_sub(1)));
+    for figure in figures {
+        let Spread {
+            id,
+            unit,
+            least,
+            median,
+            most,
+            ..
+        } = figure;
+        let some = match usize::try_from(figure.runs) {
+            Ok(in_all) if in_all == runs => String::new(),
+            _ => format!(" (in {})", figure.runs),
+        };
         let _ = writeln!(
             text,
-            "{:<44}{low:>14}{middle:>14}{high:>14} {}",
-            figure.id, figure.unit
+            "{id:<name$}  {least:>14}  {median:>14}  {most:>14} {unit}{some}"
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::drill::measure::quantity::Quantity;
+
+    #[test]
+    fn figures_stand_apart_below_one_another_however_long_they_are() {
+        let figure = |id: &str, runs, [least, median, most]: [i64; 3]| Spread {
+            id: id.to_owned(),
+            unit: "seconds".to_owned(),
+            runs,
+            least: Quantity::from_micros(least),
+            median: Quantity::from_micros(median),
+            most: Quantity::from_micros(most),
+        };
+        let figures = [
+            figure(
+                "rto.mgmt_api.service_good",
+                3,
+                [97_130_767, 97_617_816, 100_677_899],
+            ),
+            figure(
+                "backlog.app1.window",
+                2,
+                [21_600_003_000, 21_600_003_000, 21_600_003_000],
+            ),
+        ];
+        let text = lines(3, &figures);
+        let expected = "
+3 runs                             lowest          median         highest
+rto.mgmt_api.service_good       97.130767       97.617816      100.677899 seconds
+backlog.app1.window             21600.003       21600.003       21600.003 seconds (in 2)
+";
+        assert_eq!(text, expected);
+    }
 }

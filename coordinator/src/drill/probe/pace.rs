@@ -29,6 +29,9 @@ const FAST: Duration = Duration::from_millis(20);
 /// Period of a list of nodes and their leases while they come back: two lists a time.
 const FAST_LIST: Duration = Duration::from_millis(100);
 
+/// Period of a query to a store while it comes back.
+const FAST_QUERY: Duration = Duration::from_millis(50);
+
 /// Good answers in a row after which nobody is in a hurry any more.
 const ENOUGH: u32 = 50;
 
@@ -120,7 +123,7 @@ impl Pace {
             Look::Http { .. } => (CALM, FAST),
             Look::ApiReady {} => (CALM_QUERY, FAST),
             Look::NodesReady {} => (CALM_QUERY, FAST_LIST),
-            Look::CanaryStored { .. } | Look::LogCanaryStored { .. } => (CALM_QUERY, own),
+            Look::CanaryStored { .. } | Look::LogCanaryStored { .. } => (CALM_QUERY, FAST_QUERY),
             Look::Mesh { .. } => (CALM_LOOK, own),
             _ => return own,
         };

@@ -81,7 +81,7 @@ impl Quantity {
 
 impl std::fmt::Display for Quantity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.decimal())
+        f.pad(&self.decimal())
     }
 }
 
