@@ -20,7 +20,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const PAST: u64 = 1000;
 const PAST_SEVERITY: &str = "info";
 
-/// Entries that are looked through for them at most: about a day of samples, and a second.
+/// Entries that are looked through for them at most: six nodes make about as many samples in a day.
 const LOOK_BACK: u64 = 100_000;
 
 pub(crate) fn run(context: &Context) -> Result<Outcome, Failure> {

@@ -25,7 +25,7 @@ use tokio::sync::Mutex;
 /// Makes the status document; None when the coordinator ends.
 pub type StatusSource = Arc<dyn Fn() -> BoxFuture<'static, Option<Value>> + Send + Sync>;
 
-/// How far back the snapshot looks for the begin of the latest run: about a day of samples, and a fraction of a second.
+/// How far back the snapshot looks for the begin of the latest run: six nodes make about as many samples in a day.
 const LOOK_BACK: u64 = 100_000;
 
 /// Events of the past that the page shows at the least.

@@ -222,6 +222,23 @@ async fn a_stream_goes_on_behind_the_last_id_and_tells_what_is_new() {
 }
 
 #[tokio::test]
+async fn of_the_past_comes_only_what_the_address_asks_for() {
+    let mut yard = Yard::start(5);
+    let path = yard.path("events?after=0&past=warning");
+    let mut stream = yard.send("GET", &path, "host: localhost\r\n").await;
+    let text = read_until(&mut stream, |text| text.contains("event: bookmark")).await;
+    assert!(ids(&text).is_empty(), "{text}");
+    yard.log.append(&[entry(&served("mgmt"))]).expect("appended");
+    let text = read_until(&mut stream, |text| !ids(text).is_empty()).await;
+    assert_eq!(ids(&text), [6]);
+    let (head, body) = yard.get("events?past=grave").await;
+    assert!(
+        head.contains(" 400 ") && body.contains("past_min_severity"),
+        "{head}{body}"
+    );
+}
+
+#[tokio::test]
 async fn what_is_missing_is_an_event_of_its_own() {
     let mut yard = Yard::start(30);
     let gap = Record::Gap {

@@ -2,7 +2,7 @@
 import { $, clock, el, text } from "./dom.js";
 import { eventDetail, Events } from "./events.js";
 import { drawContracts, drawDrill, drawHead, drawMap, drawReports, drawWaits, nodeDetail } from "./lab.js";
-import { Model } from "./model.js";
+import { isActive, Model } from "./model.js";
 import { stepDetail, Timeline } from "./timeline.js";
 
 const SILENCE = 5000; // without a word for so long the stream counts as lost; the status comes every second
@@ -14,7 +14,7 @@ const timeline = new Timeline(model, (step) => show(step.name || step.id, () => 
 
 let stream = null;
 let cursor = null; // id of the last record that was taken in
-let fresh = true; // nothing was taken in yet: of the past only what is no sample is asked for
+let past = ""; // while nothing was taken in yet: what is asked for of the past
 let heard = 0;
 let failures = 0;
 let retry = 0;
@@ -49,7 +49,8 @@ async function begin(why) {
   model.takeStatus(snapshot);
   cursor = `${snapshot.log.id}-${snapshot.log.from}`;
   model.revision = snapshot.log.from;
-  fresh = true;
+  // What a run that goes on says of its steps' progress is of the lowest severity, as samples are; of one that is over nobody asks for it.
+  past = isActive(snapshot.status) ? "" : "&past=info";
   if (snapshot.log.from + 1 > snapshot.log.oldest) model.takeNote("begin", "info", `earlier events: coordinator events (this page begins behind revision ${snapshot.log.from})`);
   if (why) model.takeNote("log_reset", "warning", why);
   events.reset();
@@ -60,12 +61,12 @@ async function begin(why) {
 function follow() {
   stream?.close();
   heard = Date.now();
-  stream = new EventSource(`events?after=${cursor}${fresh ? "&past=info" : ""}`);
+  stream = new EventSource(`events?after=${cursor}${past}`);
   const on = (name, take) => stream.addEventListener(name, (event) => {
     heard = Date.now();
     if (event.lastEventId) {
       cursor = event.lastEventId;
-      fresh = false;
+      past = "";
     }
     take(JSON.parse(event.data));
     dirty = true;
