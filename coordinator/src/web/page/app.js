@@ -2,10 +2,11 @@
 import { $, clock, el, text } from "./dom.js";
 import { eventDetail, Events } from "./events.js";
 import { drawContracts, drawDrill, drawHead, drawMap, drawReports, drawWaits, nodeDetail } from "./lab.js";
-import { isActive, Model } from "./model.js";
+import { Model } from "./model.js";
 import { stepDetail, Timeline } from "./timeline.js";
 
 const SILENCE = 5000; // without a word for so long the stream counts as lost; the status comes every second
+const LONG_PAST = 20000; // revisions; six nodes make as many samples in under five hours
 const RETRY = [500, 1000, 2000, 3000];
 
 const model = new Model();
@@ -49,8 +50,8 @@ async function begin(why) {
   model.takeStatus(snapshot);
   cursor = `${snapshot.log.id}-${snapshot.log.from}`;
   model.revision = snapshot.log.from;
-  // What a run that goes on says of its steps' progress is of the lowest severity, as samples are; of one that is over nobody asks for it.
-  past = isActive(snapshot.status) ? "" : "&past=info";
+  // A long past is nearly all samples. What steps said of their progress is of the same severity, and is missed only then.
+  past = snapshot.log.head - snapshot.log.from > LONG_PAST ? "&past=info" : "";
   if (snapshot.log.from + 1 > snapshot.log.oldest) model.takeNote("begin", "info", `earlier events: coordinator events (this page begins behind revision ${snapshot.log.from})`);
   if (why) model.takeNote("log_reset", "warning", why);
   events.reset();

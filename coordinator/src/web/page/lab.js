@@ -1,6 +1,6 @@
 // The lab as it is: phases, clusters with their nodes, contracts, waits, reports.
 import { $, clock, duration, el, keyed, level, precise, setState, text } from "./dom.js";
-import { isActive, PHASES } from "./model.js";
+import { PHASES } from "./model.js";
 
 const PROMISES = {
   C1: "apps serve while mgmt is down",
@@ -15,7 +15,7 @@ export function drawHead(model) {
   const { status } = model;
   text($("lab"), `${status.lab} · epoch ${status.epoch}`);
   const through = status.run?.through ?? 0;
-  const finished = status.run && !isActive(status);
+  const finished = status.run && !["active", "cancelling"].includes(status.run.state);
   const items = PHASES.slice(1).map((name, i) => ({ n: i + 1, name }));
   keyed($("phases"), items, (p) => p.n, (p) => el("li", { title: `phase ${p.n}: ${p.name}` }, el("b", {}, String(p.n)), el("span", {}, p.name)), (node, p) => {
     const done = status.run && (p.n < status.phase || (p.n === status.phase && status.run.state === "succeeded"));

@@ -10,9 +10,6 @@ const ENDS = {
   step_needs_decision: "needs_decision",
 };
 
-// Whether a run goes on.
-export const isActive = (status) => ["active", "cancelling"].includes(status.run?.state);
-
 const isSample = (e) => e.class === "health" && e.severity === "debug";
 
 export class Model {
