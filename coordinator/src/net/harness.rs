@@ -11,6 +11,7 @@ use proto::v1;
 use proto::v1::agent_link_client::AgentLinkClient;
 use proto::v1::enrolment_client::EnrolmentClient;
 use proto::v1::operator_server::{Operator, OperatorServer};
+use proto::v1::subscribe_response::Item;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::ClientConfig;
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
@@ -282,7 +283,10 @@ impl Operator for FakeOperator {
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let script = self.script.clone().ok_or_else(|| Status::unimplemented(""))?;
         let after = request.into_inner().after;
-        let is_old = |told: &v1::SubscribeResponse| matches!(&told.item, Some(v1::subscribe_response::Item::Entry(entry)) if entry.revision <= after);
+        let is_old = |told: &v1::SubscribeResponse| match &told.item {
+            Some(Item::Entry(entry)) => entry.revision <= after,
+            _ => false,
+        };
         let told: Vec<_> = script.into_iter().filter(|told| !is_old(told)).map(Ok).collect();
         Ok(Response::new(tokio_stream::iter(told)))
     }

@@ -83,7 +83,7 @@ impl Feed {
         }
         match self.0.look(after)? {
             Place::Kept(lines) => return Ok(lines),
-            Place::Behind => return self.alone(after).await,
+            Place::Behind => return self.alone(after, BATCH).await,
             Place::Next => {}
         }
         let turn = Arc::clone(&self.0.turn).lock_owned().await;
@@ -92,7 +92,7 @@ impl Feed {
             Place::Kept(lines) => Ok(lines),
             Place::Behind => {
                 drop(turn);
-                self.alone(after).await
+                self.alone(after, BATCH).await
             }
             Place::Next => self.next(after, turn).await,
         }
@@ -119,17 +119,13 @@ impl Feed {
         let floor = self.0.log.oldest().0.saturating_sub(1);
         let after = to.0.saturating_sub(batch).max(floor);
         let count = usize::try_from(to.0.saturating_sub(after)).unwrap_or(BATCH);
-        let shared = Arc::clone(&self.0);
-        on_thread(tokio::task::spawn_blocking(move || {
-            shared.read(Revision(after), count)
-        }))
-        .await
+        self.alone(Revision(after), count).await
     }
 
     /// For one that is far behind.
-    async fn alone(&self, after: Revision) -> Result<Vec<Arc<Line>>, FeedError> {
+    async fn alone(&self, after: Revision, most: usize) -> Result<Vec<Arc<Line>>, FeedError> {
         let shared = Arc::clone(&self.0);
-        on_thread(tokio::task::spawn_blocking(move || shared.read(after, BATCH))).await
+        on_thread(tokio::task::spawn_blocking(move || shared.read(after, most))).await
     }
 
     /// For everybody. It goes on when the one who asked goes away, and the turn ends with it.
