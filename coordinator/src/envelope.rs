@@ -13,6 +13,9 @@ use model::ids::{BootId, ClusterName, RunId};
 use model::moment::ClockOffset;
 use serde::{Deserialize, Serialize};
 
+/// Room for most entries, so that they need not grow four times.
+const USUAL_BYTES: usize = 1024;
+
 /// What is kept beside a record.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Stamp {
@@ -77,7 +80,9 @@ struct Stamped {
 
 /// The bytes to keep.
 pub fn seal(record: &Record, stamp: &Stamp) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&Written { record, stamp })
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut bytes, &Written { record, stamp })?;
+    Ok(bytes)
 }
 
 /// The stamp of an entry; an empty one where there is none.

@@ -7,11 +7,16 @@ use crate::envelope::Stamp;
 use crate::journal::Entry;
 use domain::filter::Subject;
 use domain::record::{Class, Record, Severity, Source};
+use model::event::NodeEventKind;
 use model::ids::{Attempt, BootId, ClusterName, Revision, RunId, StepId};
 use model::lab::{Cluster, Lab, Node};
 use model::moment::{ClockOffset, Moment};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::collections::HashMap;
+
+/// Room for most lines, so that they need not grow four times.
+const USUAL_BYTES: usize = 1024;
 
 /// What entries are put into words with: the cluster of each node, found by its name however many there are.
 #[derive(Debug)]
@@ -21,7 +26,7 @@ pub struct Projection {
 
 /// An entry, understood as far as this release can.
 #[derive(Debug, Clone, PartialEq)]
-pub struct View {
+pub struct View<'e> {
     /// Position in the log.
     pub revision: Revision,
     /// Wall time of the decision, by the coordinator's clock.
@@ -56,6 +61,8 @@ pub struct View {
     pub message: String,
     /// Fields of single kinds.
     pub details: Vec<(&'static str, Value)>,
+    /// What an agent told, whole.
+    pub told: Option<Cow<'e, NodeEventKind>>,
 }
 
 /// Where an event comes from.
@@ -92,15 +99,21 @@ impl Projection {
     }
 
     /// Reads `entry`. What this release cannot understand keeps revision, time, stamp and its own content.
-    pub fn view(&self, revision: Revision, entry: &Entry) -> View {
+    pub fn view<'e>(&self, revision: Revision, entry: &'e Entry) -> View<'e> {
         let stamp = entry.stamp();
         match entry.record() {
-            Ok(record) => self.known(revision, entry.time, &stamp, &record),
+            Ok(record) => self.known(revision, entry.time, &stamp, record),
             Err(_) => unknown(revision, entry, stamp.into_owned()),
         }
     }
 
-    fn known(&self, revision: Revision, time: Moment, stamp: &Stamp, record: &Record) -> View {
+    fn known<'e>(
+        &self,
+        revision: Revision,
+        time: Moment,
+        stamp: &Stamp,
+        record: Cow<'e, Record>,
+    ) -> View<'e> {
         let name = stamp.step_name.as_deref().unwrap_or_default();
         let (place, what) = name.split_once(' ').unwrap_or(("", name));
         let node = record.node().map(|node| node.to_string());
@@ -109,7 +122,7 @@ impl Projection {
             Some(node) => self.clusters.get(node),
             None => record.cluster().or(stamp.cluster.as_ref()),
         };
-        let message = if what.is_empty() || matches!(record, Record::StepIntended { .. }) {
+        let message = if what.is_empty() || matches!(*record, Record::StepIntended { .. }) {
             record.message()
         } else {
             format!("{what}: {}", record.message())
@@ -126,7 +139,7 @@ impl Projection {
             revision,
             time,
             version: stamp.version,
-            kind: record.kind(),
+            kind: record.kind().to_owned(),
             class: record.class(),
             severity: record.severity(),
             cluster: cluster.map(|c| c.to_string()).unwrap_or_default(),
@@ -139,14 +152,15 @@ impl Projection {
                 .map_or(stamp.monotonic_ms, |origin| origin.source.monotonic_ms),
             boot: origin.as_ref().map(|origin| origin.source.boot).or(stamp.boot),
             origin,
-            loss: loss(record),
+            loss: loss(&record),
             message,
-            details: details(record),
+            details: details(&record),
+            told: told(record),
         }
     }
 }
 
-fn unknown(revision: Revision, entry: &Entry, stamp: Stamp) -> View {
+fn unknown(revision: Revision, entry: &Entry, stamp: Stamp) -> View<'static> {
     let raw: Value = serde_json::from_slice(&entry.json).unwrap_or_default();
     let kind = raw["record"].as_str().unwrap_or("unknown").to_owned();
     View {
@@ -167,6 +181,7 @@ fn unknown(revision: Revision, entry: &Entry, stamp: Stamp) -> View {
         message: format!("{kind} (of a later release)"),
         kind,
         details: vec![("detail", raw)],
+        told: None,
     }
 }
 
@@ -206,12 +221,20 @@ fn details(record: &Record) -> Vec<(&'static str, Value)> {
             ("causes", json!(causes)),
         ],
         Record::StepFailed { code, output, .. } => vec![("code", json!(code)), ("output", json!(output))],
-        Record::Node { event, .. } => vec![("detail", json!(event.kind))],
         _ => Vec::new(),
     }
 }
 
-impl View {
+/// Borrowed where the entry still knows what it says: it is written out once and never changed.
+fn told(record: Cow<'_, Record>) -> Option<Cow<'_, NodeEventKind>> {
+    match record {
+        Cow::Borrowed(Record::Node { event, .. }) => Some(Cow::Borrowed(&event.kind)),
+        Cow::Owned(Record::Node { event, .. }) => Some(Cow::Owned(event.kind)),
+        _ => None,
+    }
+}
+
+impl View<'_> {
     /// What a filter looks at.
     pub fn subject(&self) -> Subject<'_> {
         Subject {
@@ -228,8 +251,12 @@ impl View {
 
     /// The object that `events --json` prints, its keys in the order of the alphabet.
     pub fn json(&self) -> Vec<u8> {
+        let mut line = Vec::with_capacity(USUAL_BYTES);
         // An object of texts, numbers and what serde_json made itself can always be written.
-        serde_json::to_vec(&line::Fields::of(self)).unwrap_or_default()
+        match serde_json::to_writer(&mut line, &line::Fields::of(self)) {
+            Ok(()) => line,
+            Err(_) => Vec::new(),
+        }
     }
 }
 
@@ -248,7 +275,8 @@ mod tests {
     #[test]
     fn a_record_of_a_later_release_keeps_its_content_and_its_stamp() {
         let text = r#"{"record":"node_sang","node":"app1-cp","song":["la"],"stamp":{"version":9,"actor":"node:app1-cp"}}"#;
-        let seen = projection().view(Revision(4), &entry(text));
+        let later = entry(text);
+        let seen = projection().view(Revision(4), &later);
         assert_eq!(
             (seen.kind.as_str(), seen.class, seen.version),
             ("node_sang", Class::Log, 9)
@@ -260,7 +288,8 @@ mod tests {
         let line: Value = serde_json::from_slice(&seen.json()).expect("JSON");
         assert_eq!(line["detail"]["song"][0], "la");
         for garbage in ["", "[]", "{\"record\":7}"] {
-            let seen = projection().view(Revision(4), &entry(garbage));
+            let garbled = entry(garbage);
+            let seen = projection().view(Revision(4), &garbled);
             assert_eq!(seen.revision, Revision(4), "{garbage}");
         }
     }

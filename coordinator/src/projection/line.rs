@@ -3,6 +3,7 @@
 
 use super::View;
 use domain::record::{Class, Severity};
+use model::event::NodeEventKind;
 use model::ids::{BootId, Incarnation, RunId, StepId};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
@@ -26,10 +27,11 @@ enum Field<'a> {
     Boot(BootId),
     Life(Incarnation),
     Tree(&'a Value),
+    Told(&'a NodeEventKind),
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn of(view: &'a View) -> Self {
+    pub(super) fn of(view: &'a View<'_>) -> Self {
         let some = |text: &'a str| {
             if text.is_empty() {
                 Field::None
@@ -77,6 +79,7 @@ impl<'a> Fields<'a> {
             fields.push(("cause", Field::Text(&loss.cause)));
         }
         fields.extend(view.details.iter().map(|(key, value)| (*key, Field::Tree(value))));
+        fields.extend(view.told.iter().map(|told| ("detail", Field::Told(told))));
         // Of fields with one name the last one counts.
         fields.reverse();
         fields.sort_by_key(|(key, _)| *key);

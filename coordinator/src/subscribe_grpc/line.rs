@@ -23,7 +23,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(view: View) -> Self {
+    pub(super) fn new(view: View<'_>) -> Self {
         Self {
             revision: view.revision,
             json: view.json().into(),
@@ -85,13 +85,7 @@ impl Line {
     }
 }
 
-fn meta(view: &View) -> v1::EventMeta {
-    let severity = match view.severity {
-        Severity::Debug => "debug",
-        Severity::Info => "info",
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-    };
+fn meta(view: &View<'_>) -> v1::EventMeta {
     let origin = view.origin.as_ref().map(|origin| v1::NodeStamp {
         incarnation: origin.source.incarnation.0.to_vec(),
         seq: origin.source.seq.0,
@@ -107,7 +101,7 @@ fn meta(view: &View) -> v1::EventMeta {
         boot_id: view.boot.map(|boot| boot.0.to_vec()).unwrap_or_default(),
         kind: view.kind.clone(),
         class: view.class.name().to_owned(),
-        severity: severity.to_owned(),
+        severity: view.severity.name().to_owned(),
         cluster: view.cluster.clone(),
         node: view.node.clone(),
         actor: view.actor.clone(),

@@ -42,11 +42,9 @@ pub(super) fn filter(wire: v1::EventFilter) -> Result<Filter, Invalid> {
 
 /// A severity; an empty text is the lowest.
 pub(super) fn severity(field: &str, text: &str) -> Result<Severity, Invalid> {
-    match text {
-        "" | "debug" => Ok(Severity::Debug),
-        "info" => Ok(Severity::Info),
-        "warning" => Ok(Severity::Warning),
-        "error" => Ok(Severity::Error),
-        other => Err(Invalid::new(field, other, "is not debug, info, warning or error")),
+    if text.is_empty() {
+        return Ok(Severity::Debug);
     }
+    text.parse()
+        .map_err(|_| Invalid::new(field, text, "is not debug, info, warning or error"))
 }

@@ -26,8 +26,9 @@ pub struct NodeEvent {
 }
 
 /// What happened on a node.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum NodeEventKind {
     /// The agent started, or came back.
     AgentStarted {
@@ -150,9 +151,14 @@ impl NodeEventKind {
     }
 
     /// The snake-case name; empty for a body of a later release that has none.
-    pub fn name(&self) -> String {
-        let body = serde_json::to_value(self).unwrap_or_default();
-        body["kind"].as_str().unwrap_or_default().to_owned()
+    pub fn name(&self) -> &str {
+        match self {
+            NodeEventKind::Unknown(body) => body
+                .get("kind")
+                .and_then(serde_json::Value::as_str)
+                .unwrap_or_default(),
+            known => known.into(),
+        }
     }
 }
 
@@ -180,6 +186,7 @@ mod tests {
         let kind = NodeEventKind::ClockJump { shift_ms: -3 };
         let text = serde_json::to_string(&kind).expect("written");
         assert_eq!(text, r#"{"kind":"clock_jump","shift_ms":-3}"#);
+        assert_eq!(kind.name(), "clock_jump");
         assert_eq!(serde_json::from_str::<NodeEventKind>(&text).expect("read"), kind);
     }
 }

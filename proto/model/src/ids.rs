@@ -133,10 +133,12 @@ macro_rules! hex_id {
             /// Reads lower- or upper-case hexadecimal of exactly the type's length.
             pub fn parse(text: &str) -> Result<Self, Invalid> {
                 let mut bytes = [0u8; $bytes];
-                hex::decode_to_slice(text, &mut bytes).map_err(|_| {
-                    Invalid::new(stringify!($name), text, format!("is not {} hexadecimal digits", $bytes * 2))
-                })?;
-                Ok(Self(bytes))
+                // The decoder alone would take a "0x" before them.
+                if text.len() == 2 * $bytes && hex::decode_to_slice(text, &mut bytes).is_ok() {
+                    return Ok(Self(bytes));
+                }
+                let digits = 2 * $bytes;
+                Err(Invalid::new(stringify!($name), text, format!("is not {digits} hexadecimal digits")))
             }
 
             /// The first twelve digits, for people and unit names.
@@ -160,7 +162,7 @@ macro_rules! hex_id {
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&hex::encode(self.0))
+                f.write_str(hex::Buffer::<$bytes>::new().format(&self.0))
             }
         }
 
@@ -217,6 +219,8 @@ mod tests {
     fn hex_ids_round_trip_and_refuse_other_lengths() {
         let id = RunId::parse(&"ab".repeat(16)).expect("valid");
         assert_eq!(RunId::parse(&id.to_string()), Ok(id));
-        assert!(RunId::parse("abcd").is_err());
+        for bad in ["abcd", &format!("0x{id}"), &format!("0x{}", "ab".repeat(15))] {
+            assert!(RunId::parse(bad).is_err(), "{bad:?} was accepted");
+        }
     }
 }

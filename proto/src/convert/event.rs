@@ -13,19 +13,14 @@ const MAX_BODY: usize = 32 * 1024;
 
 /// The event as it travels.
 pub fn event_to_wire(event: &NodeEvent) -> v1::NodeEvent {
-    let body = serde_json::to_value(&event.kind).unwrap_or_default();
     v1::NodeEvent {
         incarnation: event.incarnation.0.to_vec(),
         seq: event.seq.0,
         time_micros: event.time.0,
         monotonic_ms: event.monotonic_ms,
         boot_id: event.boot.0.to_vec(),
-        kind: body
-            .get("kind")
-            .and_then(|k| k.as_str())
-            .unwrap_or_default()
-            .to_owned(),
-        body_json: serde_json::to_vec(&body).unwrap_or_default(),
+        kind: event.kind.name().to_owned(),
+        body_json: serde_json::to_vec(&event.kind).unwrap_or_default(),
         version: model::event::CONTRACT,
     }
 }

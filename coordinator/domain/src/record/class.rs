@@ -4,10 +4,13 @@ use super::Record;
 use model::event::NodeEventKind;
 use model::ids::ClusterName;
 use serde::{Deserialize, Serialize};
+use strum::VariantArray as _;
 
 /// What an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[derive(strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Class {
     /// An `up`.
     Run,
@@ -31,31 +34,11 @@ pub enum Class {
 
 impl Class {
     /// All classes.
-    pub const ALL: [Class; 9] = [
-        Class::Run,
-        Class::Phase,
-        Class::Step,
-        Class::Health,
-        Class::Connection,
-        Class::Certificate,
-        Class::Audit,
-        Class::Drill,
-        Class::Log,
-    ];
+    pub const ALL: &'static [Class] = Self::VARIANTS;
 
     /// Its name in filters and output.
     pub fn name(self) -> &'static str {
-        match self {
-            Class::Run => "run",
-            Class::Phase => "phase",
-            Class::Step => "step",
-            Class::Health => "health",
-            Class::Connection => "connection",
-            Class::Certificate => "certificate",
-            Class::Audit => "audit",
-            Class::Drill => "drill",
-            Class::Log => "log",
-        }
+        self.into()
     }
 }
 
@@ -85,7 +68,7 @@ impl Record {
             Record::EpochStarted { .. } | Record::Gap { .. } | Record::NodesRemoved {} => Class::Log,
             Record::Node { event, .. } => class_of(&event.kind),
             other if other.step().is_some() => Class::Step,
-            other => by_name(&other.kind()),
+            other => by_name(other.kind()),
         }
     }
 
@@ -113,7 +96,7 @@ fn class_of(kind: &NodeEventKind) -> Class {
         | NodeEventKind::ClockJump { .. } => Class::Health,
         NodeEventKind::CertificateRenewed { .. } => Class::Certificate,
         NodeEventKind::StoreLost { .. } | NodeEventKind::Dropped { .. } => Class::Log,
-        other => by_name(&other.name()),
+        other => by_name(other.name()),
     }
 }
 
@@ -123,5 +106,31 @@ fn by_name(kind: &str) -> Class {
         Some("drill" | "fault" | "lease") => Class::Drill,
         Some("condition") => Class::Health,
         _ => Class::Log,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Severity;
+    use super::*;
+    use strum::VariantNames as _;
+
+    #[test]
+    fn names_are_those_of_the_log() {
+        for class in Class::ALL {
+            assert_eq!(serde_json::to_value(class).expect("JSON"), class.name());
+        }
+        for severity in [
+            Severity::Debug,
+            Severity::Info,
+            Severity::Warning,
+            Severity::Error,
+        ] {
+            assert_eq!(serde_json::to_value(severity).expect("JSON"), severity.name());
+            assert_eq!(severity.name().parse(), Ok(severity));
+        }
+        let unknown = serde_json::from_str::<Record>(r#"{"record":"?"}"#).expect_err("no such record");
+        let names: Vec<_> = Record::VARIANTS.iter().map(|name| format!("`{name}`")).collect();
+        assert!(unknown.to_string().contains(&names.join(", ")), "{unknown}");
     }
 }

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 /// How much attention a record wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[derive(strum::IntoStaticStr, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum Severity {
     /// For those who look for detail.
     Debug,
@@ -22,17 +24,20 @@ pub enum Severity {
     Error,
 }
 
+impl Severity {
+    /// Its name in filters and output; [`str::parse`] reads it.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
 impl Record {
     /// Snake-case name; for [`Record::Node`] the agent's own kind.
-    pub fn kind(&self) -> String {
-        let (object, key) = match self {
-            Record::Node { event, .. } => (serde_json::to_value(&event.kind), "kind"),
-            other => (serde_json::to_value(other), "record"),
-        };
-        object
-            .ok()
-            .and_then(|o| o.get(key).and_then(|k| k.as_str()).map(str::to_owned))
-            .unwrap_or_default()
+    pub fn kind(&self) -> &str {
+        match self {
+            Record::Node { event, .. } => event.kind.name(),
+            other => other.into(),
+        }
     }
 
     /// How much attention it wants.
