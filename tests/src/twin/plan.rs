@@ -14,6 +14,8 @@ pub struct Plan {
     pub warm_ms: u64,
     /// Milliseconds between scrapes.
     pub scrape_ms: u64,
+    /// Samples in one request, and in the queue.
+    pub per_send: u64,
     /// Bytes of filler per scrape.
     pub filler: u64,
     /// Whether the outage ends within one period of the deadline; anywhere otherwise.
@@ -28,13 +30,14 @@ pub fn plan(run_seed: u64, nth: u64, period_s: u64) -> Plan {
     let loud = dice.random_ratio(1, 10);
     let tenths_of_segments: u64 = if loud { dice.random_range(11..30) } else { 0 };
     let per_period = super::prometheus::SEGMENT * tenths_of_segments / 10;
-    // Many small records: a segment is cut when a record does not fit, so large ones blur its end.
-    let scrape_ms = if loud { 200 } else { 1000 };
+    // Many small records: a segment is cut when a record does not fit, and counts as full when no more than 3 % are missing.
+    let scrape_ms = if loud { 100 } else { 1000 };
     Plan {
         seed,
         period_s,
         warm_ms: dice.random_range(period_s * 300..period_s * 2500),
         scrape_ms,
+        per_send: 2000 / scrape_ms,
         filler: per_period * scrape_ms / (period_s * 1000),
         near: nth.is_multiple_of(2),
     }

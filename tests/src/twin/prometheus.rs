@@ -71,6 +71,8 @@ pub struct AgentSetting<'a> {
     pub period_s: u64,
     /// Milliseconds between scrapes.
     pub scrape_ms: u64,
+    /// Samples in one request, and in the queue.
+    pub per_send: u64,
     /// The canary.
     pub target: SocketAddr,
     /// Where it writes to.
@@ -86,6 +88,7 @@ pub fn agent(program: &Program, folder: &Path, setting: AgentSetting<'_>) -> Res
         name,
         period_s,
         scrape_ms,
+        per_send,
         target,
         receiver,
     } = setting;
@@ -94,7 +97,7 @@ pub fn agent(program: &Program, folder: &Path, setting: AgentSetting<'_>) -> Res
         "global: {{scrape_interval: {scrape_ms}ms, scrape_timeout: {scrape_ms}ms, external_labels: {{twin: '{name}'}}}}\n\
          scrape_configs:\n- job_name: canary\n  static_configs: [{{targets: ['{target}']}}]\n\
          remote_write:\n- url: http://{receiver}/api/v1/write\n  name: twin\n\
-         \x20 queue_config: {{capacity: 2, max_samples_per_send: 2, max_shards: 1, min_backoff: 30ms, max_backoff: 100ms, \
+         \x20 queue_config: {{capacity: {per_send}, max_samples_per_send: {per_send}, max_shards: 1, min_backoff: 30ms, max_backoff: 100ms, \
          batch_send_deadline: 100ms}}\n\
          \x20 write_relabel_configs: [{{source_labels: [__name__], regex: filler, action: drop}}]\n"
     );

@@ -108,8 +108,13 @@ fn reader(seen: &Seen<'_>) -> Option<Foreseen> {
         let told = format!("follows the writer: memory takes {least} to {most} s");
         (told, Some(last.reader == last.current))
     } else if outage > most {
-        let held = seen.forecast.held;
-        (format!("holds segment {held}"), Some(last.reader.0 == held))
+        let (held, most) = (seen.forecast.held, seen.forecast.held_most);
+        let told = if most > held {
+            format!("holds segment {held} to {most}")
+        } else {
+            format!("holds segment {held}")
+        };
+        (told, Some(seen.forecast.holds(last.reader.0)))
     } else {
         (format!("memory is full after {least} to {most} s"), None)
     };

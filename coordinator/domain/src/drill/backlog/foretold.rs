@@ -82,8 +82,11 @@ pub struct Foretold {
     pub promise: Promise,
     /// How long the queue in memory takes samples before the reader stops, at least and at most.
     pub memory: (Quantity, Quantity),
-    /// The segment that the reader will hold, at the earlier of the two deadlines.
+    /// The segment that the reader will hold, at least.
     pub held: u64,
+    /// And at most: it may reach the next one while memory still takes samples. 0 in records of older releases, which told one.
+    #[serde(default)]
+    pub held_most: u64,
     /// When the next truncation comes.
     pub next_tick: Stamp,
     /// The tick that kills the backlog: not before, not after.
@@ -126,6 +129,7 @@ impl Foretold {
             },
             memory: (least.seconds(), most.seconds()),
             held: low.held.0,
+            held_most: high.held.0,
             next_tick: outlook.live.next_tick.into(),
             deadline: Between {
                 after: low.tick.into(),
@@ -139,6 +143,11 @@ impl Foretold {
     pub fn first_harm(&self) -> Quantity {
         let deadline = Span::between(self.gone.into(), self.deadline.after.into());
         self.promise.shortest(deadline.seconds())
+    }
+
+    /// Whether the reader may hold this segment.
+    pub fn holds(&self, segment: u64) -> bool {
+        (self.held..=self.held_most.max(self.held)).contains(&segment)
     }
 
     /// In one line.

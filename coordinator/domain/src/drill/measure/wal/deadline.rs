@@ -70,7 +70,8 @@ pub struct Doubt {
     pub stop: Span,
 }
 
-/// The earliest and the latest deadline that the doubt leaves possible, in this order.
+/// The earliest and the latest deadline that the doubt leaves possible, in this order: each of tick, held segment and its
+/// end by itself, since one tick may kill what is behind either of two segments.
 ///
 /// The window is not monotone in the volume, so the range of volumes is walked in steps of one percent.
 pub fn deadline_between(
@@ -97,15 +98,41 @@ pub fn deadline_between(
         for reader in readers {
             let one = deadline(pace, live, reader)?;
             let (low, high) = found.unwrap_or((one, one));
-            let low = if one.tick < low.tick { one } else { low };
-            let high = if one.tick > high.tick { one } else { high };
-            found = Some((low, high));
+            found = Some((low.bound(one, Bound::Least), high.bound(one, Bound::Most)));
         }
     }
     let (mut low, mut high) = found?;
     low.tick = doubt.tick.before(low.tick);
     high.tick = doubt.tick.after(high.tick);
     Some((low, high))
+}
+
+/// Which end of a range.
+#[derive(Clone, Copy)]
+enum Bound {
+    Least,
+    Most,
+}
+
+impl Bound {
+    fn of<T: Ord>(self, one: T, other: T) -> T {
+        match self {
+            Self::Least => one.min(other),
+            Self::Most => one.max(other),
+        }
+    }
+}
+
+impl Deadline {
+    /// What bounds both, part by part.
+    fn bound(self, other: Self, bound: Bound) -> Self {
+        let ends = self.held_until.zip(other.held_until);
+        Self {
+            tick: bound.of(self.tick, other.tick),
+            held: bound.of(self.held, other.held),
+            held_until: ends.map(|(one, other)| bound.of(one, other)),
+        }
+    }
 }
 
 /// What the forecast says of an outage.
@@ -129,5 +156,38 @@ pub fn outcome(between: (Deadline, Deadline), back: Moment, drain: Span) -> Outc
         Outcome::Lost
     } else {
         Outcome::TooClose
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERIOD: Span = Span::from_secs(10);
+    const SEGMENT: u64 = 10 << 20;
+
+    fn s(secs: i64) -> Moment {
+        Moment(secs * 1_000_000)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_doubt_leaves_possible_lies_within_its_bounds(
+            files in 0_u64..9, rate in 0_u64..4 << 20, tick in 0_i64..10, stop in 0_u64..8, by in 0_u64..=16, percent in 90_u64..=110
+        ) {
+            let pace = Pace::new(PERIOD, SEGMENT, rate).expect("a pace");
+            let live = Live { at: s(0), first: Segment(3), current: Segment(3 + files), filled: 5 << 20, next_tick: s(tick) };
+            let until = Span::from_secs(8).after(s(0));
+            let doubt = Doubt { volume_percent: 10, tick: Span::ZERO, stop: Span::from_secs(stop) };
+            let (low, high) = deadline_between(pace, live, Reader::Following { until }, doubt).expect("bounds");
+            let until = Span::from_millis(stop * 2000 * by / 16).after(doubt.stop.before(until));
+            let pace = pace.at_percent(percent).expect("a pace");
+            let one = deadline(pace, live, Reader::Following { until }).expect("a deadline");
+            proptest::prop_assert!((low.tick..=high.tick).contains(&one.tick), "{low:?} {one:?} {high:?}");
+            proptest::prop_assert!((low.held..=high.held).contains(&one.held), "{low:?} {one:?} {high:?}");
+            if let (Some(from), Some(to)) = (low.held_until, high.held_until) {
+                proptest::prop_assert!(one.held_until.is_some_and(|at| from <= at && at <= to), "{low:?} {one:?} {high:?}");
+            }
+        }
     }
 }
