@@ -135,7 +135,8 @@ mod tests {
             name: "p".into(),
             cluster: ClusterName::new("app1").expect("valid"),
             contract: None,
-            expect: Expectation::StaysGood,
+            // At its own rate, whatever happens.
+            expect: Expectation::Observes,
             needs: None,
             look: Look::ApiReady {},
             period_ms,

@@ -10,6 +10,7 @@ mod recovery;
 mod restore;
 mod secret_canary;
 mod secrets;
+mod share;
 mod watch;
 
 pub use canary::{Books, LOG, Way, last_look};

@@ -2,8 +2,8 @@
 //!
 //! The width of an edge is one period and one request. Asking fast all the time would load the nodes for nothing, so what is
 //! to go and come back is asked fast around the moments at which it can. When that is, the run's phases say and no answer
-//! does, but for one: who has been good for a while is not in a hurry any more. It stays open loop. What must stay good is asked at one
-//! rate from begin to end, so that the share of its good answers is a share of time.
+//! does, but for one: who has been good for a while is not in a hurry any more. It stays open loop. What must stay good is asked at its own
+//! rate around those moments and seldom otherwise too; the share of its good answers is one of time, not of requests.
 
 use domain::drill::scenario::{Expectation, Look, Probe};
 use std::future::pending;
@@ -12,10 +12,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Period of what nothing happens to, where its own is shorter.
-const CALM: Duration = Duration::from_millis(500);
+const CALM: Duration = Duration::from_secs(1);
 
-/// The same of what is computed anew for each answer: an API server's checks of itself, lists of it, a query to a store.
-const CALM_QUERY: Duration = Duration::from_secs(1);
+/// The same of a request that must be answered all the time, each of which costs its cluster a third of a percent of a core.
+const CALM_STEADY: Duration = Duration::from_secs(2);
 
 /// The same of a look into every Cilium agent, which starts a program in each.
 const CALM_LOOK: Duration = Duration::from_secs(30);
@@ -119,17 +119,16 @@ impl Pace {
 
     fn period_at(&self, probe: &Probe, now: Instant) -> Duration {
         let own = Duration::from_millis(probe.period_ms);
-        let (calm, fast) = match probe.look {
-            Look::Http { .. } => (CALM, FAST),
-            Look::ApiReady {} => (CALM_QUERY, FAST),
-            Look::NodesReady {} => (CALM_QUERY, FAST_LIST),
-            Look::CanaryStored { .. } | Look::LogCanaryStored { .. } => (CALM_QUERY, FAST_QUERY),
-            Look::Mesh { .. } => (CALM_LOOK, own),
+        let (calm, fast) = match (probe.expect, &probe.look) {
+            (Expectation::StaysGood, Look::Http { .. } | Look::ApiReady {}) => (CALM_STEADY, own),
+            (Expectation::ComesBack, Look::Http { .. } | Look::ApiReady {}) => (CALM, FAST),
+            (Expectation::ComesBack, Look::NodesReady {}) => (CALM, FAST_LIST),
+            (Expectation::ComesBack, Look::CanaryStored { .. } | Look::LogCanaryStored { .. }) => {
+                (CALM, FAST_QUERY)
+            }
+            (Expectation::ComesBack, Look::Mesh { .. }) => (CALM_LOOK, own),
             _ => return own,
         };
-        if probe.expect != Expectation::ComesBack {
-            return own;
-        }
         match *self.mood.borrow() {
             Mood::Returning if self.good_in_row < ENOUGH => own.min(fast),
             Mood::Changing { until } if now < until => own,
@@ -173,14 +172,14 @@ mod tests {
         let mut pace = tempo.pace();
         pace.saw(true);
         let period = |pace: &Pace| pace.period_at(&api, Instant::now());
-        assert_eq!(period(&pace), CALM_QUERY);
+        assert_eq!(period(&pace), CALM);
         tempo.breaking();
         assert_eq!(period(&pace), OWN);
-        assert_eq!(pace.period_at(&api, Instant::now() + CHANGING), CALM_QUERY);
+        assert_eq!(pace.period_at(&api, Instant::now() + CHANGING), CALM);
         tempo.undoing();
         assert_eq!(period(&pace), FAST);
         (0..ENOUGH).for_each(|_| pace.saw(true));
-        assert_eq!(period(&pace), CALM_QUERY);
+        assert_eq!(period(&pace), CALM);
         pace.saw(false);
         assert_eq!(period(&pace), FAST);
         assert_eq!(period(&tempo.pace()), FAST, "each probe counts for itself");
@@ -201,12 +200,28 @@ mod tests {
     }
 
     #[test]
-    fn what_must_stay_good_and_what_costs_much_keep_their_rate() {
+    fn what_must_stay_good_is_asked_at_its_own_rate_when_something_can_change_and_seldom_otherwise() {
+        let tempo = Tempo::default();
+        let mut pace = tempo.pace();
+        let api = probe(Expectation::StaysGood, Look::ApiReady {});
+        let period = |pace: &Pace| pace.period_at(&api, Instant::now());
+        assert_eq!(period(&pace), CALM_STEADY);
+        tempo.breaking();
+        assert_eq!(period(&pace), OWN);
+        assert_eq!(pace.period_at(&api, Instant::now() + CHANGING), CALM_STEADY);
+        tempo.undoing();
+        assert_eq!(period(&pace), OWN);
+        (0..ENOUGH).for_each(|_| pace.saw(true));
+        assert_eq!(period(&pace), CALM_STEADY);
+    }
+
+    #[test]
+    fn what_only_observes_and_what_costs_much_keep_their_rate() {
         let tempo = Tempo::default();
         let pace = tempo.pace();
         let rates = || {
             [
-                (Expectation::StaysGood, Look::ApiReady {}),
+                (Expectation::Observes, Look::ApiReady {}),
                 (Expectation::Observes, Look::NodesReady {}),
                 (Expectation::StaysGood, Look::Mesh { peers: vec![] }),
                 (
@@ -235,12 +250,12 @@ mod tests {
         let mut pace = tempo.pace();
         let begun = Instant::now();
         let hour = Duration::from_secs(3600);
-        assert_eq!(pace.period(&api), CALM_QUERY);
+        assert_eq!(pace.period(&api), CALM);
         tempo.breaking();
         let due = pace.wait(&api, begun + hour).await;
         assert!(due >= begun && due <= Instant::now());
         // What keeps its rate is not asked out of turn.
-        let steady = probe(Expectation::StaysGood, Look::ApiReady {});
+        let steady = probe(Expectation::Observes, Look::ApiReady {});
         let mut pace = tempo.pace();
         assert_eq!(pace.period(&steady), OWN);
         tempo.undoing();

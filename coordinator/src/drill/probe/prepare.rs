@@ -289,9 +289,10 @@ async fn http(
             service: asker,
         } => {
             let asked_at = self::ports(grounds.cluster(asking)?, at, asker).await?;
-            // Its own cluster's services have names; another cluster's are reached as any client outside reaches them.
+            // Its own cluster's services have names; another cluster's are reached as any client outside reaches them. The dot at
+            // the end spares the cluster's DNS the search through three domains, six questions for each request.
             let (target, port) = if *asking == probe.cluster {
-                (format!("{service}.{namespace}.svc.cluster.local"), ports.port)
+                (format!("{service}.{namespace}.svc.cluster.local."), ports.port)
             } else {
                 (
                     grounds.address(&probe.cluster)?.to_string(),

@@ -52,7 +52,7 @@ pub(super) fn all(
         .filter(|w| w.probe.expect == Expectation::StaysGood)
     {
         let name = watch.probe.name.replace('-', "_");
-        if let Some(bounds) = availability(watch, window) {
+        if let Some(bounds) = watch.share(window).bounds() {
             let method = "good answers of all requests due from the fault to the end of probing";
             all.push(figure(
                 format!("availability.{name}"),
@@ -114,21 +114,6 @@ pub(super) fn figure(id: String, unit: &str, bounds: Bounds, worse: Worse, metho
     }
 }
 
-/// Share of good answers while it mattered. Requests that did not leave the prober are bad in the lower bound and good in the
-/// upper one: they say nothing.
-pub(crate) fn availability(watch: &Watch<'_>, window: &Window) -> Option<Bounds> {
-    let (mut due, mut good, mut unknown) = (0_u64, 0_u64, 0_u64);
-    for sample in watch.that_matter(window) {
-        due += 1;
-        good += u64::from(sample.is_good());
-        unknown += u64::from(sample.sent.is_none());
-    }
-    Some(Bounds {
-        low: Quantity::ratio(good, due)?,
-        high: Quantity::ratio(good + unknown, due)?,
-    })
-}
-
 /// How long users were not served since the fault: the worst of the probes that stand for users.
 pub(super) fn down(watches: &[Watch<'_>], window: &Window) -> Option<Bounds> {
     let of_one = |watch: &Watch<'_>| {
@@ -159,8 +144,9 @@ pub(crate) const FEWEST: u64 = 20;
 pub(super) fn answers(watches: &[Watch<'_>], window: &Window) -> Option<Bounds> {
     window.fault?;
     let of_one = |watch: &Watch<'_>| {
-        let enough = watch.that_matter(window).map(|_| 1_u64).sum::<u64>() >= FEWEST;
-        availability(watch, window).filter(|_| enough).unwrap_or(Bounds {
+        let share = watch.share(window);
+        let enough = share.due >= FEWEST;
+        share.bounds().filter(|_| enough).unwrap_or(Bounds {
             low: Quantity::ZERO,
             high: Quantity::whole(1),
         })

@@ -1,8 +1,8 @@
 //! One probe with all that it saw, and the time in which that counts.
 
+use super::share::Share;
 use crate::drill::history::{Answer, History, Sample};
 use crate::drill::measure::interval::{Edge, Seen, Stretch, stretches};
-use crate::drill::measure::quantity::Quantity;
 use crate::drill::measure::span::Span;
 use crate::drill::plan::DrillPlan;
 use crate::drill::record::Phase;
@@ -133,13 +133,20 @@ impl<'a> Watch<'a> {
         })
     }
 
+    /// The share of time with good answers, of those that matter.
+    pub(crate) fn share(&self, window: &Window) -> Share {
+        Share::of(self.that_matter(window), Span::from_millis(self.probe.period_ms))
+    }
+
     /// Its part of the report.
     pub(super) fn report(&self, window: &Window) -> ProbeReport {
         let count = |fits: &dyn Fn(&&&Sample) -> bool| {
             u64::try_from(self.samples.iter().filter(fits).count()).unwrap_or(0)
         };
-        let due = count(&|_| true);
-        let good = count(&|s| s.is_good());
+        let whole = Share::of(
+            self.samples.iter().copied(),
+            Span::from_millis(self.probe.period_ms),
+        );
         let half = i64::try_from(self.probe.period_ms * 500).unwrap_or(i64::MAX);
         ProbeReport {
             id: self.probe.name.clone(),
@@ -148,10 +155,10 @@ impl<'a> Watch<'a> {
             contracts: self.probe.contract.iter().map(ToString::to_string).collect(),
             period: Span::from_millis(self.probe.period_ms).seconds(),
             timeout: Span::from_millis(self.probe.timeout_ms).seconds(),
-            due,
-            good,
+            due: whole.due,
+            good: whole.good,
             sent_late: count(&|s| s.lateness_micros().is_some_and(|late| late > half)),
-            availability: Quantity::ratio(good, due),
+            availability: whole.bounds().map(|bounds| bounds.low),
             outages: self.stretches.iter().map(Stretch::outage).collect(),
             slices: self.slices(window),
         }

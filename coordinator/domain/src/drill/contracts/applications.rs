@@ -2,6 +2,7 @@
 
 use super::{Case, evidence};
 use crate::drill::assemble::{FEWEST, Watch};
+use crate::drill::measure::quantity::Quantity;
 use crate::drill::report::model::Evidence;
 use crate::drill::report::verdict::Verdict;
 
@@ -12,29 +13,17 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Evidence> {
         .collect()
 }
 
-/// Pass when even with every request that never left the prober counted as bad the objective is kept; fail when even with
-/// all of them counted as good it is not.
+/// Pass when even with all the time of requests that never left the prober counted as bad the objective is kept; fail when even
+/// with all of it counted as good it is not.
 pub(super) fn availability(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
-    let (mut due, mut good, mut unknown) = (0_u64, 0_u64, 0_u64);
-    for sample in watch.that_matter(case.window) {
-        due += 1;
-        good += u64::from(sample.is_good());
-        unknown += u64::from(sample.sent.is_none());
-    }
-    let percent = |part: u64| {
-        // Counts of a run are far below the 2^52 that a float holds exactly.
-        let float = |n: u64| n.to_string().parse::<f64>().unwrap_or(f64::NAN);
-        100.0 * float(part) / float(due)
-    };
+    let share = watch.share(case.window);
     let objective = case.plan.scenario.hypothesis.objectives.availability_percent;
-    let verdict = if due < FEWEST {
-        Verdict::Inconclusive
-    } else if percent(good) >= objective {
-        Verdict::Pass
-    } else if percent(good + unknown) < objective {
-        Verdict::Fail
-    } else {
-        Verdict::Inconclusive
+    let kept = Quantity::from_float(objective / 100.0);
+    let verdict = match share.bounds().zip(kept) {
+        _ if share.due < FEWEST => Verdict::Inconclusive,
+        Some((bounds, kept)) if bounds.low >= kept => Verdict::Pass,
+        Some((bounds, kept)) if bounds.high < kept => Verdict::Fail,
+        _ => Verdict::Inconclusive,
     };
     let first_bad = watch
         .that_matter(case.window)
@@ -42,16 +31,20 @@ pub(super) fn availability(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
     let detail = first_bad
         .map(|s| format!("; first bad at {}: {}", s.due, s.detail))
         .unwrap_or_default();
-    let held = if unknown > 0 {
-        format!(", {unknown} did not leave the prober")
+    let held = if share.unknown > 0 {
+        format!(", {} did not leave the prober", share.unknown)
     } else {
         String::new()
     };
+    let percent = share
+        .bounds()
+        .map_or(Quantity::ZERO, |bounds| bounds.low.times(100));
     let text = format!(
-        "{} from {}: {good} of {due} answers good{held} ({:.3} %, objective {objective} %){detail}",
+        "{} from {}: {} of {} answers good{held} ({percent} % of the time, objective {objective} %){detail}",
         watch.probe.name,
         watch.probe.vantage(),
-        if due == 0 { 0.0 } else { percent(good) },
+        share.good,
+        share.due,
     );
     evidence("availability", verdict, text)
 }

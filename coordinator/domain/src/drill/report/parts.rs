@@ -61,7 +61,7 @@ pub struct ProbeReport {
     /// Contracts that it speaks for; empty for none.
     #[serde(default)]
     pub contracts: Vec<String>,
-    /// Seconds from one to the next, open loop: a stalled one delays none.
+    /// Seconds from one to the next while something may change, open loop: a stalled one delays none.
     pub period: Quantity,
     /// Seconds after which no answer is a bad answer.
     pub timeout: Quantity,
@@ -72,7 +72,7 @@ pub struct ProbeReport {
     /// Those that were sent later than half a period after they were due; the driller's own fault.
     #[serde(default)]
     pub sent_late: u64,
-    /// `good` of `due`.
+    /// The share of the time in which answers were good: each stands for the time until the next was due.
     pub availability: Option<Quantity>,
     /// Every outage that was seen.
     #[serde(default)]
