@@ -1,6 +1,6 @@
-//! Ports for a coordinator under test.
+//! Ports for programs under test, which open them themselves.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Below those that systems hand out to outgoing connections (32,768 on Linux, 49,152 on macOS): a client's connection that
@@ -31,4 +31,13 @@ pub fn four_free(addresses: &[Ipv4Addr]) -> u16 {
         .take(blocks)
         .find(|first| (0..TOGETHER).all(|i| free(first + i)))
         .unwrap_or_else(|| panic!("no four ports of {OURS:?} are free"))
+}
+
+/// One address on loopback that nobody has.
+///
+/// # Panics
+///
+/// When none are free.
+pub fn one_free() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, four_free(&[Ipv4Addr::LOCALHOST])))
 }

@@ -1,13 +1,14 @@
 //! The two programs as child processes, killed when dropped.
 
 use crate::lab;
+use crate::ports::one_free;
 use crate::running::Running;
 use crate::twin::http::get;
 use coordinator::host_steps::values::{HostFacts, render};
 use model::ids::ComponentName;
 use model::lab::Lab;
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -44,13 +45,12 @@ pub struct Place {
 impl Place {
     /// In `folder`, with the shipper's configuration as the component has it, but for places and pauses.
     pub fn new(programs: &Programs, folder: &Path) -> Result<Self, String> {
-        let free = || -> std::io::Result<SocketAddr> { TcpListener::bind("127.0.0.1:0")?.local_addr() };
         let text = |e: std::io::Error| format!("{}: {e}", folder.display());
         let place = Self {
             programs: programs.clone(),
             folder: folder.to_owned(),
-            store: free().map_err(text)?,
-            shipper: free().map_err(text)?,
+            store: one_free(),
+            shipper: one_free(),
         };
         for part in ["pods", "state", "data"] {
             std::fs::create_dir_all(folder.join(part)).map_err(text)?;

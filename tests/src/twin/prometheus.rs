@@ -1,8 +1,9 @@
 //! The real Prometheus as a child process: agent or receiver, killed when dropped.
 
 use super::http::get;
+use crate::ports::one_free;
 use crate::running::Running;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -49,7 +50,7 @@ pub struct Prometheus {
 }
 
 fn start(program: &Program, folder: &Path, arguments: &[String]) -> Result<Prometheus, String> {
-    let address = free_address().map_err(|e| format!("no free address: {e}"))?;
+    let address = one_free();
     let mut command = Command::new(&program.path);
     command
         .args(arguments)
@@ -127,8 +128,4 @@ pub fn receiver(program: &Program, folder: &Path) -> Result<Prometheus, String> 
         "--web.enable-remote-write-receiver".to_owned(),
     ];
     start(program, folder, &arguments)
-}
-
-fn free_address() -> std::io::Result<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0")?.local_addr()
 }

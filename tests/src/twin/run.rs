@@ -134,9 +134,8 @@ pub fn run(program: &Program, receiver: SocketAddr, plan: Plan, folder: &Path) -
     drop(agent);
 
     let mut problems = Vec::new();
+    let newest = at_rest(receiver, &name)?;
     let arrived = numbers(receiver, &name, 0)?;
-    let newest = (0..SHARDS).map(|shard| newest(receiver, &name, shard));
-    let newest: Vec<u64> = newest.collect::<Result<_, _>>()?;
     // The agent was ended between two batches: the last number that every shard has is the end of all books.
     let end = newest.iter().copied().min().unwrap_or(0);
     let log: Vec<_> = canary.log().into_iter().filter(|e| e.number <= end).collect();
@@ -314,6 +313,21 @@ fn newest(receiver: SocketAddr, name: &str, shard: u64) -> Result<u64, String> {
         .first()
         .and_then(|series| number(&series["value"]))
         .unwrap_or(0))
+}
+
+/// The newest number of each shard, once a request that was under way when the agent ended has arrived too.
+fn at_rest(receiver: SocketAddr, name: &str) -> Result<Vec<u64>, String> {
+    let mut before = Vec::new();
+    until("the receiver is at rest", Duration::from_secs(10), || {
+        let all = (0..SHARDS).map(|shard| newest(receiver, name, shard));
+        let all: Vec<u64> = all.collect::<Result<_, _>>()?;
+        let earlier = std::mem::replace(&mut before, all.clone());
+        if all == earlier {
+            Ok(all)
+        } else {
+            Err(format!("{earlier:?}, then {all:?}"))
+        }
+    })
 }
 
 /// All numbers of a shard.
