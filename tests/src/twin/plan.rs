@@ -10,6 +10,8 @@ pub struct Plan {
     pub seed: u64,
     /// Seconds between truncations.
     pub period_s: u64,
+    /// Milliseconds that it waits before it starts, less than a period.
+    pub start_ms: u64,
     /// Milliseconds of running before the outage; this is the phase.
     pub warm_ms: u64,
     /// Milliseconds between scrapes.
@@ -35,6 +37,7 @@ pub fn plan(run_seed: u64, nth: u64, period_s: u64) -> Plan {
     Plan {
         seed,
         period_s,
+        start_ms: dice.random_range(0..period_s * 1000),
         warm_ms: dice.random_range(period_s * 300..period_s * 2500),
         scrape_ms,
         per_send: 2000 / scrape_ms,
