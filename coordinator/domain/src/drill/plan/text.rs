@@ -102,7 +102,7 @@ pub(super) fn render(plan: &DrillPlan) -> String {
     );
 
     line(0, String::new());
-    line(0, "probes".into());
+    line(0, "probes, at their rates around the fault".into());
     for planned in &plan.probes {
         let probe = &planned.probe;
         let state = planned

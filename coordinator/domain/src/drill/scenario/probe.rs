@@ -24,7 +24,7 @@ pub struct Probe {
     pub needs: Option<String>,
     /// What is asked.
     pub look: Look,
-    /// Time from one request to the next, milliseconds.
+    /// Time from one request to the next around the fault, milliseconds; what nothing happens to is asked less often.
     pub period_ms: u64,
     /// When an answer is too late, milliseconds. Under 1 s for HTTP: a lost SYN is repeated after 1 s, and a repeated one
     /// would make the moment of recovery look later than it was.
