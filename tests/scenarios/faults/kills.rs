@@ -9,6 +9,10 @@ use tests::dice::Dice;
 use tests::lab::TestLab;
 use tests::prey;
 
+/// How long a node takes at most until it is well again once the faults are undone. The longest is etcd: before kubelet starts
+/// it, it asks the API server for the mirror pod, which waits for etcd, for up to the minute after which an API server gives up.
+const RECOVERY: Duration = Duration::from_secs(150);
+
 /// Kills of one round.
 const ROUND: usize = 5;
 /// Faults whose undoing is bound to two seconds; a node's boot is not.
@@ -72,7 +76,7 @@ pub(super) fn run(lab: &TestLab, wanted: usize) {
         leases += seen;
         worst = worst.max(late);
         for case in &all {
-            case.until_whole(lab, case.kind, Duration::from_secs(60), "broken")
+            case.until_whole(lab, case.kind, RECOVERY, "broken")
                 .expect("whole again");
         }
         assert!(
