@@ -8,6 +8,7 @@
 //!
 //! Everything listens on loopback, ports are free ones, processes end with their owner.
 
+pub mod arrived;
 pub mod canary;
 pub mod gate;
 pub mod http;

@@ -1,8 +1,9 @@
 //! One twin: warm up, forecast, take the receiver away, give it back, and compare what was foretold with what happened.
 
+use super::arrived::Arrived;
 use super::canary::{Canary, PER_SCRAPE, SHARDS, now};
 use super::gate::Gate;
-use super::http::{escape, get};
+use super::http::get;
 use super::plan::Plan;
 use super::prometheus::{AgentSetting, Program, SEGMENT, agent};
 use super::watch::{Watch, list};
@@ -76,8 +77,13 @@ pub fn run(program: &Program, receiver: SocketAddr, plan: Plan, folder: &Path) -
     let agent = agent(program, folder, setting)?;
     let wal = folder.join("data/wal");
     let watch = Watch::start(wal.clone());
+    let arrived = Arrived {
+        receiver,
+        name: &name,
+    };
     let arrives = || {
-        newest(receiver, &name, 0)
+        arrived
+            .newest(0)
             .map(|n| (n > 0).then_some(n))
             .and_then(|n| n.ok_or("none yet".into()))
     };
@@ -122,7 +128,7 @@ pub fn run(program: &Program, receiver: SocketAddr, plan: Plan, folder: &Path) -
     // A backlog of five periods goes out in requests of two samples.
     let patience = Duration::from_secs(90 + plan.period_s);
     let after = until("the sender caught up", patience, || {
-        let number = newest(receiver, &name, 0)?;
+        let number = arrived.newest(0)?;
         let log = canary.log();
         // What is still to be sent would be a loss by the counters: they are read while nothing is, to a second.
         let behind = log.last().map_or(0, |e| e.number).saturating_sub(number);
@@ -141,13 +147,13 @@ pub fn run(program: &Program, receiver: SocketAddr, plan: Plan, folder: &Path) -
     drop(agent);
 
     let mut problems = Vec::new();
-    let newest = at_rest(receiver, &name)?;
-    let arrived = numbers(receiver, &name, 0)?;
+    let newest = arrived.at_rest()?;
+    let numbers = arrived.numbers(0)?;
     // The agent was ended between two batches: the last number that every shard has is the end of all books.
     let end = newest.iter().copied().min().unwrap_or(0);
     let log: Vec<_> = canary.log().into_iter().filter(|e| e.number <= end).collect();
-    let ledger = Ledger::close(&log, arrived.iter().copied().filter(|number| *number <= end));
-    let failed_scrapes = failed_scrapes(receiver, &name)?;
+    let ledger = Ledger::close(&log, numbers.iter().copied().filter(|number| *number <= end));
+    let failed_scrapes = arrived.failed_scrapes()?;
     let scraped = |hole: &Hole| classify(hole, &failed_scrapes) != LossCause::NotScraped;
     let of_outage: Vec<_> = ledger
         .holes
@@ -158,7 +164,7 @@ pub fn run(program: &Program, receiver: SocketAddr, plan: Plan, folder: &Path) -
 
     // The books against an independent count at the receiver, of every shard.
     for (shard, newest) in (0..SHARDS).zip(newest) {
-        let there = count(receiver, &name, shard)?.saturating_sub(newest - end);
+        let there = arrived.count(shard)?.saturating_sub(newest - end);
         let missing = u64::try_from(log.len()).unwrap_or(0).saturating_sub(there);
         if missing != ledger.lost() || !ledger.strangers.is_empty() {
             problems.push(format!(
@@ -300,86 +306,7 @@ fn counters(before: &Exposition, after: &Exposition) -> Counters {
     }
 }
 
-fn query(receiver: SocketAddr, query: &str) -> Result<Vec<serde_json::Value>, String> {
-    let body = get(receiver, &format!("/api/v1/query?query={}", escape(query)))?;
-    let answer: serde_json::Value = serde_json::from_str(&body).map_err(|e| e.to_string())?;
-    answer["data"]["result"].as_array().cloned().ok_or(body)
-}
-
-fn number(value: &serde_json::Value) -> Option<u64> {
-    value[1].as_str()?.parse().ok()
-}
-
-/// The newest number of a shard that arrived; zero before the first.
-fn newest(receiver: SocketAddr, name: &str, shard: u64) -> Result<u64, String> {
-    let result = query(
-        receiver,
-        &format!("last_over_time(canary_sequence{{twin=\"{name}\",shard=\"{shard}\"}}[3h])"),
-    )?;
-    Ok(result
-        .first()
-        .and_then(|series| number(&series["value"]))
-        .unwrap_or(0))
-}
-
-/// The newest number of each shard, once a request that was under way when the agent ended has arrived too.
-fn at_rest(receiver: SocketAddr, name: &str) -> Result<Vec<u64>, String> {
-    let mut before = Vec::new();
-    until("the receiver is at rest", Duration::from_secs(10), || {
-        let all = (0..SHARDS).map(|shard| newest(receiver, name, shard));
-        let all: Vec<u64> = all.collect::<Result<_, _>>()?;
-        let earlier = std::mem::replace(&mut before, all.clone());
-        if all == earlier {
-            Ok(all)
-        } else {
-            Err(format!("{earlier:?}, then {all:?}"))
-        }
-    })
-}
-
-/// All numbers of a shard.
-fn numbers(receiver: SocketAddr, name: &str, shard: u64) -> Result<Vec<u64>, String> {
-    let result = query(
-        receiver,
-        &format!("canary_sequence{{twin=\"{name}\",shard=\"{shard}\"}}[3h]"),
-    )?;
-    let values = result
-        .first()
-        .and_then(|series| series["values"].as_array())
-        .ok_or("no values")?;
-    Ok(values.iter().filter_map(number).collect())
-}
-
-/// How many samples of a shard there are, as the receiver counts them.
-fn count(receiver: SocketAddr, name: &str, shard: u64) -> Result<u64, String> {
-    let text = format!("count_over_time(canary_sequence{{twin=\"{name}\",shard=\"{shard}\"}}[3h])");
-    let result = query(receiver, &text)?;
-    result
-        .first()
-        .and_then(|series| number(&series["value"]))
-        .ok_or_else(|| "no count".into())
-}
-
 fn sleep_until(moment: Moment) {
     let left = Span::between(now(), moment);
     std::thread::sleep(Duration::from_micros(left.micros()));
-}
-
-/// Times around scrapes that failed though the canary served them: on a busy host the answer came too late.
-fn failed_scrapes(receiver: SocketAddr, name: &str) -> Result<Evidence, String> {
-    let result = query(receiver, &format!("up{{twin=\"{name}\"}}[3h]"))?;
-    let values = result
-        .first()
-        .and_then(|series| series["values"].as_array())
-        .ok_or("no values")?;
-    let failed = values.iter().filter(|value| number(value) == Some(0));
-    let around = failed.filter_map(|value| {
-        let at = Quantity::from_float(value[0].as_f64()?)?;
-        let (at, near) = (Moment(at.micros()), Span::from_secs(2));
-        Some((near.before(at), near.after(at)))
-    });
-    Ok(Evidence {
-        not_scraped: around.collect(),
-        ..Evidence::default()
-    })
 }
