@@ -74,7 +74,7 @@ pub struct Subscription {
 #[derive(Debug)]
 struct Past {
     upto: Revision,
-    min_severity: Severity,
+    without_samples: bool,
 }
 
 /// How one delivery ended.
@@ -100,7 +100,7 @@ impl Subscription {
             filter: request::filter(wanted.filter.unwrap_or_default())?,
             past: Past {
                 upto: feed.log().head(),
-                min_severity: request::severity("past_min_severity", &wanted.past_min_severity)?,
+                without_samples: wanted.past_without_samples,
             },
             log: feed.log().clone(),
             feed,
@@ -211,8 +211,7 @@ impl Subscription {
     fn wants(&self, line: &Line) -> bool {
         let subject = line.subject();
         let is_past = line.revision() <= self.past.upto;
-        self.filter.admits(&subject)
-            && (!is_past || subject.is_loss || subject.severity >= self.past.min_severity)
+        self.filter.admits(&subject) && !(is_past && self.past.without_samples && subject.is_sample())
     }
 
     /// Where the newest `wanted` lines of the past begin, looked for from its end down; the cursor and the oldest entry that is

@@ -54,6 +54,13 @@ pub struct Subject<'a> {
     pub is_loss: bool,
 }
 
+impl Subject<'_> {
+    /// Whether it is one of the samples of a node's facts, which come all day and tell no change.
+    pub fn is_sample(&self) -> bool {
+        self.class == Class::Health && self.severity == Severity::Debug
+    }
+}
+
 impl Filter {
     /// Whether `subject` is wanted.
     pub fn admits(&self, subject: &Subject<'_>) -> bool {

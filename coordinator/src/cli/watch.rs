@@ -18,7 +18,6 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Events of the past that are shown at the start. Samples do not count: of a lab that idles there would be nothing else.
 const PAST: u64 = 1000;
-const PAST_SEVERITY: &str = "info";
 
 /// Entries that are looked through for them at most: six nodes make about as many samples in a day.
 const LOOK_BACK: u64 = 100_000;
@@ -134,7 +133,7 @@ async fn follow(
         Place::Past { floor } => SubscribeRequest {
             after: floor,
             tail: PAST,
-            past_min_severity: PAST_SEVERITY.to_owned(),
+            past_without_samples: true,
             follow: true,
             ..SubscribeRequest::default()
         },

@@ -29,7 +29,7 @@ pub(super) fn filter(wire: v1::EventFilter) -> Result<Filter, Invalid> {
         model::ids::RunId::parse(text)
             .map_err(|_| Invalid::new("filter.runs", text, "is not a run's id: 32 hexadecimal digits"))
     };
-    let min_severity = severity("filter.min_severity", &wire.min_severity)?;
+    let min_severity = severity(&wire.min_severity)?;
     Ok(Filter {
         runs: wire.runs.iter().map(run).collect::<Result<_, _>>()?,
         clusters: wire.clusters,
@@ -41,10 +41,15 @@ pub(super) fn filter(wire: v1::EventFilter) -> Result<Filter, Invalid> {
 }
 
 /// A severity; an empty text is the lowest.
-pub(super) fn severity(field: &str, text: &str) -> Result<Severity, Invalid> {
+fn severity(text: &str) -> Result<Severity, Invalid> {
     if text.is_empty() {
         return Ok(Severity::Debug);
     }
-    text.parse()
-        .map_err(|_| Invalid::new(field, text, "is not debug, info, warning or error"))
+    text.parse().map_err(|_| {
+        Invalid::new(
+            "filter.min_severity",
+            text,
+            "is not debug, info, warning or error",
+        )
+    })
 }

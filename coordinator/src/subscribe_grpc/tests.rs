@@ -2,7 +2,9 @@ use super::outlet::UNDER_WAY;
 use super::*;
 use crate::journal::{Entry, Journal, MemoryJournal, RedbJournal};
 use domain::record::Record;
-use model::ids::{ClusterName, Epoch, Incarnation, LogId, NodeName, Seq};
+use model::event::{NodeEvent, NodeEventKind};
+use model::fact::NodeFacts;
+use model::ids::{Attempt, BootId, ClusterName, Epoch, Incarnation, LogId, NodeName, Seq, StepId};
 use model::lab::Lab;
 use model::moment::Moment;
 
@@ -28,6 +30,22 @@ fn lost(node: &str) -> Record {
         from: Seq(3),
         to: Some(Seq(5)),
         cause: "the buffer was full".into(),
+    }
+}
+
+fn sample() -> Record {
+    Record::Node {
+        node: NodeName::new("app1-cp").expect("valid"),
+        event: NodeEvent {
+            incarnation: Incarnation([9; 16]),
+            seq: Seq(1),
+            time: Moment(0),
+            monotonic_ms: 1,
+            boot: BootId([1; 16]),
+            kind: NodeEventKind::Health {
+                facts: NodeFacts::default(),
+            },
+        },
     }
 }
 
@@ -181,36 +199,44 @@ async fn the_newest_of_what_is_wanted_are_found_however_far_back_they_are() {
 }
 
 #[tokio::test]
-async fn of_the_past_only_what_is_severe_enough_and_of_the_rest_everything() {
-    let mut log = log(3);
-    log.append(&[
-        entry(&Record::EpochStarted { epoch: Epoch(3) }),
-        entry(&lost("app1-cp")),
-    ])
-    .expect("appended");
+async fn of_the_past_no_samples_and_of_the_rest_everything() {
+    let mut log = log(1);
+    let progress = Record::StepProgress {
+        step: StepId([1; 32]),
+        attempt: Attempt(1),
+        message: "waits for the API server".into(),
+        source: None,
+    };
+    let past = [sample(), progress, sample(), lost("app1-cp"), sample()];
+    log.append(&past.each_ref().map(entry)).expect("appended");
     let mut request = wanted(0, true);
-    request.past_min_severity = "error".into();
+    request.past_without_samples = true;
     let mut stream = start(&log, request.clone(), Pace::default());
+    for revision in [1, 3] {
+        let next = next(&mut stream).await;
+        assert!(
+            matches!(&next, Some(Item::Entry(entry)) if entry.revision == revision),
+            "{next:?}"
+        );
+    }
     let loss = next(&mut stream).await;
     assert!(
         matches!(&loss, Some(Item::Gap(gap)) if gap.revision == 5),
         "{loss:?}"
     );
-    assert!(matches!(next(&mut stream).await, Some(Item::Bookmark(b)) if b.revision == 5));
-    log.append(&[entry(&served("app1"))]).expect("appended");
+    assert!(matches!(next(&mut stream).await, Some(Item::Bookmark(b)) if b.revision == 6));
+    log.append(&[entry(&sample())]).expect("appended");
     let new = next(&mut stream).await;
     assert!(
-        matches!(&new, Some(Item::Entry(entry)) if entry.revision == 6),
+        matches!(&new, Some(Item::Entry(entry)) if entry.revision == 7),
         "{new:?}"
     );
-    // It counts before the newest are counted.
-    (request.tail, request.follow, request.past_min_severity) = (1, false, "error".into());
-    assert_eq!(revisions(&all(start(&log, request, Pace::default())).await), [5]);
-    let mut request = wanted(0, false);
-    request.past_min_severity = "grave".into();
-    let feed = Feed::new(log.reader(), &Lab::default());
-    let refused = Subscription::new(feed, request, Pace::default()).expect_err("refused");
-    assert_eq!(refused.field, "past_min_severity");
+    // They are left out before the newest are counted.
+    (request.tail, request.follow) = (2, false);
+    assert_eq!(
+        revisions(&all(start(&log, request, Pace::default())).await),
+        [3, 5]
+    );
 }
 
 #[tokio::test]

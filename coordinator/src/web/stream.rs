@@ -42,13 +42,16 @@ pub(super) fn stream(request: &Parts, sources: &Sources, tasks: &Tasks) -> Respo
         let text = "`after` and Last-Event-ID are LOG-REVISION, as the stream's ids are, or a revision";
         return words(StatusCode::BAD_REQUEST, text);
     };
+    let past_without_samples = match parameter(request.uri.query(), "past") {
+        None => false,
+        Some("without-samples") => true,
+        Some(_) => return words(StatusCode::BAD_REQUEST, "`past` can be `without-samples`"),
+    };
     let wanted = SubscribeRequest {
         log_id: cursor.log_id,
         after: cursor.after.0,
         follow: true,
-        past_min_severity: parameter(request.uri.query(), "past")
-            .unwrap_or_default()
-            .to_owned(),
+        past_without_samples,
         ..SubscribeRequest::default()
     };
     let subscription = match Subscription::new(sources.feed().clone(), wanted, Pace::default()) {

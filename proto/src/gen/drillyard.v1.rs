@@ -575,9 +575,9 @@ pub struct SubscribeRequest {
     /// What retention took is no error then.
     #[prost(uint64, tag = "5")]
     pub tail: u64,
-    /// Of what is in the log already, only this severity or a higher one; empty: as the filter says.
-    #[prost(string, tag = "6")]
-    pub past_min_severity: ::prost::alloc::string::String,
+    /// Of what is in the log already no samples of a node's facts: of a lab that idles there is little else.
+    #[prost(bool, tag = "6")]
+    pub past_without_samples: bool,
 }
 /// What a subscriber wants. An empty list is no condition; all conditions must hold. Bookmarks tell of what was left out.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -50,8 +50,8 @@ async function begin(why) {
   model.takeStatus(snapshot);
   cursor = `${snapshot.log.id}-${snapshot.log.from}`;
   model.revision = snapshot.log.from;
-  // A long past is nearly all samples. What steps said of their progress is of the same severity, and is missed only then.
-  past = snapshot.log.head - snapshot.log.from > LONG_PAST ? "&past=info" : "";
+  // A long past is nearly all samples.
+  past = snapshot.log.head - snapshot.log.from > LONG_PAST ? "&past=without-samples" : "";
   if (snapshot.log.from + 1 > snapshot.log.oldest) model.takeNote("begin", "info", `earlier events: coordinator events (this page begins behind revision ${snapshot.log.from})`);
   if (why) model.takeNote("log_reset", "warning", why);
   events.reset();
