@@ -15,7 +15,7 @@ use crate::host_steps::values::HostFacts;
 use crate::node_logs;
 use crate::places::Places;
 use crate::session_grpc::AgentHub;
-use crate::subscribe_grpc::{Feed, Items, Pace, Subscription};
+use crate::subscribe_grpc::{Feed, Items, Pace, Subscribe, Subscription};
 use crate::subscribers::Subscribers;
 use crate::{plan_store, user_data};
 use domain::event::Event;
@@ -66,6 +66,21 @@ pub struct OperatorApi {
     pub stop: CancellationToken,
 }
 
+impl Subscribe for OperatorApi {
+    fn subscribe(&self, wanted: v1::SubscribeRequest) -> Result<Items, Status> {
+        let position = self.subscribers.enter(Revision(wanted.after));
+        let subscription = Subscription::new(self.feed.clone(), wanted, Pace::default())
+            .map_err(|invalid| Status::invalid_argument(invalid.to_string()))?
+            .watched(position);
+        let (outlet, items) = Subscription::channel();
+        let stop = self.stop.clone();
+        tokio::spawn(async move {
+            stop.run_until_cancelled(subscription.run(outlet)).await;
+        });
+        Ok(items)
+    }
+}
+
 #[tonic::async_trait]
 impl Operator for OperatorApi {
     type SubscribeStream = Items;
@@ -85,17 +100,7 @@ impl Operator for OperatorApi {
         &self,
         request: Request<v1::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let wanted = request.into_inner();
-        let position = self.subscribers.enter(Revision(wanted.after));
-        let subscription = Subscription::new(self.feed.clone(), wanted, Pace::default())
-            .map_err(|invalid| Status::invalid_argument(invalid.to_string()))?
-            .watched(position);
-        let (outlet, items) = Subscription::channel();
-        let stop = self.stop.clone();
-        tokio::spawn(async move {
-            stop.run_until_cancelled(subscription.run(outlet)).await;
-        });
-        Ok(Response::new(items))
+        Subscribe::subscribe(self, request.into_inner()).map(Response::new)
     }
 
     async fn start_run(

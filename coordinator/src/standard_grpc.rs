@@ -1,7 +1,8 @@
 //! What standard tools expect of a gRPC port: reflection, so that `grpcurl` knows the schema, and the health service,
 //! so that `grpc-health-probe` has something to ask. On the operator's port only, behind the same table as the rest.
 
-use proto::v1::operator_server::{Operator, OperatorServer};
+use crate::subscribe_grpc::{SharedLines, Subscribe};
+use proto::v1::operator_server::Operator;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 
@@ -20,7 +21,7 @@ const SERVICES: [&str; 2] = ["", OPERATOR];
 pub struct SchemaError(#[from] tonic_reflection::server::Error);
 
 /// Everything on the operator's port.
-pub async fn operator_routes(api: impl Operator) -> Result<Routes, SchemaError> {
+pub async fn operator_routes(api: impl Operator + Subscribe) -> Result<Routes, SchemaError> {
     // The schema also has what nodes call; listed is only what this port answers.
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -33,13 +34,11 @@ pub async fn operator_routes(api: impl Operator) -> Result<Routes, SchemaError> 
     for service in SERVICES {
         reporter.set_service_status(service, ServingStatus::Serving).await;
     }
-    Ok(
-        Routes::new(OperatorServer::new(api).max_decoding_message_size(MAX_REQUEST))
-            .add_service(health)
-            .add_service(reflection().build_v1()?)
-            // What tools of some years ago still ask first.
-            .add_service(reflection().build_v1alpha()?),
-    )
+    Ok(Routes::new(SharedLines::new(api, MAX_REQUEST))
+        .add_service(health)
+        .add_service(reflection().build_v1()?)
+        // What tools of some years ago still ask first.
+        .add_service(reflection().build_v1alpha()?))
 }
 
 #[cfg(test)]

@@ -7,15 +7,16 @@ mod feed;
 mod line;
 mod outlet;
 mod request;
+mod served;
 
 pub use feed::Feed;
 pub use outlet::{Items, Outlet, Sent};
+pub use served::{SharedLines, Subscribe};
 
 use crate::exit::chain;
 use crate::journal::{JournalError, JournalReader};
 use crate::subscribers::Position;
 use domain::filter::Filter;
-use domain::record::Severity;
 use feed::FeedError;
 use line::Line;
 use model::Invalid;

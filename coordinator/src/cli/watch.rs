@@ -232,7 +232,10 @@ mod tests {
     async fn heard(script: Vec<SubscribeResponse>, place: &mut Place) -> Vec<u64> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let address = listener.local_addr().expect("an address");
-        let service = OperatorServer::new(FakeOperator { script: Some(script) });
+        let service = OperatorServer::new(FakeOperator {
+            script: Some(script),
+            ..FakeOperator::default()
+        });
         let incoming = TcpListenerStream::new(listener);
         let server = tokio::spawn(
             Server::builder()

@@ -4,6 +4,7 @@ use super::{Clock, Limits, Listener, ListenerCertificate, Listening, Network};
 use crate::authority::{AuditEvent, AuditSink, Authority, NodeSpec, OperatorName};
 use crate::enrol_grpc::{AgentBinaries, enrol_routes};
 use crate::session_grpc::{AgentHub, AgentService, HubEvent, StepSecrets, agent_routes};
+use crate::subscribe_grpc::{Feed, Items, Pace, Subscribe, Subscription};
 use model::ids::{ClusterName, LabName, NodeName};
 use model::moment::Moment;
 use model::step::Role;
@@ -258,6 +259,19 @@ pub(crate) fn enrol_request(token: &str, node: &str, csr: &[u8]) -> v1::EnrolReq
 #[derive(Default)]
 pub(crate) struct FakeOperator {
     pub(crate) script: Option<Vec<v1::SubscribeResponse>>,
+    /// What those are told of who subscribe to shared lines.
+    pub(crate) feed: Option<Feed>,
+}
+
+impl Subscribe for FakeOperator {
+    fn subscribe(&self, wanted: v1::SubscribeRequest) -> Result<Items, Status> {
+        let feed = self.feed.clone().ok_or_else(|| Status::unimplemented(""))?;
+        let subscription = Subscription::new(feed, wanted, Pace::default())
+            .map_err(|invalid| Status::invalid_argument(invalid.to_string()))?;
+        let (outlet, items) = Subscription::channel();
+        tokio::spawn(subscription.run(outlet));
+        Ok(items)
+    }
 }
 
 #[tonic::async_trait]

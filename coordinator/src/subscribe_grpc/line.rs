@@ -1,10 +1,11 @@
-//! An entry in the words of the wire, with what a filter looks at: made once, shared by all subscribers.
+//! An entry as subscribers get it, encoded once for all of them, with what a filter looks at.
 
 use crate::projection::{Loss, View};
 use bytes::Bytes;
 use domain::filter::Subject;
 use domain::record::{Class, Severity};
 use model::ids::{Revision, RunId};
+use prost::Message;
 use proto::v1::subscribe_response::Item;
 use proto::v1::{self, SubscribeResponse};
 
@@ -12,27 +13,31 @@ use proto::v1::{self, SubscribeResponse};
 #[derive(Debug)]
 pub(super) struct Line {
     revision: Revision,
-    /// Shared by all messages that carry it.
-    json: Bytes,
-    meta: v1::EventMeta,
-    loss: Option<Loss>,
+    /// The response that carries it, as it goes over the wire.
+    encoded: Bytes,
+    cluster: String,
+    node: String,
+    kind: String,
     class: Class,
     severity: Severity,
     run: Option<RunId>,
     message: String,
+    is_loss: bool,
 }
 
 impl Line {
     pub(super) fn new(view: View<'_>) -> Self {
         Self {
             revision: view.revision,
-            json: view.json().into(),
-            meta: meta(&view),
+            encoded: response(&view).encode_to_vec().into(),
+            cluster: view.cluster,
+            node: view.node,
+            kind: view.kind,
             class: view.class,
             severity: view.severity,
             run: view.run,
             message: view.message,
-            loss: view.loss,
+            is_loss: view.loss.is_some(),
         }
     }
 
@@ -42,46 +47,53 @@ impl Line {
 
     /// About what it takes in memory.
     pub(super) fn bytes(&self) -> usize {
-        let loss = self.loss.as_ref().map_or(0, |loss| loss.cause.len());
-        let texts = [&self.message, &self.meta.kind, &self.meta.class, &self.meta.actor];
-        size_of::<Self>() + self.json.len() + loss + texts.map(String::len).iter().sum::<usize>()
+        let texts = [&self.cluster, &self.node, &self.kind, &self.message];
+        size_of::<Self>() + self.encoded.len() + texts.map(String::len).iter().sum::<usize>()
     }
 
     /// What a filter looks at.
     pub(super) fn subject(&self) -> Subject<'_> {
         Subject {
-            cluster: &self.meta.cluster,
-            node: &self.meta.node,
-            kind: &self.meta.kind,
+            cluster: &self.cluster,
+            node: &self.node,
+            kind: &self.kind,
             class: self.class,
             run: self.run,
             severity: self.severity,
             message: &self.message,
-            is_loss: self.loss.is_some(),
+            is_loss: self.is_loss,
         }
     }
 
-    /// For one subscriber.
-    pub(super) fn response(&self) -> SubscribeResponse {
-        let entry = v1::LogEntry {
-            revision: self.revision.0,
-            json: self.json.clone(),
-            meta: Some(self.meta.clone()),
-        };
-        let item = match &self.loss {
-            None => Item::Entry(entry),
-            Some(loss) => Item::Gap(v1::Gap {
-                node: self.meta.node.clone(),
-                incarnation: loss.incarnation.0.to_vec(),
-                seq_from: loss.from,
-                // Nobody knows how far: everything from there on may be missing.
-                seq_to: loss.to.unwrap_or(u64::MAX),
-                cause: loss.cause.clone(),
-                revision: self.revision.0,
-                entry: Some(entry),
-            }),
-        };
-        SubscribeResponse { item: Some(item) }
+    /// A [`SubscribeResponse`] for whoever subscribed, the same bytes for everybody.
+    pub(super) fn encoded(&self) -> Bytes {
+        self.encoded.clone()
+    }
+}
+
+fn response(view: &View<'_>) -> SubscribeResponse {
+    let entry = v1::LogEntry {
+        revision: view.revision.0,
+        json: view.json().into(),
+        meta: Some(meta(view)),
+    };
+    let item = match &view.loss {
+        None => Item::Entry(entry),
+        Some(loss) => Item::Gap(gap(view, loss, entry)),
+    };
+    SubscribeResponse { item: Some(item) }
+}
+
+fn gap(view: &View<'_>, loss: &Loss, entry: v1::LogEntry) -> v1::Gap {
+    v1::Gap {
+        node: view.node.clone(),
+        incarnation: loss.incarnation.0.to_vec(),
+        seq_from: loss.from,
+        // Nobody knows how far: everything from there on may be missing.
+        seq_to: loss.to.unwrap_or(u64::MAX),
+        cause: loss.cause.clone(),
+        revision: view.revision.0,
+        entry: Some(entry),
     }
 }
 

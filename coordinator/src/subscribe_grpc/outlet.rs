@@ -1,8 +1,10 @@
-//! What is under way to one subscriber: lines that all subscribers share, put into a message of its own only when it takes them.
+//! What is under way to one subscriber: pointers to lines that all subscribers share.
 
 use super::item;
 use super::line::Line;
+use bytes::Bytes;
 use futures_util::Stream;
+use prost::Message;
 use proto::v1::SubscribeResponse;
 use proto::v1::subscribe_response::Item;
 use std::pin::Pin;
@@ -17,7 +19,7 @@ use tonic::Status;
 /// is here then: fewer would bound what it can get. A stalled one costs this many pointers, and lines that others have long taken.
 pub(super) const UNDER_WAY: usize = 512;
 
-/// What the stream carries.
+/// What the stream carries, for who reads it in this process.
 pub type Sent = Result<SubscribeResponse, Status>;
 
 /// One thing to tell, as small as a pointer: most are lines, and many may be under way.
@@ -36,6 +38,10 @@ pub struct Outlet(mpsc::Sender<Told>);
 /// Where the subscriber takes it from.
 #[derive(Debug)]
 pub struct Items(mpsc::Receiver<Told>);
+
+/// The same for a subscriber at the other end of a wire: each response as its bytes there.
+#[derive(Debug)]
+pub(super) struct Encoded(pub(super) Items);
 
 /// How a thing was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,11 +112,29 @@ impl Stream for Items {
     }
 }
 
+impl Stream for Encoded {
+    type Item = Result<Bytes, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = self.get_mut().0.0.poll_recv(context);
+        next.map(|told| told.map(Told::encoded))
+    }
+}
+
 impl Told {
     fn sent(self) -> Sent {
         match self {
-            Self::Line(line) => Ok(line.response()),
+            Self::Line(line) => SubscribeResponse::decode(line.encoded())
+                .map_err(|error| Status::internal(format!("a line of the log cannot be decoded: {error}"))),
             Self::Item(told) => Ok(item(*told)),
+            Self::Failed(status) => Err(*status),
+        }
+    }
+
+    fn encoded(self) -> Result<Bytes, Status> {
+        match self {
+            Self::Line(line) => Ok(line.encoded()),
+            Self::Item(told) => Ok(item(*told).encode_to_vec().into()),
             Self::Failed(status) => Err(*status),
         }
     }
