@@ -6,6 +6,7 @@ use domain::drill::report::verdict::Verdict;
 use domain::record::Record;
 use model::ids::{Attempt, Revision, StepId};
 use model::moment::Moment;
+use prometheus_client::metrics::counter::Counter;
 use std::collections::HashMap;
 
 /// Entries read at once.
@@ -43,6 +44,8 @@ pub async fn follow(mut log: JournalReader, metrics: Metrics) {
 /// Pairs begins with ends.
 pub(super) struct Reader {
     metrics: Metrics,
+    /// Counters of events by class, each looked up by its labels once.
+    events: HashMap<&'static str, Counter>,
     begun: HashMap<(StepId, Attempt), Moment>,
 }
 
@@ -50,19 +53,16 @@ impl Reader {
     pub(super) fn new(metrics: Metrics) -> Self {
         Self {
             metrics,
+            events: HashMap::new(),
             begun: HashMap::new(),
         }
     }
 
     pub(super) fn take(&mut self, entry: &Entry) {
+        let record = entry.record();
+        self.count(record.as_ref().map_or("log", |record| record.class().name()));
+        let Ok(record) = record else { return };
         let all = &self.metrics.0;
-        let Ok(record) = entry.record() else {
-            all.events.get_or_create(&one("class", "log")).inc();
-            return;
-        };
-        all.events
-            .get_or_create(&one("class", record.class().name()))
-            .inc();
         let outcome = match &*record {
             Record::StepIntended { step, attempt, .. } => {
                 if self.begun.len() >= OPEN_ATTEMPTS {
@@ -102,6 +102,14 @@ impl Reader {
                 .get_or_create(&labels)
                 .observe(f64::from(millis) / 1000.0);
         }
+    }
+
+    fn count(&mut self, class: &'static str) {
+        let family = &self.metrics.0.events;
+        let counter = self.events.entry(class);
+        counter
+            .or_insert_with(|| family.get_or_create_owned(&one("class", class)))
+            .inc();
     }
 }
 
