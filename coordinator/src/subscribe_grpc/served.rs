@@ -1,5 +1,5 @@
 //! `Subscribe` as it is served: a line goes to every subscriber as the bytes that it was encoded to once. The generated server
-//! takes messages and encodes each for each subscriber, which was a seventh of the daemon's CPU with a single one.
+//! takes messages: a dozen allocations and a pass over a kilobyte for each line and each subscriber.
 
 use super::outlet::{Encoded, Items};
 use bytes::{BufMut, Bytes};
