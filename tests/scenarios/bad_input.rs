@@ -207,7 +207,12 @@ const CASES: &[Case] = &[
         },
         exit: 3,
         code: "DY-0105",
-        says: &["FAIL ports", "127.0.0.1:27445", "ss -ltnp", "coordinator_port"],
+        says: &[
+            "FAIL ports",
+            "127.0.0.1:27445",
+            "ss -ltnp",
+            "network.coordinatorPort",
+        ],
     },
     Case {
         name: "a port in use, with the daemon in the foreground",

@@ -268,6 +268,7 @@ fn plan(spec: &Spec, steps: &[Step<'_>], why: &[Option<Why>], cache: &Path) -> P
         peak_mib,
         need_mib,
         kept_mib: spec.host.kept_mib,
+        go: spec.host.go.clone(),
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Plan {
     pub need_mib: u64,
     /// MiB of the finished cache.
     pub kept_mib: u64,
+    /// Oldest Go that builds every module, such as `1.26.7`.
+    pub go: String,
 }
 
 /// One step to run.

@@ -12,6 +12,14 @@ use crate::error::LaunchError;
 /// How long a tool for links, mounts and disks may take: a slow disk needs seconds, so one that takes this long hangs.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// Whether a program of this name is in the search path or where Debian keeps those for root.
+pub(crate) fn in_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .any(|folder| folder.join(program).is_file())
+}
+
 /// Runs a program and returns its standard output. `subject` says in the error what it was about.
 pub(crate) fn run<I, S>(program: &str, args: I, subject: &str) -> Result<String, LaunchError>
 where

@@ -26,7 +26,7 @@ fn needs() -> HostNeeds {
         memory_mib: 1,
         home_gib: 0,
         cache_gib: 0,
-        builds_bundle: false,
+        go: None,
     }
 }
 

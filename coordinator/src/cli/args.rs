@@ -125,7 +125,8 @@ pub enum Command {
 /// Options of `up`.
 #[derive(Debug, clap::Args)]
 pub struct Up {
-    /// Stop after this phase.
+    /// Stop after this phase: 1 host and nodes, 2 kubeadm, 3 network, 4 PKI and secrets, 5 policy, 6 observability, 7 delivery and backup (empty so
+    /// far), 8 verification and drills
     #[arg(long, value_name = "PHASE", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=8))]
     pub through: u8,
     /// Go on at every gate, install missing packages and raise host limits without asking.
@@ -304,7 +305,7 @@ Examples:
   coordinator drill worker-loss --repeat 5     five runs and their spread
   coordinator drill recheck                    judge the latest run's history again
 
-Exit codes: 0 pass, 2 no such drill or its file is wrong, 3 no lab is up, 7 a contract was violated, 8 inconclusive or nothing of \
+Exit codes: 0 pass, 2 no such drill or its file is wrong, 3 no lab is up, 6 another drill or an `up` is running, 7 a contract was violated, 8 inconclusive or nothing of \
 it covered, 130 ended by Ctrl-C.
 
 How figures are measured: docs/drills/README.md. How to write a drill: values/drills/README.md.";

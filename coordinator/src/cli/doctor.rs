@@ -20,6 +20,9 @@ const MEASURED_HOME_GIB: u64 = 8;
 /// Room for a bundle that is built from nothing, when its plan cannot be made.
 const FULL_BUNDLE_MIB: u64 = 20 * 1024;
 
+/// What is asked of Go then.
+const ANY_GO: &str = "1";
+
 pub(crate) fn run(context: &Context, options: &Doctor) -> Result<Outcome, Failure> {
     let mut checks = look(context, LAST_PHASE);
     if options.fix {
@@ -124,7 +127,10 @@ fn look(context: &Context, phase: u8) -> Vec<HostCheck> {
         memory_mib: MEASURED_MEMORY_MIB,
         home_gib: MEASURED_HOME_GIB,
         cache_gib: cache_mib.div_ceil(1024),
-        builds_bundle: plan.is_none_or(|p| !p.steps.is_empty()),
+        go: match plan {
+            Some(plan) => (!plan.steps.is_empty()).then_some(plan.go),
+            None => Some(ANY_GO.to_owned()),
+        },
     };
     let mut report = host_report(&handle(context), &needs);
     report.extend(super::host_checks::look(context));

@@ -44,7 +44,7 @@ fn ports(context: &Context) -> HostCheck {
         (false, taken) => format!("in use: {}", taken.join(", ")),
     };
     let remedy = format!(
-        "end what listens there (`ss -ltnp` names it), or set network.coordinator_port in the lab document; now {}",
+        "end what listens there (`ss -ltnp` names it), or set network.coordinatorPort in the lab document; now {}",
         network.coordinator_port
     );
     check(

@@ -57,7 +57,7 @@ pub struct Network {
     pub subnet: Ipv4Net,
     /// The host's address in it; agents dial the coordinator there.
     pub gateway: Ipv4Addr,
-    /// First of three consecutive ports: enrol, agent, operator.
+    /// First of four consecutive ports: enrol, agent, operator, web view; where the fourth is taken, the web view gets a free one.
     pub coordinator_port: u16,
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub struct Host {
     /// Debian packages to have installed.
     pub packages: Vec<String>,
-    /// Oldest Go that builds every module, such as `1.26`.
+    /// Oldest Go that builds every module, such as `1.26.7`.
     pub go: String,
     /// MiB that stay below the cache folder after a full build.
     pub kept_mib: u64,

@@ -121,7 +121,7 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         title: "The root helper cannot be reached",
         exits: &[5],
         cause: "The privileged half of the agent does not answer on its socket; systemd restarts it.",
-        remedy: "Wait, or look at the unit agent-exec.service on the node.",
+        remedy: "Wait, or look at the unit drillyard-exec.service on the node.",
         next: "coordinator status",
     },
 ];

@@ -152,9 +152,9 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         code: "DY-0321",
         title: "Terraform cannot be started",
         exits: &[5],
-        cause: "Neither terraform nor a link to OpenTofu under that name is on the search path.",
-        remedy: "Install Terraform.",
-        next: "coordinator doctor --fix",
+        cause: "Neither terraform nor OpenTofu's tofu is on the search path, or it is not a program.",
+        remedy: "Install Terraform or OpenTofu, 1.9 or newer.",
+        next: "coordinator doctor",
     },
     ErrorEntry {
         code: "DY-0322",

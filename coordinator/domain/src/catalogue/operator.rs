@@ -81,8 +81,8 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         title: "No coordinator serves this lab",
         exits: &[3],
         cause: "The command needs the daemon of this lab, and none runs: the lab was never brought up, was taken down, or the daemon was stopped.",
-        remedy: "Start it; nothing that is right is changed by that.",
-        next: "coordinator up",
+        remedy: "Start it with the phase to which the lab was brought: nothing that is right is changed by that. Without --through, `up` goes on to phase 8.",
+        next: "coordinator up --through N",
     },
     ErrorEntry {
         code: "DY-0113",

@@ -70,8 +70,8 @@ pub struct HostNeeds {
     pub home_gib: u64,
     /// Disk that the cache will take beyond what is in it, in GiB.
     pub cache_gib: u64,
-    /// Whether the bundle has to be built here, which needs Go.
-    pub builds_bundle: bool,
+    /// The oldest Go that builds the bundle, such as `1.26.7`; none where the bundle is there.
+    pub go: Option<String>,
 }
 
 /// Looks at the host. The order is that of the remedies: the first failed one is best put right first.
@@ -86,7 +86,7 @@ pub fn host_report(lab: &LabHandle, needs: &HostNeeds) -> Vec<HostCheck> {
         report.push(programs::multipass());
     }
     report.push(programs::terraform());
-    report.push(programs::go(needs.builds_bundle));
+    report.push(programs::go(needs.go.as_deref()));
     report.extend(capacity::checks(lab, needs));
     if needs.provider == HostProvider::Nspawn {
         report.push(subnet(lab, &needs.network));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::fix::Fix;
 use super::{ANSWER, HostCheck, Level};
-use crate::command::run_within;
+use crate::command::{in_path, run_within};
 use crate::error::LaunchError;
 
 /// Program looked for, and the Debian package that has it.
@@ -23,7 +23,7 @@ const PACKAGES: [(&str, &str); 11] = [
 ];
 
 /// cross-variable validation of the root module needs it.
-const TERRAFORM_AT_LEAST: (u32, u32) = (1, 9);
+const TERRAFORM_AT_LEAST: [u32; 2] = [1, 9];
 
 pub(super) fn packages() -> HostCheck {
     let mut missing: Vec<String> = PACKAGES
@@ -48,27 +48,30 @@ pub(super) fn packages() -> HostCheck {
 }
 
 pub(super) fn terraform() -> HostCheck {
-    // The second only where there is no first one: what is on the path as `terraform` is what `up` runs.
-    let answer = match version_of("terraform") {
-        Answer::None => version_of("tofu"),
-        answer => answer,
-    };
-    let recent = |line: &str| version(line).is_some_and(|v| v >= TERRAFORM_AT_LEAST);
-    answer
+    let recent = |line: &str| version(line).is_some_and(|v| v.as_slice() >= &TERRAFORM_AT_LEAST);
+    version_of(crate::terraform::program())
         .check("terraform", Level::Fail, |line| line.is_some_and(recent))
         .need("Terraform or OpenTofu 1.9 or newer")
         .remedy("install Terraform from its vendor's packages")
 }
 
-pub(super) fn go(needed: bool) -> HostCheck {
+/// `at_least` is the oldest Go that builds the bundle, none where the bundle is there. Go takes no newer one by itself in a build
+/// of the bundle, so one that is too old would fail in the middle of it.
+pub(super) fn go(at_least: Option<&str>) -> HostCheck {
     // One that hangs hinders nobody where the bundle is there, and is told all the same.
-    let otherwise = if needed { Level::Fail } else { Level::Warn };
+    let otherwise = if at_least.is_some() {
+        Level::Fail
+    } else {
+        Level::Warn
+    };
+    let recent = |line: &str, wanted: &str| version(line) >= version(wanted);
+    let good =
+        |line: Option<&str>| at_least.is_none_or(|wanted| line.is_some_and(|line| recent(line, wanted)));
     version_of("go")
-        .check("go", otherwise, |line| line.is_some() || !needed)
-        .need(if needed {
-            "Go, to build the bundle"
-        } else {
-            "nothing: the bundle is there"
+        .check("go", otherwise, good)
+        .need(match at_least {
+            Some(wanted) => format!("Go {wanted} or newer, to build the bundle"),
+            None => "nothing: the bundle is there".to_owned(),
         })
         .remedy("install Go from go.dev, or copy a bundle that was built elsewhere into the cache")
 }
@@ -78,14 +81,6 @@ pub(super) fn multipass() -> HostCheck {
         .check("multipass", Level::Fail, |line| line.is_some())
         .need("Multipass 1.16 or newer, with its daemon running")
         .remedy("install Multipass, or choose the nspawn provider on Linux")
-}
-
-/// Whether a program of this name is in the search path or where Debian keeps those for root.
-pub(super) fn in_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/sbin".into(), "/sbin".into()])
-        .any(|folder| folder.join(program).is_file())
 }
 
 /// What a program says of itself.
@@ -127,11 +122,13 @@ impl Answer {
     }
 }
 
-/// Major and minor of the first word that looks like `v1.11.4` or `1.11.4`.
-fn version(line: &str) -> Option<(u32, u32)> {
+/// Numbers of the first word that looks like `v1.11.4`, `1.11.4-rc1` or `go1.26`.
+fn version(line: &str) -> Option<Vec<u32>> {
     line.split_whitespace().find_map(|word| {
-        let mut parts = word.trim_start_matches('v').split('.');
-        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+        let bare = word.trim_start_matches("go").trim_start_matches('v');
+        let end = bare.find(|c: char| c != '.' && !c.is_ascii_digit());
+        let numbers = bare.get(..end.unwrap_or(bare.len()))?;
+        numbers.split('.').map(|part| part.parse().ok()).collect()
     })
 }
 
@@ -169,9 +166,11 @@ mod tests {
 
     #[test]
     fn versions_are_compared_as_numbers() {
-        assert_eq!(version("Terraform v1.11.4"), Some((1, 11)));
-        assert_eq!(version("OpenTofu v1.8.0"), Some((1, 8)));
-        assert!(version("Terraform v1.11.4") >= Some(super::TERRAFORM_AT_LEAST));
+        assert_eq!(version("Terraform v1.11.4"), Some(vec![1, 11, 4]));
+        assert_eq!(version("OpenTofu v1.8.0"), Some(vec![1, 8, 0]));
+        assert!(version("Terraform v1.11.4") >= Some(super::TERRAFORM_AT_LEAST.to_vec()));
+        assert_eq!(version("go version go1.26.8 linux/amd64"), Some(vec![1, 26, 8]));
+        assert!(version("go version go1.26rc1 linux/amd64") < version("1.26.7"));
         assert_eq!(version("nonsense"), None);
     }
 }

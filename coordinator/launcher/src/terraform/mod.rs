@@ -15,7 +15,18 @@ pub use event::{TerraformEvent, parse_line};
 pub use inputs::{Inputs, NodeInput};
 pub use run::Progress;
 
+use crate::command::in_path;
 use crate::error::LaunchError;
+
+/// `terraform`, or `tofu` where only that is on the search path.
+#[must_use]
+pub fn program() -> &'static str {
+    if !in_path("terraform") && in_path("tofu") {
+        "tofu"
+    } else {
+        "terraform"
+    }
+}
 
 /// Terraform for one lab.
 #[derive(Debug, Clone)]
@@ -83,11 +94,11 @@ fn detail_of(detail: &str) -> String {
 }
 
 impl Terraform {
-    /// `terraform` of the search path for this lab.
+    /// [`program`] of the search path for this lab.
     #[must_use]
     pub fn new(source: &Path, home: &Path) -> Self {
         Self {
-            program: PathBuf::from("terraform"),
+            program: PathBuf::from(program()),
             source: source.to_path_buf(),
             home: home.to_path_buf(),
         }

@@ -53,7 +53,7 @@ pub(super) fn all(
     {
         let name = watch.probe.name.replace('-', "_");
         if let Some(bounds) = watch.share(window).bounds() {
-            let method = "good answers of all requests due from the fault to the end of probing";
+            let method = "share of time with good answers, from the fault to the end of probing";
             all.push(figure(
                 format!("availability.{name}"),
                 "ratio",

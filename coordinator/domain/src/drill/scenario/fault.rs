@@ -58,7 +58,7 @@ pub enum FaultKind {
         /// Nodes.
         targets: Vec<Target>,
     },
-    /// A share of the packets that nodes receive is dropped.
+    /// A share of the packets between these nodes and all other nodes of the lab is dropped, in each direction.
     PacketLoss {
         /// Nodes.
         targets: Vec<Target>,
@@ -73,7 +73,7 @@ pub enum FaultKind {
         #[serde(rename = "lagSeconds")]
         lag_seconds: u8,
     },
-    /// The disk for volatile state of nodes is filled.
+    /// `/var/lib/kubelet` of nodes is filled until 64 MiB are free.
     DiskFull {
         /// Nodes.
         targets: Vec<Target>,
