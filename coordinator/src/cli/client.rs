@@ -3,6 +3,7 @@
 use super::Context;
 use crate::daemon_record::DaemonRecord;
 use crate::exit::{Failure, Outcome};
+use crate::files;
 use crate::operator_auth::connect_operator;
 use proto::v1::operator_client::OperatorClient;
 use std::fs::OpenOptions;
@@ -94,15 +95,11 @@ pub(crate) fn refused(status: &tonic::Status) -> Failure {
 fn start(context: &Context) -> Result<std::process::Child, Failure> {
     let failed =
         |e: std::io::Error| Failure::from_error(Outcome::Internal, "DY-0110", &e, "coordinator serve");
-    crate::files::private_dir(&context.places.home).map_err(failed)?;
+    files::private_dir(&context.places.home).map_err(failed)?;
     let log = context.places.home.join("coordinator.log");
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&log)
-        .map_err(failed)?;
+    let file = files::open_private(&log, OpenOptions::new().create(true).append(true)).map_err(failed)?;
     let document = context.places.home.join("lab.yaml");
-    crate::files::write_private(&document, context.lab.to_yaml().as_bytes()).map_err(failed)?;
+    files::write_private(&document, context.lab.to_yaml().as_bytes()).map_err(failed)?;
     let child = Command::new(&context.places.program)
         .arg("--file")
         .arg(&document)

@@ -4,6 +4,7 @@ use super::*;
 use model::moment::Moment;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 const ID: LogId = LogId([7; 16]);
@@ -186,6 +187,21 @@ fn a_second_writer_is_refused() {
         RedbJournal::open(&path, ID),
         Err(JournalError::Store { .. })
     ));
+}
+
+/// A log of a coordinator that left the mode to the umask is narrowed as well.
+#[test]
+fn only_its_owner_reads_the_log() {
+    let home = tempfile::tempdir().expect("temp dir");
+    let path = home.path().join("log.redb");
+    let mode = || fs::metadata(&path).expect("there").permissions().mode() & 0o777;
+    let mut log = RedbJournal::open(&path, ID).expect("opens");
+    assert_eq!(mode(), 0o600);
+    log.append(&entries(1..=3)).expect("appended");
+    drop(log);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("as it was made once");
+    let log = RedbJournal::open(&path, ID).expect("opens");
+    assert_eq!((mode(), log.head()), (0o600, Revision(3)));
 }
 
 /// 200 places, each with a flip or a cut: the log opens with exactly what was written, or says that it is damaged; it

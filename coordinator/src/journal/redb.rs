@@ -12,11 +12,13 @@ use super::chain::Chain;
 use super::reader::ReadLog;
 use super::tail::Tail;
 use super::{Entry, Journal, JournalError, JournalReader, check_sizes, record, to_keep};
+use crate::files::open_private;
 use crate::metrics::LogTimes;
 use damage::guarded;
 use model::ids::{Epoch, LogId, Revision};
 use redb::Database;
-use std::fs::{self, File};
+use redb::backends::FileBackend;
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -58,10 +60,12 @@ impl RedbJournal {
             ahead::read_ahead(path);
         }
         let database = guarded(path, || {
+            let options = &mut OpenOptions::new();
+            let file = open_private(path, options.read(true).write(true).create(true).truncate(false))?;
             let database = Database::builder()
                 .set_cache_size(CACHE)
                 .set_check_integrity_on_open(existed)
-                .create(path)?;
+                .create_with_backend(FileBackend::new(file)?)?;
             if !existed {
                 sync_parent(path)?;
             }

@@ -5,6 +5,7 @@ use super::{FORMAT, Scrubber, host};
 use crate::engine::Engine;
 use crate::envelope::Stamper;
 use crate::exit::chain;
+use crate::files::open_private;
 use crate::journal::{HomeLock, Journal, RedbJournal};
 use crate::places::Places;
 use crate::projection::Projection;
@@ -20,6 +21,7 @@ use proto::v1::{
     GetRunReportRequest, GetStatusRequest, NodeLog as Told, ReadNodeLogsRequest, SubscribeRequest,
     subscribe_response::Item,
 };
+use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::time::Duration;
 use tonic::transport::Channel;
@@ -318,13 +320,15 @@ fn read_log(lab: &Lab, places: &Places, gathered: &mut Gathered) -> Result<(), C
     Ok(())
 }
 
-/// A copy that is gone when dropped; beside the log, where only its owner may read.
+/// A copy that is gone when dropped. Only its owner may read it, like the log beside it.
 struct Copy(std::path::PathBuf);
 
 impl Copy {
     fn of(path: &Path) -> std::io::Result<Self> {
         let copy = Self(path.with_extension(format!("support-{}", std::process::id())));
-        std::fs::copy(path, &copy.0)?;
+        let options = &mut OpenOptions::new();
+        let mut into = open_private(&copy.0, options.write(true).create(true).truncate(true))?;
+        std::io::copy(&mut File::open(path)?, &mut into)?;
         Ok(copy)
     }
 }
@@ -332,5 +336,23 @@ impl Copy {
 impl Drop for Copy {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_copy_is_the_owner_s_alone_whatever_the_log_is() {
+        let home = tempfile::tempdir().expect("temp");
+        let log = home.path().join("log.redb");
+        std::fs::write(&log, "entries").expect("written");
+        std::fs::set_permissions(&log, std::fs::Permissions::from_mode(0o644)).expect("as it was made once");
+        let copy = Copy::of(&log).expect("copied");
+        let mode = std::fs::metadata(&copy.0).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(std::fs::read(&copy.0).expect("read"), b"entries");
     }
 }
