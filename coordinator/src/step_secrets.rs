@@ -1,11 +1,14 @@
 //! Secrets that travel beside steps: join tokens to nodes, kubeconfigs from control planes. Files are 0600 below the
 //! lab's home; nothing of them is logged.
 
+mod kubeconfig;
+
 use crate::engine::EngineHandle;
 use crate::exit::chain;
 use crate::files::write_private;
 use crate::places::Places;
 use crate::session_grpc::{SecretBytes, StepSecrets};
+pub use kubeconfig::KubeconfigError;
 use model::ids::{Attempt, NodeName, StepId};
 use model::lab::{Cluster, Lab};
 use model::step::{Role, SecretName};
@@ -14,9 +17,6 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// Largest kubeconfig that is taken, in bytes.
-const MAX_KUBECONFIG: usize = 64 * 1024;
 
 /// Why a secret was not exchanged.
 #[derive(Debug, thiserror::Error)]
@@ -28,12 +28,13 @@ pub enum StepSecretError {
     #[error("{0} is no control plane")]
     NotControlPlane(NodeName),
     /// The kubeconfig is too large, or is none.
-    #[error("the kubeconfig of {cluster} is refused: {reason}")]
+    #[error("the kubeconfig of {cluster} is refused")]
     Kubeconfig {
         /// Cluster.
         cluster: String,
         /// Why.
-        reason: String,
+        #[source]
+        source: KubeconfigError,
     },
     /// A file cannot be read or written.
     #[error("secret file {path}")]
@@ -62,7 +63,7 @@ impl StepSecrets for StepSecretStore {
         attempt: Attempt,
         name: SecretName,
     ) -> Option<SecretBytes> {
-        if name != SecretName::JoinToken || !self.allowed(node, step, attempt) {
+        if name != SecretName::JoinToken || !self.allowed(node, step, attempt, name) {
             return None;
         }
         match self.join_token(node) {
@@ -82,7 +83,7 @@ impl StepSecrets for StepSecretStore {
         name: SecretName,
         value: SecretBytes,
     ) -> bool {
-        if name != SecretName::Kubeconfig || !self.allowed(node, step, attempt) {
+        if name != SecretName::Kubeconfig || !self.allowed(node, step, attempt, name) {
             return false;
         }
         let kept = self.keep_kubeconfig(node, value.expose_secret());
@@ -108,42 +109,31 @@ impl StepSecretStore {
         Ok(json!({"token": token, "ca_pem": ca_pem}).to_string().into_bytes())
     }
 
-    /// Keeps the kubeconfig that a control plane minted, with the cluster's name as its context.
+    /// Keeps authority, certificate and key of the kubeconfig that a control plane minted, in one with the cluster's name as
+    /// its context.
     pub fn keep_kubeconfig(&self, node: &NodeName, text: &[u8]) -> Result<(), StepSecretError> {
         let (cluster, role) = self.node(node)?;
-        if role != Role::ControlPlane {
-            return Err(StepSecretError::NotControlPlane(node.clone()));
-        }
-        let refused = |reason: &str| StepSecretError::Kubeconfig {
-            cluster: cluster.name.to_string(),
-            reason: reason.into(),
-        };
-        if text.len() > MAX_KUBECONFIG {
-            return Err(refused("it is too large"));
-        }
-        let mut config: Value = serde_norway::from_slice(text).map_err(|_| refused("it is not YAML"))?;
-        if config["clusters"][0]["cluster"]["certificate-authority-data"]
-            .as_str()
-            .is_none()
-        {
-            return Err(refused("it has no certificate authority"));
-        }
-        let name = json!(cluster.name);
-        if let Some(context) = config["contexts"].get_mut(0) {
-            context["name"] = name.clone();
-        }
-        config["current-context"] = name;
-        let yaml = serde_norway::to_string(&config).map_err(|_| refused("it cannot be written"))?;
+        let params = self.lab.params(cluster).filter(|_| role == Role::ControlPlane);
+        let server = params
+            .ok_or_else(|| StepSecretError::NotControlPlane(node.clone()))?
+            .control_plane;
+        let yaml = kubeconfig::rebuilt(text, cluster.name.as_str(), server).map_err(|source| {
+            StepSecretError::Kubeconfig {
+                cluster: cluster.name.to_string(),
+                source,
+            }
+        })?;
         let path = self.places.kubeconfig(cluster.name.as_str());
         write_private(&path, yaml.as_bytes()).map_err(|source| file_error(path, source))
     }
 
-    /// Whether that attempt is handed out to the node now. Asks the engine; the caller's worker thread waits.
-    fn allowed(&self, node: &NodeName, step: StepId, attempt: Attempt) -> bool {
+    /// Whether that attempt is handed out to the node now and is one for this secret. Asks the engine; the caller's worker
+    /// thread waits.
+    fn allowed(&self, node: &NodeName, step: StepId, attempt: Attempt, name: SecretName) -> bool {
         let node = node.clone();
         let question = self
             .engine
-            .ask(move |state| state.may_exchange_secret(&node, step, attempt));
+            .ask(move |state| state.may_exchange_secret(&node, step, attempt, name));
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(question)).unwrap_or(false)
     }
 

@@ -6,7 +6,7 @@ use crate::effect::Effect;
 use crate::plan::{Plan, PlannedStep, Target};
 use model::ids::{Attempt, Incarnation, NodeName, Seq, StepId};
 use model::moment::Moment;
-use model::step::{Lane, StepOrder};
+use model::step::{Lane, SecretName, StepOrder};
 use std::sync::Arc;
 
 impl State {
@@ -91,11 +91,22 @@ impl State {
         }
     }
 
-    /// Whether `step` at `attempt` is handed out to `node`: secrets may be exchanged for it.
-    pub fn may_exchange_secret(&self, node: &NodeName, step: StepId, attempt: Attempt) -> bool {
-        self.steps.get(&step).is_some_and(|known| {
+    /// Whether `step` at `attempt` is handed out to `node` and needs or yields `secret`: it may be exchanged for it then.
+    pub fn may_exchange_secret(
+        &self,
+        node: &NodeName,
+        step: StepId,
+        attempt: Attempt,
+        secret: SecretName,
+    ) -> bool {
+        let handed_out = self.steps.get(&step).is_some_and(|known| {
             known.target.node() == Some(node) && known.attempt == attempt && known.phase.in_flight()
-        })
+        });
+        let planned = self.plan().and_then(|plan| plan.step(step));
+        let concerns = planned.and_then(PlannedStep::node_step).is_some_and(|body| {
+            [body.needs_secret(), body.yields_secret()].contains(&Some(secret))
+        });
+        handed_out && concerns
     }
 
     /// What was handed out or asked and not answered, to be performed again when an effect may have been lost.

@@ -1,14 +1,15 @@
 //! Tables over the step protocol: one behaviour per test.
 
-use crate::fixtures::small_plan;
+use crate::fixtures::{node, small_plan};
 use crate::sim::Sim;
 use domain::effect::Effect;
 use domain::event::{AgentPhase, AgentStep, Event};
+use domain::plan::{Plan, StepBody};
 use domain::record::{Record, RunOutcome};
 use domain::state::StepPhase;
 use model::event::NodeEventKind;
 use model::ids::{Attempt, Epoch};
-use model::step::{ProbeResult, StepOutcome};
+use model::step::{NodeStep, ProbeResult, SecretName, StepOutcome};
 
 pub(crate) const MANIFESTS: &str = "mgmt-cp kubeadm_init/control_plane";
 pub(crate) const WAIT: &str = "mgmt-cp kubeadm_init/wait_control_plane";
@@ -16,7 +17,11 @@ pub(crate) const JOIN: &str = "mgmt-worker kubeadm_join/kubelet_start";
 pub(crate) const INSTALL: &str = "mgmt install/network";
 
 pub(crate) fn begun() -> Sim {
-    let mut sim = Sim::new(small_plan());
+    begun_with(small_plan())
+}
+
+fn begun_with(plan: Plan) -> Sim {
+    let mut sim = Sim::new(plan);
     let _ = sim.up(1, true);
     sim.connect("mgmt-cp");
     sim.connect("mgmt-worker");
@@ -230,6 +235,37 @@ fn a_lower_epoch_is_refused() {
     let mut sim = begun();
     let decision = sim.event(Event::Started { epoch: Epoch(1) });
     assert!(decision.refused.is_some() && decision.records.is_empty());
+}
+
+#[test]
+fn a_secret_is_exchanged_only_for_an_attempt_that_runs_and_is_about_it() {
+    let (token, kubeconfig) = (SecretName::JoinToken, SecretName::Kubeconfig);
+    let mut sim = begun();
+    let may = |sim: &Sim, name: &str, step: &str, attempt: u32, secret| {
+        let (step, attempt) = (sim.id(step), Attempt(attempt));
+        sim.state.may_exchange_secret(&node(name), step, attempt, secret)
+    };
+    for secret in [token, kubeconfig] {
+        assert!(!may(&sim, "mgmt-cp", MANIFESTS, 1, secret), "{secret:?} of another step");
+    }
+    assert!(!may(&sim, "mgmt-worker", JOIN, 1, token), "not handed out yet");
+    sim.succeed("mgmt-cp");
+    sim.succeed("mgmt-cp");
+    assert!(may(&sim, "mgmt-worker", JOIN, 1, token));
+    assert!(!may(&sim, "mgmt-worker", JOIN, 1, kubeconfig), "a join yields none");
+    assert!(!may(&sim, "mgmt-worker", JOIN, 2, token), "another attempt");
+    assert!(!may(&sim, "mgmt-cp", JOIN, 1, token), "another node's step");
+
+    let mut plan = small_plan();
+    let minting = plan.steps.iter_mut().find(|step| step.name == MANIFESTS);
+    let minting = minting.expect("the first step of kubeadm");
+    let Some(NodeStep::KubeadmInit { params, .. }) = minting.node_step().cloned() else {
+        panic!("{} is no step of kubeadm", minting.name);
+    };
+    minting.body = StepBody::Node(NodeStep::MintKubeconfig { params });
+    let sim = begun_with(plan);
+    assert!(may(&sim, "mgmt-cp", MANIFESTS, 1, kubeconfig));
+    assert!(!may(&sim, "mgmt-cp", MANIFESTS, 1, token));
 }
 
 #[test]
