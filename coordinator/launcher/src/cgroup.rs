@@ -109,19 +109,43 @@ impl NodeCgroup {
             .try_for_each(|d| write(&d.join("cgroup.procs"), &pid.to_string()))
     }
 
-    /// Stops (`true`) or continues every process of the node, and waits until that is so.
+    /// Stops (`true`) or continues every process of the node, and waits until that is so. What could not be stopped in time
+    /// goes on.
     ///
     /// # Errors
     /// When there is no freezer, or it does not come to rest.
     pub fn freeze(&self, frozen: bool) -> Result<(), LaunchError> {
-        self.freeze_within(frozen, SETTLE)
+        self.freeze_or_take_back(frozen, SETTLE)
     }
 
-    /// Like [`freeze`](Self::freeze), for whom another limit is right. What could not be stopped in time may stop later.
+    /// The kernel forgets no order: left alone, a freeze that failed would be whole later, when nobody would undo it.
+    fn freeze_or_take_back(&self, frozen: bool, limit: Duration) -> Result<(), LaunchError> {
+        let settled = self.freeze_within(frozen, limit);
+        if frozen && settled.is_err() && self.is_held() {
+            self.order(false)?;
+        }
+        settled
+    }
+
+    /// Stops or continues like [`freeze`](Self::freeze), for whom another limit is right. What could not be stopped in time
+    /// may stop later: only for a caller who is about to end it all.
     ///
     /// # Errors
     /// When there is no freezer, or it does not come to rest.
     pub fn freeze_within(&self, frozen: bool, limit: Duration) -> Result<(), LaunchError> {
+        let path = self.order(frozen)?;
+        if wait_until(limit, || self.is_frozen() == frozen) {
+            return Ok(());
+        }
+        Err(LaunchError::Io {
+            action: "settle",
+            path,
+            source: std::io::ErrorKind::TimedOut.into(),
+        })
+    }
+
+    /// Tells the freezer, and answers which file that was; nothing is awaited.
+    fn order(&self, frozen: bool) -> Result<PathBuf, LaunchError> {
         let (file, value) = match (self.mode, frozen) {
             (CgroupMode::V1, true) => ("freezer.state", "FROZEN"),
             (CgroupMode::V1, false) => ("freezer.state", "THAWED"),
@@ -132,14 +156,7 @@ impl NodeCgroup {
             what: format!("host without a freezer ({file})"),
         })?;
         write(&path, value)?;
-        if wait_until(limit, || self.is_frozen() == frozen) {
-            return Ok(());
-        }
-        Err(LaunchError::Io {
-            action: "settle",
-            path,
-            source: std::io::ErrorKind::TimedOut.into(),
-        })
+        Ok(path)
     }
 
     /// Whether the node is frozen.
@@ -265,4 +282,43 @@ fn groups_below(dir: &Path) -> Vec<PathBuf> {
 
 fn write(path: &Path, value: &str) -> Result<(), LaunchError> {
     fs::write(path, value).map_err(LaunchError::io("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A group of plain files: the order is noted in one, and the other goes on saying that the group is not frozen.
+    fn restless() -> (tempfile::TempDir, NodeCgroup) {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("cgroup.freeze"), "0").unwrap();
+        fs::write(dir.path().join("cgroup.events"), "populated 1\nfrozen 0\n").unwrap();
+        let group = NodeCgroup {
+            mode: CgroupMode::V2,
+            dirs: vec![dir.path().to_owned()],
+        };
+        (dir, group)
+    }
+
+    #[test]
+    fn a_freeze_that_does_not_settle_is_taken_back() {
+        let (_dir, group) = restless();
+        let error = group
+            .freeze_or_take_back(true, Duration::from_millis(20))
+            .unwrap_err();
+        assert!(
+            matches!(error, LaunchError::Io { action: "settle", .. }),
+            "{error}"
+        );
+        assert!(!group.is_held(), "it would stand still later");
+    }
+
+    #[test]
+    fn whoever_ends_it_all_leaves_it_held() {
+        let (_dir, group) = restless();
+        assert!(group.freeze_within(true, Duration::from_millis(20)).is_err());
+        assert!(group.is_held() && !group.is_frozen());
+        group.freeze(false).unwrap();
+        assert!(!group.is_held());
+    }
 }

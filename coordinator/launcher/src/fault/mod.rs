@@ -15,6 +15,7 @@ mod link;
 mod power;
 mod record;
 mod residue;
+mod stray;
 
 pub(crate) use link::is_down as port_is_down;
 

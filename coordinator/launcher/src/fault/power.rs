@@ -34,9 +34,18 @@ pub(super) fn thaw(handle: &LabHandle, node: &str) -> Result<(), LaunchError> {
         Err(LaunchError::NotFound { .. }) => return Ok(()),
         other => other?,
     };
-    match provider.state(node)?.map(|state| state.power) {
-        Some(Power::Suspended | Power::Unknown) => provider.resume(node).map(|_| ()),
-        _ => Ok(()),
+    let power = provider.state(node)?.map(|state| state.power);
+    if power.is_some_and(may_stand_still) {
+        return provider.resume(node).map(|_| ());
+    }
+    Ok(())
+}
+
+/// A node that runs may be about to stand still: a freeze that took too long settles when the last process is caught.
+fn may_stand_still(power: Power) -> bool {
+    match power {
+        Power::Running | Power::Suspended | Power::Unknown => true,
+        Power::Off | Power::Absent => false,
     }
 }
 
@@ -49,4 +58,19 @@ fn provider(handle: &LabHandle, node: &str) -> Result<Box<dyn NodeProvider>, Lau
         "multipass" => Box::new(Multipass::new(handle.clone())),
         _ => Box::new(Nspawn::new(handle.clone())),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Power, may_stand_still};
+
+    #[test]
+    fn only_what_is_off_or_gone_is_not_told_to_go_on() {
+        for power in [Power::Running, Power::Suspended, Power::Unknown] {
+            assert!(may_stand_still(power), "{power}");
+        }
+        for power in [Power::Off, Power::Absent] {
+            assert!(!may_stand_still(power), "{power}");
+        }
+    }
 }

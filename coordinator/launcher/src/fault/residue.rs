@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use model::fault::{Fault, HostFault};
+use model::fault::Fault;
 use model::ids::LeaseId;
 use model::lease::{HeldLease, Survey, UndoCause};
 
 use super::record::{self, Record};
+use super::stray::{self, Found};
 use super::{cut, link, power, undo_all};
 use crate::error::LaunchError;
-use crate::nspawn::Nspawn;
-use crate::provider::{NodeProvider, Power};
 use crate::record::NodeRecord;
 use crate::spec::LabHandle;
 
@@ -39,14 +38,11 @@ pub fn survey(handle: &LabHandle) -> Result<Survey, LaunchError> {
         .residue
         .extend(tables.map(|lease| format!("packet filter bridge of lease {lease}")));
     for (node, state) in nodes(handle) {
-        let owned = |wanted: fn(&HostFault) -> bool| {
-            let ours = |r: &&Record| r.fault.node().is_some_and(|n| n.as_str() == node) && wanted(&r.fault);
-            outstanding.iter().any(|r| ours(&r))
-        };
-        if state.frozen && !owned(|f| matches!(f, HostFault::Freeze { .. })) {
+        let astray = state.without(&node, &outstanding);
+        if astray.held {
             found.residue.push(format!("node {node} stands still"));
         }
-        if state.link_down && !owned(|f| matches!(f, HostFault::LinkDown { .. })) {
+        if astray.link_down {
             found.residue.push(format!("the port of node {node} is down"));
         }
     }
@@ -73,7 +69,7 @@ pub fn heal(handle: &LabHandle) -> Result<(), LaunchError> {
     }
     cut::remove_all(&handle.lab)?;
     for (node, state) in nodes(handle) {
-        if state.frozen {
+        if state.held {
             power::thaw(handle, &node)?;
         }
         if state.link_down {
@@ -83,25 +79,9 @@ pub fn heal(handle: &LabHandle) -> Result<(), LaunchError> {
     Ok(())
 }
 
-struct Found {
-    frozen: bool,
-    link_down: bool,
-}
-
-/// Nodes made here without a hypervisor: only of those is the freezer and the port ours.
 fn nodes(handle: &LabHandle) -> Vec<(String, Found)> {
-    let look = |node: String| {
-        let record = NodeRecord::load(handle, &node).ok().flatten()?;
-        if record.provider == "multipass" {
-            return None;
-        }
-        let state = Nspawn::new(handle.clone()).state(&node).ok().flatten()?;
-        let link_down = state.leader.and_then(link::is_down).unwrap_or(false);
-        let frozen = state.power == Power::Suspended;
-        Some((node, Found { frozen, link_down }))
-    };
     NodeRecord::names(&handle.nodes_dir())
         .into_iter()
-        .filter_map(look)
+        .filter_map(|node| stray::look(handle, &node).map(|found| (node, found)))
         .collect()
 }
