@@ -6,6 +6,8 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,8 +18,11 @@ use launcher::process::ProcessId;
 use launcher::record::{NodeRecord, Stage};
 use launcher::{
     LabHandle, LaunchError, NetworkSpec, NodeProvider, NodeSpec, NodeState, Nspawn, Outcome, Power, PowerOff,
-    down, ensure_network, mounts, names,
+    down, ensure_network, fault, mounts, names,
 };
+use model::fault::HostFault;
+use model::ids::{LeaseId, NodeName};
+use model::lease::{LeaseState, Terms, UndoCause};
 
 const LAB: &str = "launcher-test";
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 168, 73, 1);
@@ -181,6 +186,7 @@ fn a_node_lives_through_everything_and_leaves_nothing() {
     limits_change_in_place_and_identity_does_not(&lab, &a);
     power_loss_brings_the_same_node_back(&lab, &a);
     suspended_nodes_stand_still(&lab);
+    a_power_loss_cut_short_is_finished_before_power_comes_back(&lab, &a);
 
     fs::create_dir_all(lab.file("a", "var/lib/drillyard/seed")).unwrap();
     lab.provider.deliver_token("a", "fresh").unwrap();
@@ -228,7 +234,6 @@ fn is_what_was_asked_for(lab: &Lab) {
     let disk = nix::sys::statvfs::statvfs(&lab.file("a", "var/lib/containerd")).unwrap();
     let gib = (disk.blocks() * disk.fragment_size()) >> 30;
     assert_eq!(gib, 6, "a 7 GiB disk has 6 whole ones for files");
-    use std::os::unix::fs::PermissionsExt;
     let seed = lab.file("a", "var/lib/cloud/seed/nocloud/user-data");
     assert_eq!(fs::metadata(seed).unwrap().permissions().mode() & 0o777, 0o600);
     let processes = NodeCgroup::of(&names::machine(LAB, "a")).processes();
@@ -307,6 +312,44 @@ fn suspended_nodes_stand_still(lab: &Lab) {
     lab.provider.power_off("a", PowerOff::Abrupt).unwrap();
     assert_eq!(lab.power("a"), Power::Off);
     assert_eq!(lab.provider.power_on("a").unwrap().power, Power::Running);
+}
+
+/// The coordinator dies between its record and the loss, and the test begins the loss in its place.
+fn a_power_loss_cut_short_is_finished_before_power_comes_back(lab: &Lab, node: &NodeSpec) {
+    let program = lab.handle.home.join("guard");
+    fs::write(&program, "#!/bin/sh\necho watches\nexec sleep 60\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let lease = LeaseId([1; 16]);
+    let terms = Terms::new(60_000, 2_000, 60_000).unwrap();
+    let loss = HostFault::PowerLoss {
+        node: NodeName::new("a").unwrap(),
+    };
+    let parts = model::lab::Lab::default();
+    let died = catch_unwind(AssertUnwindSafe(|| {
+        let handle = &lab.handle;
+        fault::inject(handle, &parts, &program, lease, terms, &loss, || {
+            panic!("the coordinator is killed")
+        })
+    }));
+    assert!(died.is_err());
+
+    let before = lab.provider.state("a").unwrap().unwrap();
+    assert_eq!(before.power, Power::Running);
+    let machine = names::machine(LAB, "a");
+    let port = format!("vb-{machine}");
+    let cut = Command::new("ip")
+        .args(["link", "set", "dev", &port, "down"])
+        .status();
+    assert!(cut.unwrap().success());
+    NodeCgroup::of(&machine).freeze(true).unwrap();
+
+    let status = fault::undo(&lab.handle, lease, UndoCause::CoordinatorLost).unwrap();
+    assert_eq!(status.unwrap().state, LeaseState::Undone);
+    let after = lab.provider.state("a").unwrap().unwrap();
+    assert_eq!(after.power, Power::Running);
+    assert_ne!(after.leader, before.leader, "the same boot went on");
+    answers_on_its_address(node);
+    assert_eq!(fault::survey(&lab.handle).unwrap().residue, Vec::<String>::new());
 }
 
 fn a_creation_cut_short_is_done_again(lab: &Lab, node: &NodeSpec) {

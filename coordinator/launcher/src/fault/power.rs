@@ -2,6 +2,7 @@
 
 use model::moment::Moment;
 
+use super::stray;
 use crate::error::LaunchError;
 use crate::multipass::Multipass;
 use crate::nspawn::Nspawn;
@@ -16,11 +17,16 @@ pub(super) fn lose(handle: &LabHandle, node: &str) -> Result<Moment, LaunchError
 
 /// Starts the node on the disk it has. A node that was removed has no power to restore.
 pub(super) fn restore(handle: &LabHandle, node: &str) -> Result<(), LaunchError> {
-    match provider(handle, node) {
-        Err(LaunchError::NotFound { .. }) => Ok(()),
-        Err(error) => Err(error),
-        Ok(provider) => provider.power_on(node).map(|_| ()),
+    let provider = match provider(handle, node) {
+        Err(LaunchError::NotFound { .. }) => return Ok(()),
+        other => other?,
+    };
+    // Whoever pulled the plug may have died over it, and a node that stands still or is cut off would be taken as it is. Some of
+    // its processes may be dead already, so it is not told to go on: the loss is brought to its end first.
+    if stray::is_astray(handle, node) {
+        provider.power_off(node, PowerOff::Abrupt)?;
     }
+    provider.power_on(node).map(|_| ())
 }
 
 /// Lets all processes of the node stand still.

@@ -3,7 +3,7 @@
 use model::fault::HostFault;
 
 use super::link;
-use super::record::Record;
+use super::record::{self, Record};
 use crate::cgroup::NodeCgroup;
 use crate::nspawn::Nspawn;
 use crate::provider::{NodeProvider, Power};
@@ -31,6 +31,10 @@ impl Found {
             link_down: self.link_down && !owned(|f| matches!(f, HostFault::LinkDown { .. })),
         }
     }
+
+    pub(super) fn is_something(self) -> bool {
+        self.held || self.link_down
+    }
 }
 
 /// Looks at one node. Only of a node made without a hypervisor the freezer and the port are ours: None for any other.
@@ -44,6 +48,13 @@ pub(super) fn look(handle: &LabHandle, node: &str) -> Option<Found> {
         held: state.power != Power::Off && NodeCgroup::of(&state.machine).is_held(),
         link_down: state.leader.and_then(link::is_down).unwrap_or(false),
     })
+}
+
+/// Whether the node is stopped or cut off, and no outstanding lease has it so.
+pub(super) fn is_astray(handle: &LabHandle, node: &str) -> bool {
+    let mut outstanding = record::all(handle);
+    outstanding.retain(Record::is_outstanding);
+    look(handle, node).is_some_and(|found| found.without(node, &outstanding).is_something())
 }
 
 #[cfg(test)]
@@ -80,5 +91,20 @@ mod tests {
         let unplugged = HostFault::LinkDown { node };
         assert_eq!(left(Some(unplugged), "app1-cp"), (true, false));
         assert_eq!(left(None, "app1-cp"), (true, true));
+    }
+
+    #[test]
+    fn a_power_loss_explains_nothing_since_a_whole_one_leaves_the_node_off() {
+        let node = NodeName::new("app1-cp").unwrap();
+        let loss = [lease(HostFault::PowerLoss { node: node.clone() })];
+        let cut_short = |held, link_down| {
+            let found = Found { held, link_down };
+            found.without(node.as_str(), &loss).is_something()
+        };
+        assert!(cut_short(true, true) && cut_short(true, false) && cut_short(false, true));
+        assert!(
+            !cut_short(false, false),
+            "it was not begun, or somebody started it"
+        );
     }
 }
