@@ -259,8 +259,12 @@ fn coverage(plan: &DrillPlan) -> Vec<CoverageRow> {
 
 fn notes(plan: &DrillPlan, history: &History) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Some(cause) = history.abort() {
-        notes.push(format!("The run ended before its time: {}.", cause.message()));
+    // A coordinator may be lost more than once.
+    for cause in history.aborts() {
+        let note = format!("The run ended before its time: {}.", cause.message());
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
     }
     for (_, record) in history.records() {
         if matches!(record, Record::HeldBack { .. }) {

@@ -11,7 +11,7 @@ pub use sample::{AS_OF, Answer, Sample};
 pub use span::{FaultSpan, PhaseSpan};
 
 use super::plan::DrillPlan;
-use super::record::Record;
+use super::record::{AbortCause, Record};
 use model::moment::Moment;
 use serde::{Deserialize, Serialize};
 
@@ -97,9 +97,18 @@ impl History {
         span::faults(self.records())
     }
 
-    /// Why the run ended before its time, if it did.
-    pub fn abort(&self) -> Option<&super::record::AbortCause> {
-        self.records().find_map(|(_, record)| match record {
+    /// Why the run ended before its time, if it did: of several causes the one that says most of the evidence.
+    pub fn abort(&self) -> Option<&AbortCause> {
+        self.aborts()
+            .reduce(|kept, cause| match cause.outweighs(Some(kept)) {
+                true => cause,
+                false => kept,
+            })
+    }
+
+    /// Every cause that is on record, in order.
+    pub fn aborts(&self) -> impl Iterator<Item = &AbortCause> {
+        self.records().filter_map(|(_, record)| match record {
             Record::Aborting { cause } => Some(cause),
             _ => None,
         })

@@ -95,6 +95,12 @@ impl AbortCause {
     pub fn is_part_of_the_drill(&self) -> bool {
         matches!(self, Self::Rule { .. })
     }
+
+    /// Whether it says more of the evidence than the one before. The first cause does, and one that leaves doubt does after a
+    /// rule: the outage ended by the rule, and what followed was not watched as planned.
+    pub fn outweighs(&self, before: Option<&Self>) -> bool {
+        before.is_none_or(|before| before.is_part_of_the_drill() && !self.is_part_of_the_drill())
+    }
 }
 
 /// A record of a run.

@@ -3,9 +3,9 @@
 use crate::drill_scenarios::planned;
 use crate::fixtures::run_id;
 use domain::drill::deed::{CLEAR_LIMIT_MS, Deed};
-use domain::drill::history::{Answer, Sample};
+use domain::drill::history::{Answer, History, Line, Sample, What};
 use domain::drill::live::Live;
-use domain::drill::phases::{Decision, Effect, Event, GIVE_UP_MS, Run, begin, step};
+use domain::drill::phases::{Decision, Effect, Event, GIVE_UP_MS, Run, begin, is_conclusive, step};
 use domain::drill::plan::DrillPlan;
 use domain::drill::record::{AbortCause, Phase, Record};
 use domain::drill::report::verdict::Verdict;
@@ -296,6 +296,18 @@ impl World {
         })
     }
 
+    /// What is on disk, as it is judged.
+    fn history(&self) -> History {
+        let line = |(time, record): &(Moment, Record)| Line {
+            time: *time,
+            what: What::Record(record.clone()),
+        };
+        History {
+            lines: self.disk.iter().map(line).collect(),
+            damaged: vec![],
+        }
+    }
+
     fn phases(&self) -> Vec<Phase> {
         let entered = |(_, r): &(Moment, Record)| match r {
             Record::PhaseEntered { phase } => Some(*phase),
@@ -510,8 +522,8 @@ fn a_lab_that_never_gets_steady_is_not_broken() {
     );
 }
 
-#[test]
-fn an_abort_rule_ends_the_outage_early() {
+/// A run whose outage an abort rule has just ended.
+fn ended_by_a_rule() -> World {
     let mut world = World::new(planned("mgmt-down"));
     while world.run.phase != Some(Phase::Observe) {
         if world.under_way.is_empty() {
@@ -524,7 +536,43 @@ fn an_abort_rule_ends_the_outage_early() {
     live.probes.get_mut("app1-web-host").expect("probed").bad_since = Some(world.now);
     world.now = world.now.plus_millis(45_000);
     world.event(Event::Tick(live), None);
+    world
+}
+
+#[test]
+fn an_abort_rule_ends_the_outage_early() {
+    let mut world = ended_by_a_rule();
     assert_eq!(world.run.phase, Some(Phase::Revert));
     assert!(matches!(world.run.abort, Some(AbortCause::Rule { .. })));
     world.settle(&mut Dice(1), "rule");
+    assert!(is_conclusive(world.history().abort()));
+}
+
+#[test]
+fn what_ends_a_run_after_a_rule_is_on_record_and_leaves_doubt() {
+    let operator = |world: &mut World| world.event(Event::AbortRequested, None);
+    let lost = |world: &mut World| world.crash(&mut Dice(1));
+    type Trouble = fn(&mut World);
+    let table: [(Trouble, AbortCause); 2] = [
+        (operator, AbortCause::Operator {}),
+        (lost, AbortCause::CoordinatorLost {}),
+    ];
+    for (trouble, cause) in table {
+        for phase in [Phase::Revert, Phase::Verify] {
+            let mut world = ended_by_a_rule();
+            world.good = false;
+            while world.run.phase != Some(phase) {
+                if world.under_way.is_empty() {
+                    world.tick(500, None);
+                } else {
+                    world.answer(&mut Dice(1), true);
+                }
+            }
+            trouble(&mut world);
+            world.settle(&mut Dice(1), "trouble after a rule");
+            assert_eq!(world.run.abort.as_ref(), Some(&cause), "{phase:?}");
+            assert_eq!(world.history().abort(), Some(&cause), "{phase:?}");
+            assert_eq!(world.history().aborts().count(), 2, "{phase:?}");
+        }
+    }
 }

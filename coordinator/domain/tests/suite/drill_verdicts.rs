@@ -6,7 +6,7 @@ use domain::drill::assemble::{Facts, assemble};
 use domain::drill::contract::ContractId;
 use domain::drill::history::{AS_OF, Answer, History, Line, Sample, What};
 use domain::drill::plan::DrillPlan;
-use domain::drill::record::{Phase, Record};
+use domain::drill::record::{AbortCause, Phase, Record};
 use domain::drill::report::model::Report;
 use domain::drill::report::parts::{Outcome, Recovery};
 use domain::drill::report::verdict::Verdict;
@@ -81,6 +81,25 @@ pub(crate) fn history(
     History {
         lines,
         damaged: vec![],
+    }
+}
+
+/// The same run, ended early by these causes at this moment.
+pub(crate) fn ended_early(mut history: History, at: i64, causes: &[AbortCause]) -> History {
+    let aborting = |cause: &AbortCause| Line {
+        time: Moment(at),
+        what: What::Record(Record::Aborting { cause: cause.clone() }),
+    };
+    history.lines.extend(causes.iter().map(aborting));
+    history
+}
+
+/// What leaves doubt, and what is part of the experiment.
+pub(crate) const LOST: AbortCause = AbortCause::CoordinatorLost {};
+
+fn rule() -> AbortCause {
+    AbortCause::Rule {
+        reason: "a probe had no good answer for 45 s".into(),
     }
 }
 
@@ -275,4 +294,25 @@ fn an_agent_that_did_not_notice_a_cut_is_no_evidence_and_requests_across_it_are(
     assert!(why.contains("app1-mesh: never seen other than good"), "{why}");
     assert!(why.contains("app2-web-from-app1: answered again"), "{why}");
     assert_eq!(contract(&partition(false), ContractId::C6).0, Verdict::Fail);
+}
+
+#[test]
+fn what_ends_a_run_after_an_abort_rule_leaves_doubt_of_what_did_not_come_back() {
+    let report = |causes: &[AbortCause]| {
+        let history = history(planned("worker-loss"), |probe, at| {
+            let (good, values) = as_planned(probe, at);
+            (good && !(probe.name == "app1-nodes" && at > FAULT), values)
+        });
+        let history = ended_early(history, UNDONE, causes);
+        assemble(&history, &Facts::default(), Moment(END)).expect("planned")
+    };
+    assert_eq!(report(&[rule()]).verdict, Verdict::Fail);
+    for causes in [[rule(), LOST], [LOST, rule()], [rule(), AbortCause::Operator {}]] {
+        let report = report(&causes);
+        assert_eq!(report.verdict, Verdict::Inconclusive, "{causes:?}");
+        for cause in &causes {
+            let told = |note: &String| note.contains(&cause.message());
+            assert!(report.notes.iter().any(told), "{:?}", report.notes);
+        }
+    }
 }

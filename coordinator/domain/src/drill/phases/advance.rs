@@ -43,8 +43,9 @@ impl Draft {
         self.record(Record::PhaseEntered { phase });
     }
 
+    /// A run that ends early already has its cause, and another one is on record only where it changes what may be concluded.
     fn abort(&mut self, cause: AbortCause) {
-        if self.run.abort.is_none() {
+        if cause.outweighs(self.run.abort.as_ref()) {
             self.record(Record::Aborting { cause });
         }
     }

@@ -26,7 +26,7 @@ pub struct Run {
     pub deeds: BTreeMap<String, Deeds>,
     /// Whether the outage was held back for the worst moment.
     pub held_back: bool,
-    /// Why it ends early.
+    /// Why it ends early; of several causes the one that says most of the evidence.
     pub abort: Option<AbortCause>,
     /// Whether a coordinator ended in the middle of it: nobody watched from then on.
     pub unwatched: bool,
@@ -111,7 +111,9 @@ impl Run {
                         }
                     }
                 }
-                self.abort.get_or_insert_with(|| cause.clone());
+                if cause.outweighs(self.abort.as_ref()) {
+                    self.abort = Some(cause.clone());
+                }
             }
             Record::Finished { verdict, .. } => self.finished = Some(*verdict),
         }
