@@ -31,6 +31,18 @@ pub(crate) struct Case<'a> {
     all: &'a [Watch<'a>],
     books: &'a [Books],
     secret_canaries: &'a [SecretCanary],
+    /// Why nothing follows from what was not seen by the end of the run; None when the recovery was watched to its end.
+    unwatched: Option<&'static str>,
+}
+
+impl Case<'_> {
+    /// Of something that was not seen by the end of the run: that convicts only where somebody watched to that end.
+    fn never_came(&self, check: &str, text: impl Into<String>) -> Evidence {
+        match self.unwatched {
+            None => evidence(check, Verdict::Fail, text),
+            Some(why) => evidence(check, Verdict::Inconclusive, format!("{}; {why}", text.into())),
+        }
+    }
 }
 
 /// What was computed of the whole run before.
@@ -70,6 +82,7 @@ fn one(
                 all: watches,
                 books,
                 secret_canaries,
+                unwatched: unwatched(history, window),
             };
             let mut found = match contract {
                 ContractId::C1 => applications::check(&case),
@@ -101,6 +114,13 @@ fn one(
         verdict: Verdict::of_all(evidence.iter().map(|e| e.verdict)),
         evidence,
     }
+}
+
+fn unwatched(history: &History, window: &Window) -> Option<&'static str> {
+    if !is_conclusive(history.abort()) {
+        return Some("the run was not watched to its end");
+    }
+    window.undone.is_none().then_some("what was broken is not undone")
 }
 
 /// A contract that only some of its probes could look at is not proven.

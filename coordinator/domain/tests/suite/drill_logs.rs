@@ -2,11 +2,11 @@
 
 use crate::drill_platform::planned_text;
 use crate::drill_scenarios::{planned, scenario};
-use crate::drill_verdicts::{FAULT, UNDONE, contract, history};
+use crate::drill_verdicts::{FAULT, LOST, UNDONE, contract, ended_early, history};
 use domain::drill::arrival::STORED_UNTIL;
 use domain::drill::assemble::{Facts, LOG, assemble, last_look};
 use domain::drill::contract::ContractId;
-use domain::drill::history::{Answer, Line, Sample, What};
+use domain::drill::history::{Answer, History, Line, Sample, What};
 use domain::drill::plan::DrillPlan;
 use domain::drill::report::model::{LossCause, Report};
 use domain::drill::report::verdict::Verdict;
@@ -28,6 +28,15 @@ fn float(number: i64) -> f64 {
 
 /// The report of such a run when the log store in the end has neither `forgotten` nor anything of what is still under way.
 fn report(plan: DrillPlan, forgotten: &[i64]) -> Report {
+    judged(&recorded(plan, forgotten, |at| (at - SECOND).max(0)))
+}
+
+fn judged(history: &History) -> Report {
+    assemble(history, &Facts::default(), Moment(SERVED * SECOND)).expect("planned")
+}
+
+/// Such a run; `arrived` says up to when everything is at the receivers.
+fn recorded(plan: DrillPlan, forgotten: &[i64], arrived: fn(i64) -> i64) -> History {
     let probes: Vec<_> = plan.active_probes().cloned().collect();
     let mut history = history(plan, |probe, at| {
         let away = (FAULT..BACK).contains(&at);
@@ -42,11 +51,8 @@ fn report(plan: DrillPlan, forgotten: &[i64]) -> Report {
             }
             Look::CanaryStored { .. } | Look::LogCanaryStored { .. } if away => (false, BTreeMap::new()),
             Look::CanaryStored { .. } | Look::LogCanaryStored { .. } => {
-                let until = (at - SECOND).max(0);
-                (
-                    true,
-                    BTreeMap::from([(STORED_UNTIL.to_owned(), float(until) / 1e6)]),
-                )
+                let until = float(arrived(at)) / 1e6;
+                (true, BTreeMap::from([(STORED_UNTIL.to_owned(), until)]))
             }
             Look::Metrics { .. } => (
                 true,
@@ -88,7 +94,7 @@ fn report(plan: DrillPlan, forgotten: &[i64]) -> Report {
             }),
         });
     }
-    assemble(&history, &Facts::default(), Moment(SERVED * SECOND)).expect("planned")
+    history
 }
 
 fn figure(report: &Report, id: &str) -> i64 {
@@ -161,6 +167,19 @@ fn lines_that_a_killed_store_forgot_are_counted_and_convict_nobody() {
     let (verdict, text) = contract(&report, ContractId::C2);
     assert_eq!(verdict, Verdict::Pass, "{text}");
     assert!(!text.contains("app1 logs"), "{text}");
+}
+
+#[test]
+fn a_backlog_that_nobody_waited_for_convicts_nobody() {
+    let history = recorded(plan(false), &[], |at| (at - SECOND).clamp(0, FAULT));
+    let (verdict, text) = contract(&judged(&history), ContractId::C2);
+    assert_eq!(verdict, Verdict::Fail, "{text}");
+    let (verdict, text) = contract(&judged(&ended_early(history, BACK, &[LOST])), ContractId::C2);
+    assert_eq!(verdict, Verdict::Inconclusive, "{text}");
+    assert!(
+        text.contains("had not arrived at the end; the run was not watched to its end"),
+        "{text}"
+    );
 }
 
 #[test]

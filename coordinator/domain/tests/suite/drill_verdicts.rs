@@ -10,7 +10,7 @@ use domain::drill::record::{AbortCause, Phase, Record};
 use domain::drill::report::model::Report;
 use domain::drill::report::parts::{Outcome, Recovery};
 use domain::drill::report::verdict::Verdict;
-use domain::drill::scenario::{Probe, Scale};
+use domain::drill::scenario::{Expectation, Probe, Scale};
 use model::moment::Moment;
 use std::collections::BTreeMap;
 
@@ -106,7 +106,7 @@ fn rule() -> AbortCause {
 /// In the outage, hit probes are bad.
 fn as_planned(probe: &Probe, at: i64) -> (bool, BTreeMap<String, f64>) {
     let away = (FAULT..UNDONE + 5_000_000).contains(&at);
-    let good = !(away && probe.expect == domain::drill::scenario::Expectation::ComesBack);
+    let good = !(away && probe.expect == Expectation::ComesBack);
     (
         good,
         BTreeMap::from([("full".to_owned(), f64::from(u8::from(good)))]),
@@ -314,5 +314,33 @@ fn what_ends_a_run_after_an_abort_rule_leaves_doubt_of_what_did_not_come_back() 
             let told = |note: &String| note.contains(&cause.message());
             assert!(report.notes.iter().any(told), "{:?}", report.notes);
         }
+    }
+}
+
+#[test]
+fn a_mesh_that_was_not_watched_to_the_end_is_not_convicted() {
+    let history = || {
+        history(planned("mesh-partition"), |probe, at| {
+            let hit = probe.expect == Expectation::ComesBack && at > FAULT;
+            (
+                !hit,
+                BTreeMap::from([("full".to_owned(), f64::from(u8::from(!hit)))]),
+            )
+        })
+    };
+    let judged = |causes: &[AbortCause]| {
+        let history = ended_early(history(), FAULT, causes);
+        let report = assemble(&history, &Facts::default(), Moment(END)).expect("planned");
+        contract(&report, ContractId::C6)
+    };
+    assert_eq!(judged(&[]).0, Verdict::Fail);
+    assert_eq!(judged(&[rule()]).0, Verdict::Fail);
+    let (verdict, why) = judged(&[LOST]);
+    assert_eq!(verdict, Verdict::Inconclusive, "{why}");
+    for text in [
+        "app1-mesh: not full at the end of the run; the run was not watched to its end",
+        "app2-web-from-app1: not answered again; the run was not watched to its end",
+    ] {
+        assert!(why.contains(text), "{why}");
     }
 }

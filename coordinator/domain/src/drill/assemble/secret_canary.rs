@@ -151,7 +151,7 @@ impl<'a> Case<'a> {
                 // A source that was away cannot have given it.
                 (Some(_), Some(_)) if in_outage => Verdict::Inconclusive,
                 (Some(_), Some(_)) => Verdict::Pass,
-                (Some(_), None) => self.overdue(written, predicted),
+                (Some(_), None) => overdue(last, written, predicted),
             },
             predicted,
             measured,
@@ -204,14 +204,17 @@ impl<'a> Case<'a> {
             high: waits.high.plus(fetch),
         })
     }
+}
 
-    /// It was not shown: a failure only when it was watched for longer than it may take.
-    fn overdue(&self, written: Option<Edge>, predicted: Option<Bounds>) -> Verdict {
-        let watched = written.map(|w| Span::between(w.by, self.window.watched_until).seconds());
-        match (watched, predicted) {
-            (Some(watched), Some(predicted)) if watched > predicted.high => Verdict::Fail,
-            _ => Verdict::Inconclusive,
-        }
+/// It was not shown: a failure only when looks went on for longer than it may take. The end of the run says nothing of that: of
+/// one whose coordinator died it is when the next one began.
+fn overdue(last: Option<Moment>, written: Option<Edge>, predicted: Option<Bounds>) -> Verdict {
+    let watched = last
+        .zip(written)
+        .map(|(last, w)| Span::between(w.by, last).seconds());
+    match (watched, predicted) {
+        (Some(watched), Some(predicted)) if watched > predicted.high => Verdict::Fail,
+        _ => Verdict::Inconclusive,
     }
 }
 

@@ -38,6 +38,8 @@ struct Told {
     /// When the last refresh before the writing was.
     refreshed: i32,
     until: i64,
+    /// When the next coordinator began, where the first one died at `until`.
+    restarted: Option<i64>,
 }
 
 /// The fault from 100 to 200; deletion and creation at 110.
@@ -104,8 +106,8 @@ fn run(told: &Told, deleted_counts: bool) -> SecretCanary {
         fault: Some(edge(100)),
         undone: Some(edge(200)),
         from: at(0),
-        to: at(told.until),
-        watched_until: at(told.until),
+        to: at(told.restarted.unwrap_or(told.until)),
+        watched_until: at(told.restarted.unwrap_or(told.until)),
     };
     let watch = Watch {
         probe: &probe,
@@ -123,6 +125,7 @@ const USUAL: Told = Told {
     written: Some(230),
     refreshed: 221,
     until: 300,
+    restarted: None,
 };
 
 fn between(low: i64, high: i64) -> Option<Bounds> {
@@ -168,7 +171,7 @@ fn what_was_not_seen_convicts_only_after_it_was_due() {
     };
     use Verdict::{Fail, Inconclusive, Pass};
     let never = 10_000;
-    let table: [(&str, Told, bool, [Verdict; 4]); 8] = [
+    let table: [(&str, Told, bool, [Verdict; 4]); 9] = [
         ("as it should be", Told { ..USUAL }, false, [Pass; 4]),
         (
             "the untouched one was gone for a look",
@@ -222,6 +225,17 @@ fn what_was_not_seen_convicts_only_after_it_was_due() {
             },
             false,
             [Pass, Pass, Inconclusive, Pass],
+        ),
+        (
+            "nobody looked any more when the new value was due",
+            Told {
+                kept_new: never,
+                until: 233,
+                restarted: Some(833),
+                ..USUAL
+            },
+            false,
+            [Pass, Inconclusive, Pass, Pass],
         ),
         (
             "nothing could be written",

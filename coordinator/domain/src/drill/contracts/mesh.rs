@@ -46,9 +46,8 @@ fn one(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
             Verdict::Pass,
             format!("{name}: full again at the end of the run"),
         ),
-        Expectation::ComesBack => evidence(
+        Expectation::ComesBack => case.never_came(
             "mesh_full_again",
-            Verdict::Fail,
             format!("{name}: not full at the end of the run"),
         ),
         _ => match known.iter().copied().find(|s| broken(s)) {
@@ -81,5 +80,5 @@ fn path_again(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
         let text = format!("{name}: answered again after the outage");
         return evidence("path_again", Verdict::Pass, text);
     }
-    evidence("path_again", Verdict::Fail, format!("{name}: not answered again"))
+    case.never_came("path_again", format!("{name}: not answered again"))
 }

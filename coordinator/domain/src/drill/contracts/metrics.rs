@@ -67,27 +67,27 @@ fn restart(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
 
 /// Whether the backlog arrived at all.
 fn delivered(case: &Case<'_>, books: &Books) -> Evidence {
-    let (verdict, text) = match (books.back, books.complete, case.window.undone) {
-        (None, ..) => (
-            Verdict::Inconclusive,
-            "the receiver did not go away and come back, so nothing had to wait".to_owned(),
-        ),
-        (Some(_), None, _) => (
-            Verdict::Fail,
-            "what was served before the receiver answered again had not arrived at the end".to_owned(),
-        ),
-        (Some(back), Some(complete), _) => {
-            let after = complete.since(back);
-            (
-                Verdict::Pass,
-                format!(
-                    "the backlog had arrived {} to {} s after the receiver answered again",
-                    after.low, after.high
-                ),
-            )
+    let whose = whose(books);
+    match (books.back, books.complete) {
+        (None, _) => {
+            let text = format!("{whose}: the receiver did not go away and come back, so nothing had to wait");
+            evidence("delivered", Verdict::Inconclusive, text)
         }
-    };
-    evidence("delivered", verdict, format!("{}: {text}", whose(books)))
+        (Some(_), None) => {
+            let text = format!(
+                "{whose}: what was served before the receiver answered again had not arrived at the end"
+            );
+            case.never_came("delivered", text)
+        }
+        (Some(back), Some(complete)) => {
+            let after = complete.since(back);
+            let text = format!(
+                "{whose}: the backlog had arrived {} to {} s after the receiver answered again",
+                after.low, after.high
+            );
+            evidence("delivered", Verdict::Pass, text)
+        }
+    }
 }
 
 /// Whether anything is missing for good.
