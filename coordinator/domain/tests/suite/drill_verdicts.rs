@@ -344,3 +344,27 @@ fn a_mesh_that_was_not_watched_to_the_end_is_not_convicted() {
         assert!(why.contains(text), "{why}");
     }
 }
+
+#[test]
+fn agents_that_never_answer_again_are_not_full_by_what_they_said_before() {
+    let partition = |causes: &[AbortCause]| {
+        let history = history(planned("mesh-partition"), |probe, at| {
+            let silent = probe.name == "app1-mesh" && at > FAULT;
+            let full = (!silent).then(|| ("full".to_owned(), 1.0));
+            (!silent, full.into_iter().collect())
+        });
+        let history = ended_early(history, END, causes);
+        contract(
+            &assemble(&history, &Facts::default(), Moment(END)).expect("planned"),
+            ContractId::C6,
+        )
+    };
+    for (causes, expected) in [(&[][..], Verdict::Fail), (&[LOST], Verdict::Inconclusive)] {
+        let (verdict, why) = partition(causes);
+        assert_eq!(verdict, expected, "{why}");
+        assert!(
+            why.contains("app1-mesh: no agent answered after the outage"),
+            "{why}"
+        );
+    }
+}

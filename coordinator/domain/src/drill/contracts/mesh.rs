@@ -29,46 +29,58 @@ fn one(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
             Expectation::StaysGood | Expectation::Observes => availability(case, watch),
         };
     }
-    let says = |sample: &&Sample| sample.values.contains_key(FULL);
+    match watch.probe.expect {
+        Expectation::ComesBack => full_again(case, watch),
+        Expectation::StaysGood | Expectation::Observes => held(case, watch),
+    }
+}
+
+/// The last word of the agents, of those that were asked after the undo: what they said of the mesh before it was broken, or
+/// while it was, is none of its return.
+fn full_again(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
+    let name = &watch.probe.name;
+    let check = "mesh_full_again";
+    // The same moment from which on an answer counts as good again while the run waits for its end.
+    let undone = case.window.undone.map(|edge| edge.after);
+    let after = |sample: &&Sample| undone.is_some_and(|undone| sample.sent >= Some(undone));
+    let mut samples = watch.samples.iter().rev().copied();
+    match samples.find(|sample| says(sample) && after(sample)) {
+        Some(last) if last.is_good() => {
+            let text = format!("{name}: full again at the end of the run");
+            evidence(check, Verdict::Pass, text)
+        }
+        Some(_) => case.never_came(check, format!("{name}: not full at the end of the run")),
+        None => case.never_came(check, format!("{name}: no agent answered after the outage")),
+    }
+}
+
+fn held(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
+    let name = &watch.probe.name;
     let broken = |sample: &&Sample| sample.values.get(FULL).is_some_and(|full| *full < 1.0);
     let known: Vec<&Sample> = watch.that_matter(case.window).filter(says).collect();
     let in_outage = known.iter().filter(|s| case.window.in_outage(s.due)).count();
-    let last_is_good = watch
-        .samples
-        .iter()
-        .rev()
-        .copied()
-        .find(|s| says(s))
-        .is_some_and(Sample::is_good);
-    match watch.probe.expect {
-        Expectation::ComesBack if last_is_good => evidence(
-            "mesh_full_again",
-            Verdict::Pass,
-            format!("{name}: full again at the end of the run"),
+    match known.iter().copied().find(broken) {
+        Some(sample) => evidence(
+            "mesh_held",
+            Verdict::Fail,
+            format!("{name} at {}: {}", sample.due, sample.detail),
         ),
-        Expectation::ComesBack => case.never_came(
-            "mesh_full_again",
-            format!("{name}: not full at the end of the run"),
+        None if in_outage == 0 => evidence(
+            "mesh_held",
+            Verdict::Inconclusive,
+            format!("{name}: no agent answered in the outage"),
         ),
-        _ => match known.iter().copied().find(|s| broken(s)) {
-            Some(sample) => evidence(
-                "mesh_held",
-                Verdict::Fail,
-                format!("{name} at {}: {}", sample.due, sample.detail),
-            ),
-            None if in_outage == 0 => evidence(
-                "mesh_held",
-                Verdict::Inconclusive,
-                format!("{name}: no agent answered in the outage"),
-            ),
-            None => {
-                let text = format!(
-                    "{name}: VXLAN and every peer connected in {in_outage} of {in_outage} looks in the outage"
-                );
-                evidence("mesh_held", Verdict::Pass, text)
-            }
-        },
+        None => {
+            let text = format!(
+                "{name}: VXLAN and every peer connected in {in_outage} of {in_outage} looks in the outage"
+            );
+            evidence("mesh_held", Verdict::Pass, text)
+        }
     }
+}
+
+fn says(sample: &&Sample) -> bool {
+    sample.values.contains_key(FULL)
 }
 
 /// Requests from one cluster to another: what the mesh is for, and what no agent's word can stand for. An agent notices a cut
