@@ -11,6 +11,7 @@ mod secrets;
 pub use mesh::FULL;
 pub use pki::Figure as PkiFigure;
 pub use policy::{PODS, REFUSED};
+pub use secrets::EXTERNAL_SECRETS;
 
 use super::assemble::{Books, Watch, Window};
 use super::contract::ContractId;

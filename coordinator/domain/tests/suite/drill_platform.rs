@@ -1,10 +1,10 @@
 //! Contracts about what is installed where, judged from what probes of policies and of the PKI saw.
 
 use crate::drill_scenarios::scenario;
-use crate::drill_verdicts::{contract, run};
+use crate::drill_verdicts::{FAULT, UNDONE, contract, run};
 use domain::component::Component;
 use domain::drill::contract::ContractId;
-use domain::drill::contracts::{PODS, PkiFigure, REFUSED};
+use domain::drill::contracts::{EXTERNAL_SECRETS, PODS, PkiFigure, REFUSED};
 use domain::drill::plan::{DrillPlan, Present, drill_plan};
 use domain::drill::report::verdict::Verdict;
 use domain::drill::scenario::{Look, Scenario};
@@ -115,4 +115,71 @@ fn the_second_phase_of_the_pki_never_stands_without_the_first() {
     });
     let (found, why) = contract(&report, ContractId::C5);
     assert_eq!(found, Verdict::Inconclusive, "{why}");
+}
+
+/// What is said of the Secret `b` of app1 in C3 where looks at it and at another one see `seen` of it from the fault to the undo; None: they
+/// fail, or, of a figure, they do not have it.
+fn said_of_b(seen: impl Fn(i64) -> Option<Vec<(&'static str, f64)>>) -> Vec<(String, Verdict, String)> {
+    let report = run(planned("vault-down"), |probe, at| {
+        if !matches!(probe.look, Look::SecretAge {}) {
+            return (true, BTreeMap::new());
+        }
+        let there = vec![("present", 1.0), ("changed", 0.0), ("age_seconds", 7.0)];
+        let in_outage = (FAULT..=UNDONE).contains(&at) && probe.name == "app1-secrets";
+        let of_b = if in_outage { seen(at) } else { Some(there.clone()) };
+        let Some(of_b) = of_b else {
+            return (false, BTreeMap::new());
+        };
+        let named = |name: &str, figures: Vec<(&str, f64)>| {
+            let one = |(what, value): (&str, f64)| (format!("demo/{name}.{what}"), value);
+            figures.into_iter().map(one).collect::<Vec<_>>()
+        };
+        let mut values: BTreeMap<String, f64> =
+            named("a", there).into_iter().chain(named("b", of_b)).collect();
+        values.insert(EXTERNAL_SECRETS.to_owned(), 2.0);
+        (true, values)
+    });
+    let of_b = |text: &str| text.starts_with("demo/b");
+    let contract = report
+        .contracts
+        .into_iter()
+        .find(|c| c.id == "C3")
+        .expect("judged");
+    let evidence = contract.evidence.into_iter().filter(|e| of_b(&e.text));
+    // The first two are of app1.
+    evidence.take(2).map(|e| (e.check, e.verdict, e.text)).collect()
+}
+
+#[test]
+fn a_secret_is_there_and_its_age_known_at_every_look_or_it_is_not() {
+    let there = vec![("present", 1.0), ("changed", 0.0), ("age_seconds", 7.0)];
+    let ageless = vec![("present", 1.0), ("changed", 0.0)];
+    // A look every two seconds, from 22 s to 60 s.
+    let later = FAULT + 20_000_000;
+    let verdicts = |said: &[(String, Verdict, String)]| {
+        let checks: Vec<&str> = said.iter().map(|(check, ..)| check.as_str()).collect();
+        assert_eq!(checks, ["served", "age_known"], "{said:?}");
+        (said[0].1, said[1].1)
+    };
+    let said = said_of_b(|_| Some(there.clone()));
+    assert_eq!(verdicts(&said), (Verdict::Pass, Verdict::Pass));
+    assert!(said[0].2.contains("in 20 looks"), "{said:?}");
+    // Looks that fail say nothing, and are not counted.
+    let said = said_of_b(|at| (at < later).then(|| there.clone()));
+    assert_eq!(verdicts(&said), (Verdict::Pass, Verdict::Pass));
+    assert!(said[0].2.contains("in 9 looks"), "{said:?}");
+    // Gone together with its ExternalSecret, in a part of the outage or from its begin on.
+    for since in [later, 0] {
+        let said = said_of_b(|at| Some(if at < since { there.clone() } else { vec![] }));
+        assert_eq!(verdicts(&said).0, Verdict::Fail, "{said:?}");
+        assert!(said[0].2.contains("demo/b: gone at"), "{said:?}");
+    }
+    let said = said_of_b(|at| {
+        Some(if at < later {
+            there.clone()
+        } else {
+            ageless.clone()
+        })
+    });
+    assert_eq!(verdicts(&said), (Verdict::Pass, Verdict::Fail));
 }

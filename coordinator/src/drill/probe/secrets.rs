@@ -6,6 +6,7 @@ use crate::drill::own_namespace::LABEL;
 use crate::drill::timeline::Timeline;
 use crate::host_steps::kube::{Cluster, is_ready};
 use ::kube::api::DynamicObject;
+use domain::drill::contracts::EXTERNAL_SECRETS;
 use domain::drill::measure::stamp::Stamp;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -31,7 +32,7 @@ impl SecretWatch {
     }
 
     /// Looks once. Good when every Secret is there with data; figures per ExternalSecret: `NS/NAME.age_seconds`,
-    /// `.interval_seconds`, `.ready`, `.present`, `.changed`.
+    /// `.interval_seconds`, `.ready`, `.present`, `.changed`; and how many there are, so that none is told from no answer.
     pub(super) async fn look(&self, timeline: Timeline) -> Seen {
         let not_a_drills_own = format!("!{LABEL}");
         let (wanted, secrets) = tokio::join!(
@@ -54,10 +55,12 @@ impl SecretWatch {
             (Ok(wanted), Ok(secrets)) => (wanted, secrets),
             (Err(error), _) | (_, Err(error)) => return Seen::bad(error),
         };
+        let count = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
+        let mut seen = Seen::good().with(EXTERNAL_SECRETS, f64::from(count));
         if wanted.is_empty() {
-            return Seen::bad("there is no ExternalSecret");
+            seen.good = false;
+            seen.detail = "there is no ExternalSecret".into();
         }
-        let mut seen = Seen::good();
         let mut missing = Vec::new();
         for external in &wanted {
             let namespace = external.metadata.namespace.clone().unwrap_or_default();

@@ -72,9 +72,11 @@ fn one(watch: &Watch<'_>, window: &Window, secret: &str) -> SecretStaleness {
         .zip(interval)
         .and_then(|(at, interval)| staleness::due(at, interval));
     let served = |s: &&Sample| value(s, PRESENT) == Some(1.0) && value(s, CHANGED) == Some(0.0);
+    // A later look that succeeds and does not name it says that it is gone.
+    let first = watch.samples.iter().find(|s| value(s, PRESENT).is_some());
     let known: Vec<&Sample> = watch
         .that_matter(window)
-        .filter(|s| value(s, PRESENT).is_some())
+        .filter(|s| !s.values.is_empty() && first.is_some_and(|first| s.due >= first.due))
         .collect();
     SecretStaleness {
         secret: format!("{}/{secret}", watch.probe.cluster),
@@ -168,8 +170,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn ages_and_convergence_follow_the_refresh_time() {
+    /// Of a fault from 100 to 200.
+    fn found(samples: &[Sample]) -> SecretStaleness {
         let probe = Probe {
             name: "secrets".into(),
             cluster: ClusterName::new("app1").expect("a name"),
@@ -192,22 +194,25 @@ mod tests {
             to: at(300),
             watched_until: at(300),
         };
-        let samples = [
-            sample(99, 4, 1.0),
-            sample(150, 55, 0.0),
-            sample(199, 104, 0.0),
-            sample(205, 110, 0.0),
-            sample(215, 3, 1.0),
-        ];
         let watch = Watch {
             probe: &probe,
             samples: samples.iter().collect(),
             stretches: Vec::new(),
         };
-        let found = all(&[watch], &window);
-        let [secret] = found.as_slice() else {
-            panic!("{found:?}")
-        };
+        let mut found = all(&[watch], &window);
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.remove(0)
+    }
+
+    #[test]
+    fn ages_and_convergence_follow_the_refresh_time() {
+        let secret = found(&[
+            sample(99, 4, 1.0),
+            sample(150, 55, 0.0),
+            sample(199, 104, 0.0),
+            sample(205, 110, 0.0),
+            sample(215, 3, 1.0),
+        ]);
         assert_eq!(secret.secret, "app1/demo/demo");
         assert_eq!(secret.served, Verdict::Pass);
         assert_eq!(secret.highest_age.high, Quantity::whole(110));
@@ -224,5 +229,25 @@ mod tests {
                 .is_some_and(|p| p.high >= measured.low)
         );
         assert_eq!(secret.curve.len(), 5);
+    }
+
+    #[test]
+    fn a_look_that_does_not_name_it_any_more_says_that_it_is_gone() {
+        let seen = |values: &[(&str, f64)]| {
+            let values = values.iter().map(|(name, value)| ((*name).to_owned(), *value));
+            Sample {
+                values: values.collect(),
+                ..sample(150, 0, 0.0)
+            }
+        };
+        for (look, expected) in [
+            (sample(150, 55, 0.0), Verdict::Pass),
+            (seen(&[("external_secrets", 0.0)]), Verdict::Fail),
+            // The API did not answer.
+            (seen(&[]), Verdict::Inconclusive),
+        ] {
+            let secret = found(&[sample(99, 4, 1.0), look]);
+            assert_eq!(secret.served, expected);
+        }
     }
 }

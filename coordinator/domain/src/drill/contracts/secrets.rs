@@ -2,40 +2,49 @@
 //! is told as it was measured: a Secret that is deleted meanwhile comes back only with its source, and a new one waits for it.
 
 use super::{Case, evidence};
-use crate::drill::assemble::is_canary;
+use crate::drill::assemble::{Watch, is_canary};
 use crate::drill::history::Sample;
 use crate::drill::report::figure::{interval, maybe_interval};
 use crate::drill::report::model::Evidence;
 use crate::drill::report::secret_canary::{SecretCanary, SecretTrial};
 use crate::drill::report::verdict::Verdict;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+
+/// Figure of a `secret_age` sample: how many ExternalSecrets there are. A look that finds none is told by it from one that failed.
+pub const EXTERNAL_SECRETS: &str = "external_secrets";
 
 pub(super) fn check(case: &Case<'_>) -> Vec<Evidence> {
     let mut found = Vec::new();
     for watch in case.watches.iter().filter(|w| !is_canary(w.probe)) {
-        let name = &watch.probe.name;
-        let in_outage: Vec<&Sample> = watch
-            .samples
-            .iter()
-            .copied()
-            .filter(|s| case.window.in_outage(s.due) && !s.values.is_empty())
-            .collect();
-        let secrets: BTreeSet<&str> = in_outage
-            .iter()
-            .flat_map(|s| s.values.keys())
-            .filter_map(|key| key.strip_suffix(".present"))
-            .collect();
+        let secrets = looked_for(case, watch);
         if secrets.is_empty() {
+            let name = &watch.probe.name;
             let text = format!("{name}: no look at the Secrets succeeded in the outage");
             found.push(evidence("served", Verdict::Inconclusive, text));
         }
-        for secret in secrets {
-            found.push(served(secret, &in_outage));
-            found.push(age_known(secret, &in_outage));
+        for (secret, looks) in secrets {
+            found.push(served(secret, &looks));
+            found.push(age_known(secret, &looks));
         }
     }
     found.extend(case.secret_canaries.iter().flat_map(canary));
     found
+}
+
+/// Every Secret that was seen by the end of the outage, with the looks in the outage that succeeded since it was first seen. One
+/// that such a look does not name any more has gone together with its ExternalSecret.
+fn looked_for<'a>(case: &Case<'_>, watch: &Watch<'a>) -> BTreeMap<&'a str, Vec<&'a Sample>> {
+    let mut secrets: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
+    for look in watch.samples.iter().copied().filter(|s| !s.values.is_empty()) {
+        for secret in look.values.keys().filter_map(|key| key.strip_suffix(".present")) {
+            secrets.entry(secret).or_default();
+        }
+        if case.window.in_outage(look.due) {
+            secrets.values_mut().for_each(|looks| looks.push(look));
+        }
+    }
+    secrets.retain(|_, looks| !looks.is_empty());
+    secrets
 }
 
 /// What the drill's own ExternalSecrets showed.
@@ -97,10 +106,17 @@ fn told(trial: &SecretTrial) -> String {
     }
 }
 
-fn served(secret: &str, samples: &[&Sample]) -> Evidence {
-    let value = |s: &Sample, what: &str| s.values.get(&format!("{secret}.{what}")).copied();
-    let gone = samples.iter().find(|s| value(s, "present") == Some(0.0));
-    let changed = samples.iter().find(|s| value(s, "changed") == Some(1.0));
+fn figure(secret: &str, sample: &Sample, what: &str) -> Option<f64> {
+    sample.values.get(&format!("{secret}.{what}")).copied()
+}
+
+fn is_there(secret: &str, sample: &Sample) -> bool {
+    figure(secret, sample, "present") == Some(1.0)
+}
+
+fn served(secret: &str, looks: &[&Sample]) -> Evidence {
+    let gone = looks.iter().find(|s| !is_there(secret, s));
+    let changed = looks.iter().find(|s| figure(secret, s, "changed") == Some(1.0));
     match (gone, changed) {
         (Some(s), _) => evidence("served", Verdict::Fail, format!("{secret}: gone at {}", s.due)),
         (None, Some(s)) => evidence(
@@ -111,28 +127,29 @@ fn served(secret: &str, samples: &[&Sample]) -> Evidence {
         (None, None) => {
             let text = format!(
                 "{secret}: there and unchanged in {} looks in the outage",
-                samples.len()
+                looks.len()
             );
             evidence("served", Verdict::Pass, text)
         }
     }
 }
 
-fn age_known(secret: &str, samples: &[&Sample]) -> Evidence {
-    let age = |s: &&Sample| s.values.get(&format!("{secret}.age_seconds")).copied();
-    let highest = samples
-        .iter()
-        .filter_map(age)
-        .fold(None, |max: Option<f64>, age| {
-            Some(max.map_or(age, |m| m.max(age)))
-        });
-    match highest {
-        Some(highest) => evidence(
+/// The age of what is gone is nobody's question; of what is there it must be told at every look.
+fn age_known(secret: &str, looks: &[&Sample]) -> Evidence {
+    let age = |s: &&Sample| figure(secret, s, "age_seconds");
+    let there = || looks.iter().copied().filter(|s| is_there(secret, s));
+    let unknown = there().find(|s| age(s).is_none());
+    match (unknown, there().filter_map(|s| age(&s)).reduce(f64::max)) {
+        (Some(s), _) => {
+            let text = format!("{secret}: its age could not be told at {}", s.due);
+            evidence("age_known", Verdict::Fail, text)
+        }
+        (None, Some(highest)) => evidence(
             "age_known",
             Verdict::Pass,
             format!("{secret}: at most {highest:.1} s old in the outage"),
         ),
-        None => evidence(
+        (None, None) => evidence(
             "age_known",
             Verdict::Fail,
             format!("{secret}: its age could not be told"),
