@@ -1,8 +1,9 @@
-//! The report as JUnit XML, for continuous integration: one case per check, one per objective.
+//! The report as JUnit XML, for continuous integration: one case per check, one per objective, one for the run as a whole.
 
 use super::figure::{figure, maybe_interval};
 use super::html::escape::escape;
 use super::model::Report;
+use super::parts::Outcome;
 use super::verdict::Verdict;
 use std::fmt::Write as _;
 
@@ -94,5 +95,43 @@ fn cases(report: &Report) -> Vec<Case<'_>> {
                 maybe_interval(objective.measured, &objective.unit)
             ),
         });
-    contracts.chain(objectives).collect()
+    contracts
+        .chain(objectives)
+        .chain(std::iter::once(whole(report)))
+        .collect()
+}
+
+/// The run's verdict. What never came back, was not restored or is not undone belongs to no check, and fails a run all the same.
+fn whole(report: &Report) -> Case<'_> {
+    let reasons = reasons(report).join("; ");
+    let verdict = match reasons.as_str() {
+        "" => report.verdict.to_string(),
+        reasons => format!("{}: {reasons}", report.verdict),
+    };
+    let sentences = std::iter::once(format!("{verdict}.")).chain(report.notes.iter().cloned());
+    Case {
+        class: "run".to_owned(),
+        name: "verdict",
+        verdict: report.verdict,
+        text: sentences.collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// What made the verdict, and what the run itself says beside its checks; the notes tell the rest.
+fn reasons(report: &Report) -> Vec<String> {
+    let contracts = report.contracts.iter().filter(|c| c.verdict == report.verdict);
+    let objectives = report.slo.iter().flat_map(|slo| &slo.objectives);
+    // What a run spends of the period's budget decides nothing.
+    let deciding = objectives.filter(|o| o.verdict == report.verdict && o.id != "slo");
+    let away = report
+        .recovery
+        .iter()
+        .filter(|r| r.counted_from == "fault" && r.outcome == Outcome::NotRecovered);
+    let in_force = report.faults.iter().filter(|f| f.end == "still_in_force");
+    contracts
+        .map(|c| c.id.clone())
+        .chain(deciding.map(|o| format!("objective {}", o.id)))
+        .chain(away.map(|r| format!("{} was not seen good again", r.subject)))
+        .chain(in_force.map(|f| format!("{} of {} is not undone", f.kind, f.target)))
+        .collect()
 }

@@ -346,13 +346,47 @@ fn markdown_names_what_matters_and_stays_a_table() {
 fn junit_counts_each_verdict() {
     let xml = junit::render(&report());
     assert!(
-        xml.contains("tests=\"8\" failures=\"1\" errors=\"1\" skipped=\"3\" time=\"240\""),
+        xml.contains("tests=\"9\" failures=\"2\" errors=\"1\" skipped=\"3\" time=\"240\""),
         "{xml}"
     );
     assert!(xml.contains("<failure message=\"41 samples per shard are gone &lt;script&gt;"));
     assert_eq!(
         xml.matches("<testcase").count(),
         xml.matches("</testcase>").count()
+    );
+}
+
+#[test]
+fn junit_is_as_bad_as_the_run() {
+    let mut report = report();
+    for contract in &mut report.contracts {
+        contract.verdict = Verdict::Pass;
+        contract
+            .evidence
+            .iter_mut()
+            .for_each(|e| e.verdict = Verdict::Pass);
+    }
+    report.recovery[0].outcome = Outcome::NotRecovered;
+    report.faults[0].end = "still_in_force".into();
+    let case = "<testcase classname=\"mgmt-down.run\" name=\"verdict\">";
+    let reasons = "mgmt was not seen good again; power_loss of mgmt is not undone. Verdicts of a scaled run";
+    for (verdict, element, counts) in [
+        (Verdict::Fail, "failure", "failures=\"1\" errors=\"0\""),
+        (Verdict::Inconclusive, "error", "failures=\"0\" errors=\"1\""),
+    ] {
+        report.verdict = verdict;
+        let xml = junit::render(&report);
+        assert!(xml.contains(counts), "{xml}");
+        assert!(
+            xml.contains(&format!("{case}<{element} message=\"{verdict}: {reasons}")),
+            "{xml}"
+        );
+    }
+    report.verdict = Verdict::NotCovered;
+    let xml = junit::render(&report);
+    assert!(
+        xml.contains(&format!("{case}<skipped message=\"not_covered: ")),
+        "{xml}"
     );
 }
 
