@@ -106,9 +106,16 @@ fn is_restored(plan: &DrillPlan, cluster: &ClusterName) -> bool {
 }
 
 impl Restored {
+    /// How many were written before the fault.
+    fn written(&self) -> u64 {
+        self.kept + self.gone + self.holes
+    }
+
     fn verdict(&self) -> Verdict {
         match (self.read, self.expected) {
             (false, _) => Verdict::Inconclusive,
+            // What was never there cannot be missing.
+            _ if self.written() == 0 => Verdict::Inconclusive,
             _ if self.holes > 0 || self.kept == 0 => Verdict::Fail,
             (_, true) if self.gone == 0 => Verdict::Inconclusive,
             (_, false) if self.gone > 0 => Verdict::Fail,
@@ -129,6 +136,11 @@ impl Restored {
         );
         match (self.read, self.expected) {
             (false, _) => format!("The sentinels of {cluster} could not be read at the end."),
+            _ if self.written() == 0 => {
+                format!(
+                    "No sentinel of {cluster} was written before the fault: nothing shows what was restored."
+                )
+            }
             (_, true) if self.gone == 0 && self.holes == 0 => {
                 format!("The {counts}: nothing shows that a snapshot was restored.")
             }

@@ -22,6 +22,11 @@ fn sample(probe: &str, number: u64, sent: i64, answer: Answer, values: &[(String
 
 /// One sentinel a second from 1 s on, the fault from 10.0 s to 10.2 s, and at the end what `there` says; None: unreadable.
 fn judged(there: Option<&[u64]>, expected: bool) -> Restored {
+    judged_of(Answer::Good, there, expected)
+}
+
+/// The same where sentinels of before the fault were answered so.
+fn judged_of(before: Answer, there: Option<&[u64]>, expected: bool) -> Restored {
     let probe = Probe {
         name: "sentinel".into(),
         cluster: ClusterName::new("app1").expect("valid"),
@@ -35,7 +40,7 @@ fn judged(there: Option<&[u64]>, expected: bool) -> Restored {
     };
     let samples: Vec<Sample> = (1..20_u32)
         .map(|n| {
-            let answer = if n < 10 { Answer::Good } else { Answer::Bad };
+            let answer = if n < 10 { before } else { Answer::Bad };
             let values = [(WRITTEN.to_owned(), f64::from(n))];
             sample("sentinel", n.into(), i64::from(n) * 1000, answer, &values)
         })
@@ -104,5 +109,14 @@ fn what_contradicts_a_restore_convicts_and_what_shows_none_acquits_nobody() {
     ] {
         let found = judged(there, expected);
         assert_eq!(found.verdict(), verdict, "{there:?} {expected}: {found:?}");
+    }
+}
+
+#[test]
+fn what_was_never_written_is_not_missing() {
+    for expected in [true, false] {
+        let found = judged_of(Answer::Bad, Some(&[]), expected);
+        assert_eq!(found.verdict(), Verdict::Inconclusive, "{found:?}");
+        assert!(found.text().starts_with("No sentinel of app1 was written"));
     }
 }
