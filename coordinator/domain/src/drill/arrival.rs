@@ -25,9 +25,9 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// Takes in the next sample.
+    /// Takes in the next sample. What did not leave the prober says nothing of the receiver.
     pub fn see(&mut self, sample: &Sample) {
-        let sent = sample.sent.unwrap_or(sample.due);
+        let Some(sent) = sample.sent else { return };
         let before = self.asked.replace(sent);
         let Some(until) = sample.values.get(STORED_UNTIL) else {
             self.silent = Some(sent);
@@ -118,5 +118,31 @@ mod tests {
         assert_eq!(seen(&samples[..5]), (back, None, true));
         assert_eq!(seen(&samples[..3]), (None, None, true), "it never came back");
         assert_eq!(seen(&samples[..1]), (None, None, false), "it was never away");
+    }
+
+    #[test]
+    fn what_did_not_leave_the_prober_is_no_silence() {
+        let not_sent = |due| Sample {
+            sent: None,
+            answer: Answer::NotSent,
+            ..sample(due, None)
+        };
+        let samples = [
+            sample(900, Some(500)),
+            not_sent(1_000),
+            sample(1_100, None),
+            sample(6_100, Some(900)),
+            not_sent(6_200),
+            sample(6_300, Some(6_300)),
+            not_sent(6_400),
+        ];
+        let edge = |after, by| Edge {
+            after: at(after),
+            by: at(by),
+        };
+        // The interval is wider by what was not asked.
+        let (back, complete) = (edge(1_100, 6_120), edge(6_100, 6_320));
+        assert_eq!(seen(&samples), (Some(back), Some(complete), false));
+        assert_eq!(seen(&samples[..2]), (None, None, false), "it was never away");
     }
 }

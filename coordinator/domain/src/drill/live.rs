@@ -2,7 +2,7 @@
 
 use super::arrival::Arrival;
 use super::backlog::Tracker;
-use super::history::{Answer, Sample};
+use super::history::Sample;
 use super::plan::DrillPlan;
 use super::scenario::Look;
 use model::moment::Moment;
@@ -31,7 +31,7 @@ pub struct ProbeLive {
     /// Good answers in a row, in the order in which requests were due, up to the first that is still under way: so are they
     /// judged, and a request that is answered late may yet be bad.
     pub good_in_row: u32,
-    /// Since when no answer was good; None while the last one was.
+    /// Since when no answer was good; None while the last one was. What did not leave the prober changes nothing.
     pub bad_since: Option<Moment>,
     /// Good answers of all.
     pub good: u64,
@@ -102,11 +102,12 @@ impl Live {
         let since = self.undone.max(self.renewed.get(&sample.probe).copied());
         let live = self.probes.entry(sample.probe.clone()).or_default();
         live.all += 1;
-        if sample.answer == Answer::Good {
+        if sample.is_good() {
             live.good += 1;
             live.bad_since = None;
         } else {
-            live.bad_since.get_or_insert(sample.sent.unwrap_or(sample.due));
+            // What did not leave the prober is no answer, and no rule may rest on it.
+            live.bad_since = live.bad_since.or(sample.sent);
             live.detail.clone_from(&sample.detail);
         }
         let arrival = self.arrivals.get_mut(&sample.probe);
@@ -150,7 +151,7 @@ impl ProbeLive {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drill::history::AS_OF;
+    use crate::drill::history::{AS_OF, Answer};
 
     #[test]
     fn what_was_stored_before_the_undo_proves_no_recovery() {
@@ -208,5 +209,29 @@ mod tests {
         assert_eq!(row(5, Answer::Good), 4);
         // A request that never left the prober is no evidence either.
         assert_eq!(row(6, Answer::NotSent), 0);
+    }
+
+    #[test]
+    fn what_did_not_leave_the_prober_is_not_bad() {
+        let mut live = Live::default();
+        let mut numbers = 0..;
+        let mut bad_since = |due: i64, answer| {
+            live.observe(&Sample {
+                probe: "web".into(),
+                number: numbers.next().unwrap_or_default(),
+                due: Moment(due),
+                sent: (answer != Answer::NotSent).then_some(Moment(due)),
+                done: Moment(due + 5),
+                answer,
+                detail: String::new(),
+                values: BTreeMap::new(),
+            });
+            live.probes["web"].bad_since
+        };
+        assert_eq!(bad_since(10, Answer::Good), None);
+        assert_eq!(bad_since(20, Answer::NotSent), None);
+        assert_eq!(bad_since(30, Answer::Bad), Some(Moment(30)));
+        assert_eq!(bad_since(40, Answer::NotSent), Some(Moment(30)));
+        assert_eq!(bad_since(50, Answer::Good), None);
     }
 }

@@ -368,3 +368,50 @@ fn agents_that_never_answer_again_are_not_full_by_what_they_said_before() {
         );
     }
 }
+
+/// The same run where requests of `probe` that were due from `from` to `to` did not leave the prober.
+fn held_back(mut history: History, probe: &str, (from, to): (i64, i64)) -> History {
+    for line in &mut history.lines {
+        if let What::Sample(sample) = &mut line.what
+            && sample.probe == probe
+            && (Moment(from)..=Moment(to)).contains(&sample.due)
+        {
+            (sample.sent, sample.answer) = (None, Answer::NotSent);
+        }
+    }
+    history
+}
+
+#[test]
+fn what_did_not_leave_the_prober_is_neither_an_outage_nor_a_recovery() {
+    let judged = |probe: &str, times: (i64, i64)| {
+        let history = held_back(history(planned("mgmt-down"), as_planned), probe, times);
+        assemble(&history, &Facts::default(), Moment(END)).expect("planned")
+    };
+    let figure = |report: &Report, id: &str| {
+        let found = report.measurements.iter().find(|m| m.id == id);
+        let found = found.unwrap_or_else(|| panic!("no figure {id}"));
+        (found.low, found.high)
+    };
+    let rto = "rto.mgmt_api.service_good";
+    let none = judged("mgmt-api-host", (END, 0));
+    // Long after it was back.
+    let late = judged("mgmt-api-host", (90_000_000, 91_000_000));
+    assert_eq!(figure(&late, rto), figure(&none, rto));
+    // Around its return the interval is wider, and holds what it held.
+    let around = judged("mgmt-api-host", (UNDONE + 4_000_000, UNDONE + 6_000_000));
+    let (narrow, wide) = (figure(&none, rto), figure(&around, rto));
+    assert!(wide.0 < narrow.0 && narrow.1 < wide.1, "{wide:?} {narrow:?}");
+    // A service that must stay good: no outage, and a share that is open.
+    let open = judged("app1-web-host", (30_000_000, 40_000_000));
+    assert_eq!(
+        figure(&open, "longest_outage.app1_web_host"),
+        figure(&none, "longest_outage.app1_web_host")
+    );
+    let (low, high) = figure(&open, "availability.app1_web_host");
+    assert!(low < high, "{low} {high}");
+    // A cluster that nobody asked was not seen away.
+    let unasked = judged("mgmt-api-host", (FAULT, UNDONE));
+    let (verdict, why) = contract(&unasked, ContractId::C1);
+    assert_eq!(verdict, Verdict::Inconclusive, "{why}");
+}

@@ -165,7 +165,8 @@ fn log_evidence(cluster: &ClusterName, watches: &[Watch<'_>], window: &Window) -
 
 /// From when to when lines were taken by a store that went away right after; None when it never did.
 fn last_taken(watch: &Watch<'_>, window: &Window) -> Option<(Moment, Moment)> {
-    let samples: Vec<&Sample> = watch.that_matter(window).collect();
+    let asked = watch.that_matter(window).filter(|s| s.sent.is_some());
+    let samples: Vec<&Sample> = asked.collect();
     let silent = samples
         .iter()
         .position(|s| !s.values.contains_key(STORED_UNTIL))?;

@@ -1,7 +1,7 @@
 //! One probe with all that it saw, and the time in which that counts.
 
 use super::share::Share;
-use crate::drill::history::{Answer, History, Sample};
+use crate::drill::history::{History, Sample};
 use crate::drill::measure::interval::{Edge, Seen, Stretch, stretches};
 use crate::drill::measure::span::Span;
 use crate::drill::plan::DrillPlan;
@@ -111,8 +111,10 @@ impl<'a> Watch<'a> {
         let one = |probe: &'a Probe| {
             let samples = history.samples(&probe.name);
             let seen: Vec<Seen> = match probe.expect {
-                Expectation::ComesBack => samples.iter().filter(known).map(|s| seen(s)).collect(),
-                Expectation::StaysGood | Expectation::Observes => samples.iter().map(|s| seen(s)).collect(),
+                Expectation::ComesBack => samples.iter().filter(known).filter_map(|s| seen(s)).collect(),
+                Expectation::StaysGood | Expectation::Observes => {
+                    samples.iter().filter_map(|s| seen(s)).collect()
+                }
             };
             let enough = usize::try_from(plan.scenario.consecutive_good(probe)).unwrap_or(usize::MAX);
             Watch {
@@ -198,10 +200,11 @@ fn usual(samples: &[&Sample], window: &Window) -> Option<Span> {
         .filter(|_| times.len() >= ENOUGH_TO_KNOW)
 }
 
-fn seen(sample: &Sample) -> Seen {
-    Seen {
-        sent: sample.sent.unwrap_or(sample.due),
+/// What did not leave the prober is neither good nor bad: it widens the intervals around it.
+fn seen(sample: &Sample) -> Option<Seen> {
+    Some(Seen {
+        sent: sample.sent?,
         done: sample.done,
-        good: sample.answer == Answer::Good,
-    }
+        good: sample.is_good(),
+    })
 }

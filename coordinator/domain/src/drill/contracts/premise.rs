@@ -35,7 +35,7 @@ fn away(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
     let within = watch
         .samples
         .iter()
-        .filter(|s| case.window.in_outage(s.due) && case.window.in_outage(s.done));
+        .filter(|s| s.sent.is_some() && case.window.in_outage(s.due) && case.window.in_outage(s.done));
     let (mut asked, mut answered) = (0_u64, 0_u64);
     for sample in within {
         asked += 1;

@@ -9,10 +9,10 @@ use super::span::Span;
 use crate::drill::report::parts::{Between, Bounds, Outage, Outcome};
 use model::moment::Moment;
 
-/// One answer, or none, to one probe.
+/// One answer, or none, to a request that left the prober. One that did not is nothing that was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
-    /// When it was sent; when it was due, if it never was.
+    /// When it was sent.
     pub sent: Moment,
     /// When the answer was complete, or the timeout ended.
     pub done: Moment,
