@@ -83,11 +83,17 @@ impl Attempts {
         Ok(running.map_or(Known::Never, |(_, _, unit)| Known::Running(unit.clone())))
     }
 
-    /// Who occupies the lane.
-    pub(super) fn occupant(&self, lane: Lane) -> Option<(StepId, Attempt)> {
-        self.running
-            .get(&lane)
-            .map(|(step, attempt, _)| (*step, *attempt))
+    /// Who occupies the lane. An attempt whose result is there has ended, whether or not anybody was told.
+    pub(super) fn occupant(&mut self, lane: Lane) -> io::Result<Option<(StepId, Attempt)>> {
+        let Some((step, attempt, _)) = self.running.get(&lane) else {
+            return Ok(None);
+        };
+        let (step, attempt) = (*step, *attempt);
+        if StepResult::read(&self.paths, step, attempt)?.is_some() {
+            self.ended(step, attempt);
+            return Ok(None);
+        }
+        Ok(Some((step, attempt)))
     }
 
     /// Durable before the unit starts: after a crash in between, the attempt counts as unknown, never as not started.
@@ -211,15 +217,33 @@ mod tests {
     fn the_lane_is_taken_until_the_attempt_ends() {
         let (_dir, paths) = setup();
         let mut attempts = recover(&paths);
+        let occupied = |attempts: &mut Attempts, lane| attempts.occupant(lane).expect("looked");
         attempts
             .mark(StepId([1; 32]), Attempt(1), Lane::Kubeadm)
             .expect("marked");
         assert_eq!(
-            attempts.occupant(Lane::Kubeadm),
+            occupied(&mut attempts, Lane::Kubeadm),
             Some((StepId([1; 32]), Attempt(1)))
         );
-        assert_eq!(attempts.occupant(Lane::Images), None);
+        assert_eq!(occupied(&mut attempts, Lane::Images), None);
         attempts.ended(StepId([1; 32]), Attempt(1));
-        assert_eq!(attempts.occupant(Lane::Kubeadm), None);
+        assert_eq!(occupied(&mut attempts, Lane::Kubeadm), None);
+    }
+
+    #[test]
+    fn an_end_that_nobody_noticed_frees_the_lane_too() {
+        let (_dir, paths) = setup();
+        let mut attempts = recover(&paths);
+        let (step, attempt) = (StepId([1; 32]), Attempt(1));
+        attempts.mark(step, attempt, Lane::Kubeadm).expect("marked");
+        StepResult {
+            step,
+            attempt,
+            boot: attempts.boot,
+            outcome: StepOutcome::Succeeded { run_ms: 1, cpu_ms: 1 },
+        }
+        .write(&paths)
+        .expect("left");
+        assert_eq!(attempts.occupant(Lane::Kubeadm).expect("looked"), None);
     }
 }

@@ -67,11 +67,12 @@ pub fn run(paths: Paths) -> Result<(), ExecError> {
     let bytes = std::fs::read(&config).map_err(at("read", &config))?;
     let identity: Identity = serde_json::from_slice(&bytes).map_err(|e| at("read", &config)(e.into()))?;
 
+    // Before anything is looked at: what ends after the look is noticed by the watch.
+    let watch = watch::Watch::new(&paths).map_err(at("watch", &paths.results()))?;
     let attempts =
         attempts::Attempts::recover(paths.clone(), identity.node).map_err(at("recover", &paths.started()))?;
     let leases = Arc::new(leases::Leases::recover(paths.clone()));
     let server = Arc::new(server::Server::new(attempts, leases.clone()));
-    let watch = watch::Watch::new(&paths).map_err(at("watch", &paths.results()))?;
     let publisher = server.clone();
     std::thread::spawn(move || watch.run(&publisher));
     std::thread::spawn(move || leases.guard());

@@ -129,7 +129,7 @@ impl Server {
         if let Some(reply) = known(attempts.known(step, attempt)?) {
             return Ok(reply);
         }
-        if let Some((other, its)) = attempts.occupant(order.body.lane()) {
+        if let Some((other, its)) = attempts.occupant(order.body.lane())? {
             return Ok(refused(
                 codes::BUSY,
                 format!("step {} attempt {its} runs in this lane", other.short()),
