@@ -86,6 +86,13 @@ impl Outbox {
         self.acked = self.acked.max(upto.min(self.sent));
     }
 
+    /// The journal keeps nothing of what is left up to `last`: another session of ours had it acknowledged. Asking again would
+    /// give nothing again. Should a number be missing all the same, the next event shows it to the coordinator.
+    pub fn nothing_kept(&mut self, last: Seq, first_unacked: Seq) {
+        self.sent(last);
+        self.acked(Seq(first_unacked.0.saturating_sub(1)));
+    }
+
     /// Numbers up to here are safe at the coordinator: the journal may forget them.
     pub fn forgettable(&self) -> Seq {
         if planted::is(Bug::OutboxDroppedEarly) {
@@ -140,6 +147,23 @@ mod tests {
             outbox.next(Seq(1000)),
             Some(Seq(WINDOW + 1)),
             "an impossible acknowledgement is cut"
+        );
+    }
+
+    #[test]
+    fn what_the_journal_keeps_no_more_is_not_asked_for_again() {
+        let (mut outbox, _) = Outbox::expect(Seq(1), position(1, 1000));
+        outbox.nothing_kept(Seq(1000), Seq(1001));
+        assert_eq!(outbox.next(Seq(1000)), None);
+        assert_eq!(outbox.next(Seq(1001)), Some(Seq(1001)), "nothing is under way");
+        assert_eq!(outbox.forgettable(), Seq(1000));
+
+        let (mut outbox, _) = Outbox::expect(Seq(1), position(1, 9));
+        outbox.nothing_kept(Seq(9), Seq(1));
+        assert_eq!(
+            (outbox.next(Seq(9)), outbox.forgettable()),
+            (None, Seq(0)),
+            "nobody acknowledged them"
         );
     }
 }

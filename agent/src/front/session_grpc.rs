@@ -211,8 +211,8 @@ impl Session {
         if let Some(message) = self.queue.pop_front() {
             return Ok(Some(message));
         }
-        let last = position.borrow_and_update().last;
-        let Some(from) = self.outbox.next(last) else {
+        let known = *position.borrow_and_update();
+        let Some(from) = self.outbox.next(known.last) else {
             return Ok(None);
         };
         let events = self
@@ -221,6 +221,11 @@ impl Session {
             .read(from, BATCH_EVENTS)
             .await
             .map_err(Failure::from)?;
+        if events.is_empty() {
+            self.outbox
+                .nothing_kept(known.last, position.borrow().first_unacked);
+            return Ok(None);
+        }
         let mut size = 0;
         let mut batch = Vec::new();
         for event in events {
@@ -232,7 +237,7 @@ impl Session {
             self.outbox.sent(event.seq);
             batch.push(wire);
         }
-        Ok((!batch.is_empty()).then_some(Out::Events(EventBatch { events: batch })))
+        Ok(Some(Out::Events(EventBatch { events: batch })))
     }
 
     /// Moves the window to where the coordinator wants it.

@@ -105,11 +105,13 @@ impl SledJournal {
         );
         let mut last = acked;
         let mut bytes = 0;
-        for (seq, value) in store.events(Seq(0)) {
+        for record in store.events(Seq(0)) {
+            let (seq, value) = record?;
             last = last.max(seq);
             bytes += store_sled::size(&value);
         }
-        let steps: Vec<StepRecord> = store.steps().filter_map(|value| frame::decode(&value)).collect();
+        let values: Vec<_> = store.steps().collect::<Result<_, _>>()?;
+        let steps: Vec<StepRecord> = values.iter().filter_map(|value| frame::decode(value)).collect();
         self.incarnation = incarnation.unwrap_or(self.incarnation);
         (self.acked, self.last, self.bytes) = (acked, last, bytes);
         self.epoch = self.epoch.max(epoch);
@@ -150,6 +152,14 @@ impl SledJournal {
         self.store()?.commit(writes)
     }
 
+    /// Bytes of all event records.
+    fn weigh(&self) -> Result<u64, JournalError> {
+        let records = self.store()?.events(Seq(0));
+        records
+            .map(|record| record.map(|(_, value)| store_sled::size(&value)))
+            .sum()
+    }
+
     /// Makes room by declaring runs of samples as dropped.
     fn thin(&mut self) -> Result<(), JournalError> {
         let events = self.read(Seq(0), usize::MAX)?;
@@ -164,11 +174,7 @@ impl SledJournal {
             );
         }
         self.commit(writes)?;
-        self.bytes = self
-            .store()?
-            .events(Seq(0))
-            .map(|(_, value)| store_sled::size(&value))
-            .sum();
+        self.bytes = self.weigh()?;
         Ok(())
     }
 }
@@ -232,7 +238,8 @@ impl Journal for SledJournal {
     fn read(&self, from: Seq, max: usize) -> Result<Vec<NodeEvent>, JournalError> {
         let mut events: Vec<NodeEvent> = Vec::new();
         let mut next = from.max(self.acked.next());
-        for (seq, value) in self.store()?.events(next).take(max) {
+        for record in self.store()?.events(next).take(max) {
+            let (seq, value) = record?;
             let stub = || {
                 let (boot, kind) = (
                     BootId([0; 16]),
@@ -270,7 +277,11 @@ impl Journal for SledJournal {
         }
         let mut writes = sled::Batch::default();
         let mut freed = 0;
-        for (seq, value) in self.store()?.events(Seq(0)).take_while(|(seq, _)| *seq <= upto) {
+        for record in self.store()?.events(Seq(0)) {
+            let (seq, value) = record?;
+            if seq > upto {
+                break;
+            }
             freed += store_sled::size(&value);
             writes.remove(store_sled::event_key(seq).as_slice());
         }
@@ -285,7 +296,8 @@ impl Journal for SledJournal {
     fn renew(&mut self, reason: &str, stamp: &Draft) -> Result<(), JournalError> {
         let kept = self.read(Seq(0), usize::MAX)?;
         let mut writes = sled::Batch::default();
-        for (seq, _) in self.store()?.events(Seq(0)) {
+        for record in self.store()?.events(Seq(0)) {
+            let (seq, _) = record?;
             writes.remove(store_sled::event_key(seq).as_slice());
         }
         let incarnation = renew::fresh()?;
@@ -299,11 +311,7 @@ impl Journal for SledJournal {
         self.commit(writes)?;
         self.incarnation = incarnation;
         (self.acked, self.last) = (Seq(0), events.last().map_or(Seq(0), |e| e.seq));
-        self.bytes = self
-            .store()?
-            .events(Seq(0))
-            .map(|(_, value)| store_sled::size(&value))
-            .sum();
+        self.bytes = self.weigh()?;
         self.checkpoint(true)
     }
 }

@@ -125,20 +125,25 @@ impl Store {
         self.db.get(key).map_err(classify)
     }
 
-    /// Event records from `from` on, in order of their numbers. A page that cannot be read ends them.
-    pub(super) fn events(&self, from: Seq) -> impl Iterator<Item = (Seq, sled::IVec)> + use<> {
+    /// Event records from `from` on, in order of their numbers. A page that cannot be read ends them with its error.
+    pub(super) fn events(
+        &self,
+        from: Seq,
+    ) -> impl Iterator<Item = Result<(Seq, sled::IVec), JournalError>> + use<> {
         let (low, high) = (event_key(from), [EVENT + 1]);
-        self.db
-            .range(low.as_slice()..high.as_slice())
-            .flatten()
-            .filter_map(|(key, value)| {
+        let records = self.db.range(low.as_slice()..high.as_slice());
+        until_error(records).filter_map(|record| match record {
+            Ok((key, value)) => {
                 let seq = key.get(1..)?.try_into().ok().map(u64::from_be_bytes)?;
-                Some((Seq(seq), value))
-            })
+                Some(Ok((Seq(seq), value)))
+            }
+            Err(error) => Some(Err(error)),
+        })
     }
 
-    pub(super) fn steps(&self) -> impl Iterator<Item = sled::IVec> + use<> {
-        self.db.scan_prefix([STEP]).values().flatten()
+    /// Step records. A page that cannot be read ends them with its error.
+    pub(super) fn steps(&self) -> impl Iterator<Item = Result<sled::IVec, JournalError>> + use<> {
+        until_error(self.db.scan_prefix([STEP]).values())
     }
 
     /// All or nothing, not yet durable.
@@ -152,6 +157,17 @@ impl Store {
         self.db.flush().map_err(classify)?;
         self.file.sync_data().map_err(JournalError::Sync)
     }
+}
+
+/// All items up to the first error, and that one last: sled stays at a page that it cannot read and says so for ever.
+fn until_error<T>(
+    items: impl Iterator<Item = Result<T, sled::Error>>,
+) -> impl Iterator<Item = Result<T, JournalError>> {
+    let mut failed = false;
+    items.map_while(move |item| {
+        let over = std::mem::replace(&mut failed, item.is_err());
+        (!over).then(|| item.map_err(classify))
+    })
 }
 
 pub(super) fn event_key(seq: Seq) -> [u8; 9] {
@@ -169,4 +185,28 @@ pub(super) fn step_key(step: StepId) -> [u8; 33] {
 /// Bytes that a record counts against the quota.
 pub(super) fn size(value: &[u8]) -> u64 {
     u64::try_from(value.len()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_that_is_said_for_ever_comes_once_and_last() {
+        let mut said = 0;
+        let items = std::iter::from_fn(|| {
+            said += 1;
+            Some(match said {
+                1 | 2 => Ok(said),
+                3 => Err(sled::Error::ReportableBug("a page is gone".into())),
+                4 => Err(sled::Error::ReportableBug("it still is".into())),
+                _ => unreachable!("read on beyond the error"),
+            })
+        });
+        let read: Vec<_> = until_error(items).collect();
+        assert!(
+            matches!(&read[..], [Ok(1), Ok(2), Err(JournalError::Store(_))]),
+            "{read:?}"
+        );
+    }
 }
