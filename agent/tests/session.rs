@@ -321,6 +321,25 @@ async fn a_refused_token_leaves_no_session_and_no_spin() {
 }
 
 #[tokio::test]
+async fn a_coordinator_that_sends_every_session_away_is_dialled_less_and_less() {
+    let coordinator = Coordinator::new(LAB, NODE);
+    coordinator.state().sends_away = true;
+    let bench = Bench::with(coordinator, TOKEN).await;
+    let hellos = || bench.coordinator.state().hellos.len();
+    until("a first session", 20, || match hellos() {
+        0 => Err("no hello".to_owned()),
+        _ => Ok(()),
+    })
+    .await;
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    // Eight in the mean; more than forty when every welcome begins the waits again.
+    let dialled = hellos();
+    assert!(dialled < 20, "{dialled} sessions");
+    bench.coordinator.state().sends_away = false;
+    bench.sessions(dialled + 1).await;
+}
+
+#[tokio::test]
 async fn a_log_is_asked_of_the_helper_and_one_that_is_none_is_refused() {
     let bench = Bench::new().await;
     bench.sessions(1).await;

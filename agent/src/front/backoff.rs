@@ -6,6 +6,9 @@ use std::time::Duration;
 
 const FIRST_MS: u64 = 100;
 const LAST_MS: u64 = 2_000;
+/// A session that held for longer than the longest wait was one. A coordinator that welcomes a node only to send it away must
+/// not be dialled ten times a second.
+const HELD_MS: u64 = 3_000;
 
 /// How long to wait next.
 #[derive(Debug)]
@@ -18,9 +21,11 @@ impl Backoff {
         Self { ceiling_ms: FIRST_MS }
     }
 
-    /// After a success.
-    pub(super) fn reset(&mut self) {
-        self.ceiling_ms = FIRST_MS;
+    /// After a session that lasted for so long.
+    pub(super) fn held(&mut self, lasted_ms: u64) {
+        if lasted_ms >= HELD_MS {
+            self.ceiling_ms = FIRST_MS;
+        }
     }
 
     /// A random wait of at most the ceiling, which doubles.
@@ -39,7 +44,18 @@ mod tests {
         let mut backoff = super::Backoff::new();
         let longest = (0..200).map(|_| backoff.next().as_millis()).max().expect("some");
         assert!((500..=2_025).contains(&longest), "{longest}");
-        backoff.reset();
+        backoff.held(super::HELD_MS);
         assert!(backoff.next().as_millis() <= 125);
+    }
+
+    #[test]
+    fn a_short_session_does_not_begin_them_again() {
+        let mut backoff = super::Backoff::new();
+        let mut after_each = || {
+            backoff.held(super::LAST_MS);
+            backoff.next().as_millis()
+        };
+        let longest = (0..200).map(|_| after_each()).max().expect("some");
+        assert!(longest >= 500, "{longest}");
     }
 }

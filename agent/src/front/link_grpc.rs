@@ -42,12 +42,17 @@ pub(super) async fn keep(files: Files, seed: Seed, steps: Steps, link: watch::Se
                 continue;
             }
         };
-        backoff.reset();
         tracing::info!("session held");
+        let since = clock::monotonic_ms();
         let end = attend(&files, &seed, &steps, &link, held).await;
         link.send_replace(None);
+        backoff.held(clock::monotonic_ms().saturating_sub(since));
         match end {
-            End::Failed(failure) => steps.context.fail(failure),
+            End::Failed(failure) => {
+                steps.context.fail(failure);
+                // Only a full disk is lived on with, and it is full in the next session too.
+                tokio::time::sleep(backoff.next()).await;
+            }
             End::Asked(reason) => tracing::info!(reason, "a new session was asked for"),
             End::Renewed => tracing::warn!("the journal began a new life"),
             End::Lost(reason) => {

@@ -36,6 +36,8 @@ pub(crate) struct State {
     pub(crate) enrolled: u32,
     pub(crate) renewed: u32,
     pub(crate) acks: bool,
+    /// Every session is closed right after its welcome.
+    pub(crate) sends_away: bool,
     session: Option<mpsc::Sender<Result<CoordinatorMessage, Status>>>,
 }
 
@@ -253,6 +255,9 @@ impl AgentLink for Coordinator {
                 })
             };
             if sender.send(say(ToAgent::Welcome(welcome))).await.is_err() {
+                return;
+            }
+            if this.state().sends_away {
                 return;
             }
             this.state().session = Some(sender.clone());
