@@ -20,7 +20,7 @@ pub const LEASE: &str = "DY-0508";
 pub const STALE_EPOCH: &str = "DY-0520";
 /// The same step with other content: a bug of whoever sent it.
 pub const CONTENT_DIFFERS: &str = "DY-0521";
-/// An earlier attempt of the step still runs.
+/// An earlier attempt of the step still runs, or is not reported yet.
 pub const BUSY: &str = "DY-0522";
 /// The order breaks a rule of the model.
 pub const INVALID: &str = "DY-0523";

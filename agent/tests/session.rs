@@ -263,6 +263,47 @@ async fn secrets_go_their_own_way_and_never_into_the_journal() {
 }
 
 #[tokio::test]
+async fn no_attempt_follows_one_that_still_hands_over_its_secret() {
+    let bench = Bench::new().await;
+    bench.sessions(1).await;
+    bench.coordinator.state().takes_no_secret = true;
+    bench.helper.state().yielded = Some("kubeconfig".into());
+    let mint = NodeStep::MintKubeconfig { params: params() };
+    let first = bench.coordinator.run(&mint, 1);
+    bench.started(1).await;
+    bench.helper.end(&first, DONE, true);
+    let epoch = bench.coordinator.state().epoch;
+    let finished = i32::from(proto::v1::step_state::Phase::Finished);
+    until("the end of the first", 20, || {
+        bench.coordinator.send(ToAgent::ListSteps(ListSteps { epoch }));
+        let state = bench.coordinator.state();
+        let last = state.states.last().map(|listed| listed.states.clone());
+        match last {
+            Some(states) if states.iter().any(|s| s.phase == finished) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+
+    bench.coordinator.run(&mint, 2);
+    let refused = |k: &NodeEventKind| matches!(k, NodeEventKind::StepRefused { code, .. } if code == agent::codes::BUSY);
+    until("a refusal", 20, || {
+        match bench.coordinator.kinds().iter().any(refused) {
+            true => Ok(()),
+            false => Err(format!("{:?}", bench.coordinator.kinds().last())),
+        }
+    })
+    .await;
+    bench.coordinator.state().takes_no_secret = false;
+    assert_eq!(bench.outcome(&first).await, DONE);
+
+    let second = bench.coordinator.run(&mint, 2);
+    bench.started(2).await;
+    bench.helper.end(&second, DONE, true);
+    assert_eq!(bench.outcome(&second).await, DONE);
+}
+
+#[tokio::test]
 async fn states_are_listed_probes_answered_and_cancels_passed_on() {
     let bench = Bench::new().await;
     bench.sessions(1).await;

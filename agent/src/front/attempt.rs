@@ -110,9 +110,13 @@ impl Attempt {
                 }
             }
             reply = tokio::select! {
-                result = self.ended.recv() => match result {
-                    Some(result) if result.attempt == attempt => Some(Reply::Finished { result }),
-                    _ => context.helper.look(step, attempt).await,
+                // Closed, it would be ready at every turn: then only a look may tell.
+                Some(result) = self.ended.recv() => {
+                    if result.attempt == attempt {
+                        Some(Reply::Finished { result })
+                    } else {
+                        context.helper.look(step, attempt).await
+                    }
                 },
                 // While nobody listened it may have ended.
                 _ = connected.changed() => context.helper.look(step, attempt).await,

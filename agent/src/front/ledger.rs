@@ -42,13 +42,15 @@ pub(super) fn judge(
     let Some(known) = known else {
         return Verdict::Accept;
     };
-    let running = matches!(known.phase, StepPhase::Accepted | StepPhase::Started { .. });
+    // One that ended and is not reported has its secret to hand over and its outcome to tell: it is not over.
+    let over = matches!(known.phase, StepPhase::Reported { .. });
     match order.attempt.cmp(&known.attempt()) {
         std::cmp::Ordering::Less => Verdict::Ignore,
-        std::cmp::Ordering::Greater if running => {
-            Verdict::Refuse(codes::BUSY, format!("attempt {} still runs", known.attempt()))
-        }
-        std::cmp::Ordering::Greater => Verdict::Accept,
+        std::cmp::Ordering::Greater if over => Verdict::Accept,
+        std::cmp::Ordering::Greater => Verdict::Refuse(
+            codes::BUSY,
+            format!("attempt {} is not over yet", known.attempt()),
+        ),
         std::cmp::Ordering::Equal => match &known.phase {
             StepPhase::Reported { outcome } => Verdict::Repeat(outcome.clone()),
             // Finished and not reported: whoever reports it is at work.
@@ -111,5 +113,6 @@ mod tests {
             outcome: StepOutcome::Cancelled,
         });
         assert_eq!(ask(Some(&finished), 2, 5), Verdict::Ignore);
+        assert!(refused(ask(Some(&finished), 3, 5), codes::BUSY));
     }
 }

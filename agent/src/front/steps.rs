@@ -36,8 +36,31 @@ struct State {
 /// The ends of a running attempt's task that others hold.
 #[derive(Debug)]
 struct Active {
+    attempt: model::ids::Attempt,
     results: mpsc::UnboundedSender<StepResult>,
     cancel: watch::Sender<bool>,
+}
+
+impl State {
+    /// Whether a later attempt has taken the place of this one.
+    fn is_superseded(&self, record: &StepRecord) -> bool {
+        let known = self.records.get(&record.step());
+        known.is_some_and(|known| known.attempt() > record.attempt())
+    }
+
+    /// Takes over what was written. An older attempt touches nothing of a newer one.
+    fn written(&mut self, record: &StepRecord, forgotten: &[StepId]) {
+        if !self.is_superseded(record) {
+            self.records.insert(record.step(), record.clone());
+        }
+        self.records.retain(|step, _| !forgotten.contains(step));
+        let own = |active: &Active| active.attempt == record.attempt();
+        if matches!(record.phase, StepPhase::Reported { .. })
+            && self.active.get(&record.step()).is_some_and(own)
+        {
+            self.active.remove(&record.step());
+        }
+    }
 }
 
 impl Steps {
@@ -184,8 +207,7 @@ impl Steps {
         }
         let running = {
             let state = self.state();
-            let same = state.records.get(&step).is_some_and(|r| r.attempt() == attempt);
-            let active = state.active.get(&step).filter(|_| same);
+            let active = state.active.get(&step).filter(|a| a.attempt == attempt);
             active.map(|active| active.cancel.send_replace(true)).is_some()
         };
         if running {
@@ -247,10 +269,14 @@ impl Steps {
 
     /// Starts the task of an attempt.
     fn drive(&self, record: StepRecord) {
-        let step = record.step();
         let (results, ended) = mpsc::unbounded_channel();
         let (cancel, cancelled) = watch::channel(false);
-        self.state().active.insert(step, Active { results, cancel });
+        let active = Active {
+            attempt: record.attempt(),
+            results,
+            cancel,
+        };
+        self.state().active.insert(record.step(), active);
         let steps = self.clone();
         tokio::spawn(async move {
             let mut attempt = Attempt {
@@ -279,23 +305,23 @@ impl Steps {
         record: &StepRecord,
         event: Option<NodeEventKind>,
     ) -> Result<(), Failure> {
-        let reported = matches!(record.phase, StepPhase::Reported { .. });
-        let forget = if reported { self.surplus() } else { Vec::new() };
-        let events = event.map(|kind| self.context.draft(kind)).into_iter().collect();
-        let batch = Batch {
-            events,
-            steps: vec![record.clone()],
-            forget: forget.clone(),
-            epoch: None,
-        };
+        let batch = self.transition(record, event);
+        let forgotten = batch.forget.clone();
         self.context.append(batch).await?;
-        let mut state = self.state();
-        state.records.insert(record.step(), record.clone());
-        state.records.retain(|step, _| !forget.contains(step));
-        if reported {
-            state.active.remove(&record.step());
-        }
+        self.state().written(record, &forgotten);
         Ok(())
+    }
+
+    /// What is written of a transition. Of an attempt that a later one followed it is the event alone.
+    fn transition(&self, record: &StepRecord, event: Option<NodeEventKind>) -> Batch {
+        let reported = matches!(record.phase, StepPhase::Reported { .. });
+        let superseded = self.state().is_superseded(record);
+        Batch {
+            events: event.map(|kind| self.context.draft(kind)).into_iter().collect(),
+            steps: (!superseded).then(|| record.clone()).into_iter().collect(),
+            forget: if reported { self.surplus() } else { Vec::new() },
+            epoch: None,
+        }
     }
 
     fn surplus(&self) -> Vec<StepId> {
@@ -317,5 +343,82 @@ impl Steps {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::front::helper::Helper;
+    use crate::journal::{MemoryJournal, Writer};
+    use model::ids::{BootId, Incarnation, NodeName};
+    use model::moment::Moment;
+    use model::step::{NodeStep, Role, StepOutcome};
+
+    fn steps() -> Steps {
+        let context = Context {
+            lab: "lab".into(),
+            node: NodeName::new("a").expect("valid"),
+            boot: BootId([1; 16]),
+            source: None,
+            journal: Writer::start_in_task(MemoryJournal::new(Incarnation([1; 16]))),
+            helper: Helper::none(),
+            link: watch::channel(None).1,
+            clock: watch::Sender::new(None),
+            certificate: watch::Sender::new(None),
+            failures: mpsc::unbounded_channel().0,
+        };
+        Steps::recover(context, Vec::new(), Epoch(1))
+    }
+
+    fn record(attempt: u64, phase: StepPhase) -> StepRecord {
+        let order = StepOrder {
+            step: StepId([1; 32]),
+            attempt: model::ids::Attempt(attempt),
+            body: NodeStep::ImportImages { role: Role::Worker },
+            budget_ms: 1,
+        };
+        StepRecord {
+            order,
+            phase,
+            at: Moment(0),
+        }
+    }
+
+    /// Makes the record known as one whose task runs.
+    fn runs(steps: &Steps, record: &StepRecord) {
+        let active = Active {
+            attempt: record.attempt(),
+            results: mpsc::unbounded_channel().0,
+            cancel: watch::channel(false).0,
+        };
+        let mut state = steps.state();
+        state.records.insert(record.step(), record.clone());
+        state.active.insert(record.step(), active);
+    }
+
+    #[tokio::test]
+    async fn an_older_attempt_touches_nothing_of_a_newer_one() {
+        let steps = steps();
+        let newer = record(2, StepPhase::Accepted);
+        runs(&steps, &newer);
+        let outcome = StepOutcome::Cancelled;
+        let older = record(1, StepPhase::Reported { outcome });
+        assert!(steps.transition(&older, None).steps.is_empty());
+        steps.write(&older, None).await.expect("written");
+        assert_eq!(steps.records(), [newer.clone()]);
+        assert_eq!(steps.state().active[&newer.step()].attempt, newer.attempt());
+    }
+
+    #[tokio::test]
+    async fn a_reported_attempt_is_active_no_more() {
+        let steps = steps();
+        runs(&steps, &record(1, StepPhase::Accepted));
+        let outcome = StepOutcome::Cancelled;
+        let over = record(1, StepPhase::Reported { outcome });
+        assert_eq!(steps.transition(&over, None).steps, [over.clone()]);
+        steps.write(&over, None).await.expect("written");
+        assert_eq!(steps.records(), [over]);
+        assert!(steps.state().active.is_empty());
     }
 }

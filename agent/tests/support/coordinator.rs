@@ -36,6 +36,8 @@ pub(crate) struct State {
     pub(crate) enrolled: u32,
     pub(crate) renewed: u32,
     pub(crate) acks: bool,
+    /// No secret is taken: the coordinator is not ready for any.
+    pub(crate) takes_no_secret: bool,
     /// Every session is closed right after its welcome.
     pub(crate) sends_away: bool,
     session: Option<mpsc::Sender<Result<CoordinatorMessage, Status>>>,
@@ -328,6 +330,9 @@ impl AgentLink for Coordinator {
         &self,
         request: Request<StepSecret>,
     ) -> Result<Response<PutStepSecretResponse>, Status> {
+        if self.state().takes_no_secret {
+            return Err(Status::unavailable("not now"));
+        }
         self.state().taken.push(request.into_inner());
         Ok(Response::new(PutStepSecretResponse {}))
     }
