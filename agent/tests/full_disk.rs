@@ -9,6 +9,7 @@ use model::moment::Moment;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 fn stamp(size: usize) -> Draft {
     let kind = NodeEventKind::AgentStarted {
@@ -42,23 +43,27 @@ fn small_disk(path: &Path) {
     .expect("mounted");
 }
 
-#[test]
-fn a_full_disk_refuses_and_loses_nothing() {
+/// A journal on a small disk of its own, and events enough to fill it soon; `None` without the right to mount.
+fn on_a_small_disk(dir: &Path) -> Option<(SledJournal, Batch)> {
     if !nix::unistd::Uid::effective().is_root() {
         eprintln!("skipped: needs root for a mount");
-        return;
+        return None;
     }
-    let dir = tempfile::tempdir().expect("temp");
-    small_disk(dir.path());
-    let folder = dir.path().join("journal");
-    let mut journal = SledJournal::open(&folder, &stamp(1)).expect("opened");
+    small_disk(dir);
+    let folder = dir.join("journal");
+    let journal = SledJournal::open(&folder, &stamp(1)).expect("opened");
     assert!(folder.join("ballast").exists(), "no ballast");
     let batch = Batch {
         events: vec![stamp(8000); 16],
         ..Batch::default()
     };
+    Some((journal, batch))
+}
+
+/// Appends until the disk is full, ballast and all; gives the last number that was durable.
+fn fill(journal: &mut SledJournal, batch: &Batch) -> Seq {
     let mut durable = Seq(0);
-    let refused = (0..1000).find_map(|_| match journal.append(&batch) {
+    let refused = (0..1000).find_map(|_| match journal.append(batch) {
         Ok(last) => {
             durable = last;
             None
@@ -66,19 +71,34 @@ fn a_full_disk_refuses_and_loses_nothing() {
         Err(error) => Some(error),
     });
     assert!(matches!(refused, Some(JournalError::Full)), "{refused:?}");
-    assert!(!folder.join("ballast").exists(), "the ballast was not given up");
-    // More than fits beside the ballast.
-    assert!(durable.0 * 8000 > 9 << 20, "only {durable} events fitted");
-    drop(journal);
+    durable
+}
 
+fn grow(path: &Path) {
     mount(
         Some("tmpfs"),
-        dir.path(),
+        path,
         None::<&str>,
         MsFlags::MS_REMOUNT,
         Some("size=64m"),
     )
     .expect("grown");
+}
+
+#[test]
+fn a_full_disk_refuses_and_loses_nothing() {
+    let dir = tempfile::tempdir().expect("temp");
+    let Some((mut journal, batch)) = on_a_small_disk(dir.path()) else {
+        return;
+    };
+    let folder = dir.path().join("journal");
+    let durable = fill(&mut journal, &batch);
+    assert!(!folder.join("ballast").exists(), "the ballast was not given up");
+    // More than fits beside the ballast.
+    assert!(durable.0 * 8000 > 9 << 20, "only {durable} events fitted");
+    drop(journal);
+
+    grow(dir.path());
     let mut journal = SledJournal::open(&folder, &stamp(1)).expect("opened again");
     let events = journal.read(Seq(1), usize::MAX).expect("read");
     assert!(
@@ -92,4 +112,46 @@ fn a_full_disk_refuses_and_loses_nothing() {
             .all(|e| !matches!(e.kind, NodeEventKind::StoreLost { .. }))
     );
     journal.append(&batch).expect("there is room again");
+}
+
+#[test]
+fn the_same_journal_goes_on_when_there_is_room_again() {
+    let dir = tempfile::tempdir().expect("temp");
+    let Some((mut journal, batch)) = on_a_small_disk(dir.path()) else {
+        return;
+    };
+    let folder = dir.path().join("journal");
+    // Full for the second time: what the ballast gave is used up too.
+    let durable = fill(&mut journal, &batch);
+    assert!(!folder.join("ballast").exists(), "the ballast is left");
+    for _ in 0..3 {
+        let refused = journal.append(&batch);
+        assert!(matches!(refused, Err(JournalError::Full)), "{refused:?}");
+    }
+    let kept = journal.read(Seq(1), usize::MAX).expect("read");
+    assert_eq!(
+        kept.last().map(|e| e.seq),
+        Some(durable),
+        "what was refused is there"
+    );
+
+    grow(dir.path());
+    let began = Instant::now();
+    while let Err(error) = journal.append(&batch) {
+        assert!(matches!(error, JournalError::Full), "{error:?}");
+        assert!(began.elapsed() < Duration::from_secs(10), "it stays full");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(folder.join("ballast").exists(), "no ballast for the next time");
+    journal.ack(durable).expect("acknowledged");
+    journal.append(&batch).expect("there is room");
+    drop(journal);
+    let journal = SledJournal::open(&folder, &stamp(1)).expect("opened again");
+    let seqs: Vec<u64> = journal
+        .read(Seq(1), usize::MAX)
+        .expect("read")
+        .iter()
+        .map(|e| e.seq.0)
+        .collect();
+    assert_eq!(seqs, (durable.0 + 1..=durable.0 + 32).collect::<Vec<_>>());
 }

@@ -5,6 +5,7 @@
 use super::checkpoint::Slots;
 use super::quota::{self, THIN_ABOVE};
 use super::{Batch, Draft, Journal, JournalError, Position, StepRecord, frame, renew};
+use crate::clock;
 use crate::journal::store_sled::{self, Store};
 use model::event::NodeEvent;
 use model::ids::{BootId, Epoch, Incarnation, Seq, StepId};
@@ -14,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 /// Checkpoints are synced each so many appends; in between they survive the process only.
 const SYNC_EVERY: u32 = 64;
+/// A store that met a full disk is opened anew at most this often: all of it is read each time.
+const REOPEN_EVERY_MS: u64 = 1000;
 const INCARNATION: &[u8] = b"m/incarnation";
 const EPOCH: &[u8] = b"m/epoch";
 const ACKED: &[u8] = b"m/acked";
@@ -21,7 +24,10 @@ const ACKED: &[u8] = b"m/acked";
 /// Events and steps in one sled tree.
 pub struct SledJournal {
     folder: PathBuf,
+    /// Away while the disk has no room to open it.
     store: Option<Store>,
+    /// From then on it may be opened anew, on the monotonic clock.
+    reopen_at_ms: u64,
     slots: Slots,
     incarnation: Incarnation,
     acked: Seq,
@@ -47,9 +53,11 @@ impl SledJournal {
         crate::durable::folder(folder, 0o700).map_err(JournalError::Sync)?;
         let (slots, checkpoint) = Slots::open(folder);
         let (store, mut lost) = store_sled::open_or_put_aside(folder)?;
+        store_sled::make_ballast(folder);
         let mut journal = Self {
             folder: folder.to_owned(),
             store: Some(store),
+            reopen_at_ms: 0,
             slots,
             incarnation: Incarnation([0; 16]),
             acked: Seq(0),
@@ -134,22 +142,39 @@ impl SledJournal {
     }
 
     fn store(&self) -> Result<&Store, JournalError> {
-        self.store.as_ref().ok_or(JournalError::Ended)
+        self.store.as_ref().ok_or(JournalError::Full)
     }
 
-    /// Applies and makes durable. On a full disk the ballast goes, the store is opened anew and it is tried once more.
+    /// Applies and makes durable.
     fn commit(&mut self, writes: sled::Batch) -> Result<(), JournalError> {
-        match self.store()?.commit(writes.clone()) {
+        self.write(|store| store.commit(writes.clone()))
+    }
+
+    /// Writes. On a full disk the store is opened anew and it is tried once more: after a failed write sled refuses every
+    /// other one for as long as it is open, however much room there is by then.
+    fn write(&mut self, write: impl Fn(&Store) -> Result<(), JournalError>) -> Result<(), JournalError> {
+        match self.store().and_then(&write) {
             Err(JournalError::Full) => {}
             other => return other,
         }
-        if !store_sled::release_ballast(&self.folder) {
+        self.reopen()?;
+        self.store().and_then(&write)?;
+        store_sled::make_ballast(&self.folder);
+        Ok(())
+    }
+
+    /// Opens the store anew where that may help: the ballast went for it, or somebody else made room.
+    fn reopen(&mut self) -> Result<(), JournalError> {
+        let now = clock::monotonic_ms();
+        let room_again = || now >= self.reopen_at_ms && store_sled::has_room(&self.folder);
+        if !store_sled::release_ballast(&self.folder) && !room_again() {
             return Err(JournalError::Full);
         }
+        self.reopen_at_ms = now + REOPEN_EVERY_MS;
         self.store = None;
-        let store = store_sled::open(&self.folder)?;
-        self.store = Some(store);
-        self.store()?.commit(writes)
+        self.store = Some(store_sled::open_again(&self.folder)?);
+        self.bytes = self.weigh()?;
+        Ok(())
     }
 
     /// Bytes of all event records.
@@ -240,6 +265,10 @@ impl Journal for SledJournal {
         let mut next = from.max(self.acked.next());
         for record in self.store()?.events(next).take(max) {
             let (seq, value) = record?;
+            // Left behind by a write that was refused: its numbers are given again.
+            if seq > self.last {
+                break;
+            }
             let stub = || {
                 let (boot, kind) = (
                     BootId([0; 16]),
@@ -287,7 +316,7 @@ impl Journal for SledJournal {
         }
         writes.insert(ACKED, upto.0.to_be_bytes().as_slice());
         // Not synced: an acknowledgement that is lost makes the event come twice, which its number tells.
-        self.store()?.apply(writes)?;
+        self.write(|store| store.apply(writes.clone()))?;
         self.acked = upto;
         self.bytes = self.bytes.saturating_sub(freed);
         Ok(())

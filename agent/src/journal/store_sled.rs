@@ -3,10 +3,12 @@
 use super::JournalError;
 use model::ids::{Seq, StepId};
 use nix::fcntl::posix_fallocate;
+use nix::sys::statvfs::statvfs;
 use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::Duration;
 
 const EVENT: u8 = b'e';
 const STEP: u8 = b's';
@@ -16,6 +18,11 @@ const CACHE: u64 = 2 << 20;
 const FLUSH_EVERY_MS: u64 = 500;
 /// Given up when the disk is full, so that the store can be opened at all.
 const BALLAST: i64 = 16 << 20;
+/// What the store needs to go on: a few of its segments.
+const ROOM: u64 = 2 << 20;
+/// How often, and after which pauses, a store is tried whose file is still held.
+const HELD_TRIES: u32 = 25;
+const HELD_PAUSE: Duration = Duration::from_millis(20);
 const KEPT_ASIDE: u32 = 2;
 
 /// An open database.
@@ -67,8 +74,23 @@ pub(super) fn open(folder: &Path) -> Result<Store, JournalError> {
     };
     let file = File::open(path.join("db")).map_err(JournalError::Sync)?;
     sync_all(&path).map_err(JournalError::Sync)?;
-    make_ballast(folder);
     Ok(Store { db, file })
+}
+
+/// Opens a store that was closed just now: a thread of sled's own may hold its file a moment longer.
+pub(super) fn open_again(folder: &Path) -> Result<Store, JournalError> {
+    for _ in 0..HELD_TRIES {
+        match open(folder) {
+            Err(error) if is_held(&error) => std::thread::sleep(HELD_PAUSE),
+            other => return other,
+        }
+    }
+    open(folder)
+}
+
+/// sled has no error of its own for a file that somebody holds.
+fn is_held(error: &JournalError) -> bool {
+    matches!(error, JournalError::Store(sled::Error::Io(io)) if io.kind() == io::ErrorKind::Other)
 }
 
 fn sync_all(path: &Path) -> io::Result<()> {
@@ -95,11 +117,12 @@ fn put_aside(folder: &Path) -> io::Result<()> {
     crate::durable::sync_folder(folder)
 }
 
-/// Reserves the ballast where there is room; without room there is none, and that is no error.
-fn make_ballast(folder: &Path) {
+/// Reserves the ballast where there is room for it and the store; without room there is none, and that is no error.
+pub(super) fn make_ballast(folder: &Path) {
     let path = folder.join("ballast");
     let wanted = u64::try_from(BALLAST).unwrap_or(0);
-    if std::fs::metadata(&path).is_ok_and(|m| m.len() == wanted) {
+    let there = std::fs::metadata(&path).is_ok_and(|m| m.len() == wanted);
+    if there || free(folder) < wanted + ROOM {
         return;
     }
     let Ok(file) = File::create(&path) else { return };
@@ -111,6 +134,17 @@ fn make_ballast(folder: &Path) {
 /// Gives the ballast up; false when there was none.
 pub(super) fn release_ballast(folder: &Path) -> bool {
     std::fs::remove_file(folder.join("ballast")).is_ok()
+}
+
+/// Whether the disk has room for the store to go on.
+pub(super) fn has_room(folder: &Path) -> bool {
+    free(folder) >= ROOM
+}
+
+fn free(folder: &Path) -> u64 {
+    statvfs(folder).map_or(0, |stat| {
+        stat.blocks_available().saturating_mul(stat.fragment_size())
+    })
 }
 
 fn classify(error: sled::Error) -> JournalError {
