@@ -282,6 +282,10 @@ impl Registry {
         if token.node.as_str() != claimed {
             return Err(TokenRefusal::OtherNode);
         }
+        // Looked at before the time: that somebody else used it matters at any age.
+        if matches!(&token.state, TokenState::Used { spki_sha256, .. } if spki_sha256 != spki) {
+            return Err(TokenRefusal::UsedByAnother);
+        }
         if token.expires <= now {
             return Err(TokenRefusal::Expired);
         }
@@ -295,7 +299,6 @@ impl Registry {
         match &token.state {
             TokenState::Superseded => Err(TokenRefusal::Superseded),
             TokenState::Minted => Ok(Redemption::First(grant)),
-            TokenState::Used { spki_sha256, .. } if spki_sha256 != spki => Err(TokenRefusal::UsedByAnother),
             TokenState::Used {
                 serial,
                 certificate,

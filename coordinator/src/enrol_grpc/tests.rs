@@ -1,6 +1,6 @@
 //! Enrolment over real TLS on loopback: what a token opens, and everything that it does not.
 
-use crate::authority::{AuditEvent, Authority, Denied, Identity, IssueError};
+use crate::authority::{AuditEvent, Authority, Denied, Identity, IssueError, TOKEN_LIFE_MS, TokenRefusal};
 use crate::net::harness::{PATIENCE, Yard, enrol_request, request, spec};
 use model::ids::LabName;
 use model::moment::Moment;
@@ -385,4 +385,29 @@ fn recoveries_are_counted_and_a_token_clears_the_count() {
     authority
         .renew(&identity, true, &csr, now)
         .expect("counted from nothing");
+}
+
+#[test]
+fn a_token_that_another_key_used_is_told_so_at_any_age() {
+    let home = tempfile::tempdir().expect("temp dir");
+    let lab = LabName::new("yard").expect("valid");
+    let now = Moment(shell::clock::unix_micros());
+    let authority = Authority::open(home.path(), &lab, now).expect("opens");
+    let (token, _) = authority.mint(&spec("app1-worker"), false, now).expect("minted");
+    let (_, first) = request(CertificateParams::default());
+    authority
+        .enrol(token.expose(), "app1-worker", &first, now)
+        .expect("enrolled");
+    let late = now.plus_millis(TOKEN_LIFE_MS);
+    let (_, second) = request(CertificateParams::default());
+    let another = authority.enrol(token.expose(), "app1-worker", &second, late);
+    assert!(
+        matches!(another, Err(IssueError::Token(TokenRefusal::UsedByAnother))),
+        "{another:?}"
+    );
+    let same = authority.enrol(token.expose(), "app1-worker", &first, late);
+    assert!(
+        matches!(same, Err(IssueError::Token(TokenRefusal::Expired))),
+        "{same:?}"
+    );
 }
