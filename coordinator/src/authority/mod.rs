@@ -237,7 +237,7 @@ impl Authority {
             ..caller.clone()
         };
         let leaf = self.pki.sign_node(&self.lab, &identity, &key, now)?;
-        let audit = registry.add_serial(&identity, expired, leaf.not_after)?;
+        let audit = registry.add_serial(&identity, caller.serial, expired, leaf.not_after)?;
         Ok((self.issued(identity, leaf.certificate, leaf.not_after), audit))
     }
 

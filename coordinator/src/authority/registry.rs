@@ -356,15 +356,20 @@ impl Registry {
         }
     }
 
+    /// Adds the renewal of the certificate `held`.
     pub(super) fn add_serial(
         &mut self,
         identity: &NodeIdentity,
+        held: Serial,
         expired: bool,
         not_after: Moment,
     ) -> Result<Vec<AuditEvent>, RegistryError> {
         let mut next = self.content.clone();
         if let Some(node) = next.nodes.get_mut(&identity.name) {
             node.recoveries += u32::from(expired);
+            // The node proved that it has this one; those that it got since it may have failed to store. So this one is
+            // pushed out last.
+            node.live.sort_by_key(|live| live.serial == held);
         }
         let issued = next.add_live(identity, not_after);
         self.replace(next)?;

@@ -1,6 +1,8 @@
 //! Enrolment over real TLS on loopback: what a token opens, and everything that it does not.
 
-use crate::authority::{AuditEvent, Authority, Denied, Identity, IssueError, TOKEN_LIFE_MS, TokenRefusal};
+use crate::authority::{
+    AuditEvent, Authority, Denied, Identity, IssueError, NodeIdentity, TOKEN_LIFE_MS, TokenRefusal,
+};
 use crate::net::harness::{PATIENCE, Yard, enrol_request, request, spec};
 use model::ids::LabName;
 use model::moment::Moment;
@@ -410,4 +412,35 @@ fn a_token_that_another_key_used_is_told_so_at_any_age() {
         matches!(same, Err(IssueError::Token(TokenRefusal::Expired))),
         "{same:?}"
     );
+}
+
+#[test]
+fn renewals_that_no_node_stored_leave_it_the_certificate_that_it_has() {
+    let home = tempfile::tempdir().expect("temp dir");
+    let lab = LabName::new("yard").expect("valid");
+    let now = Moment(shell::clock::unix_micros());
+    let authority = Authority::open(home.path(), &lab, now).expect("opens");
+    let (token, _) = authority.mint(&spec("app1-worker"), false, now).expect("minted");
+    let (_, csr) = request(CertificateParams::default());
+    let (enrolled, _) = authority
+        .enrol(token.expose(), "app1-worker", &csr, now)
+        .expect("enrolled");
+    let held = enrolled.identity;
+    let renew = |by: &NodeIdentity| {
+        let (issued, _) = authority
+            .renew(by, false, &csr, now)
+            .expect("its certificate counts");
+        issued.identity
+    };
+    let unstored: Vec<_> = (0..5).map(|_| renew(&held)).collect();
+    authority.check(&held).expect("the only one that it has");
+    let live = unstored.iter().filter(|one| authority.check(one).is_ok());
+    assert_eq!(live.count(), 2, "those that nobody stored pile up");
+    // Once the node uses what it got, the old one ends.
+    let mut stored = unstored[4].clone();
+    for _ in 0..3 {
+        stored = renew(&stored);
+    }
+    assert_eq!(authority.check(&held), Err(Denied::DeadSerial));
+    authority.check(&stored).expect("the newest");
 }
