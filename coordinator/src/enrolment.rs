@@ -1,7 +1,7 @@
 //! New enrolment tokens for nodes that exist: the one in a node's seed lives for 15 minutes, and the node may have been off,
 //! or the host asleep, for longer.
 
-use crate::authority::{AuditSink, Authority, MintError, NodeSpec};
+use crate::authority::{AuditEvent, AuditSink, Authority, MintError, NodeSpec, TOKEN_LIFE_MS, Token};
 use crate::clock;
 use crate::engine::EngineHandle;
 use crate::exit::chain;
@@ -49,15 +49,36 @@ pub struct Enrolment {
 
 impl Enrolment {
     /// Puts a new token into `node` and returns the end of its life. `replace` first revokes what is enrolled under that
-    /// name; without it such a node is refused. Blocks.
+    /// name; without it such a node is refused. A revoked node is let in again by it. Blocks.
     pub fn give(&self, node: &str, replace: bool) -> Result<Moment, EnrolmentError> {
+        let spec = self.spec(node)?;
+        let now = clock::now();
+        let (token, audit) = self.authority.mint(&spec, replace, now)?;
+        self.deliver(node, &token, audit)?;
+        Ok(now.plus_millis(TOKEN_LIFE_MS))
+    }
+
+    /// As [`Self::give`], with nobody asking; None when the node lacks no token, or was revoked.
+    fn give_unasked(&self, node: &str) -> Result<Option<Moment>, EnrolmentError> {
+        let spec = self.spec(node)?;
+        let now = clock::now();
+        let Some((token, audit)) = self.authority.mint_unasked(&spec, now)? else {
+            return Ok(None);
+        };
+        self.deliver(node, &token, audit)?;
+        Ok(Some(now.plus_millis(TOKEN_LIFE_MS)))
+    }
+
+    fn spec(&self, node: &str) -> Result<NodeSpec, EnrolmentError> {
         let unknown = || EnrolmentError::UnknownNode(node.chars().take(80).collect());
         let (cluster, spec) = self.lab.node(node).ok_or_else(unknown)?;
-        let now = clock::now();
-        let (token, audit) = self.authority.mint(&NodeSpec::of(cluster, spec), replace, now)?;
+        Ok(NodeSpec::of(cluster, spec))
+    }
+
+    fn deliver(&self, node: &str, token: &Token, audit: Vec<AuditEvent>) -> Result<(), EnrolmentError> {
         self.audit.record(audit);
         ensure_nodes::provider(&self.lab, &self.places).deliver_token(node, token.expose())?;
-        Ok(now.plus_millis(crate::authority::TOKEN_LIFE_MS))
+        Ok(())
     }
 
     /// Gives a token to each running node whose agent a run waits for and that has no other way to join.
@@ -88,10 +109,11 @@ impl Enrolment {
         if !matches!(provider.state(node), Ok(Some(state)) if state.power == Power::Running) {
             return;
         }
-        match self.give(node, false) {
-            Ok(expires) => {
+        match self.give_unasked(node) {
+            Ok(Some(expires)) => {
                 tracing::info!(node, %expires, "its enrolment token had run out; it got another one")
             }
+            Ok(None) => {}
             Err(error) => tracing::warn!(node, error = chain(&error), "no new token"),
         }
     }

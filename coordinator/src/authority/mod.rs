@@ -167,7 +167,7 @@ impl Authority {
 
     /// Makes a single-use token for `node`, 15 minutes valid; an earlier unused one of that node dies. For a node that
     /// holds a live certificate `replaces` must be set: its generation rises and its certificates die now. For one that
-    /// holds none `replaces` changes nothing.
+    /// holds none `replaces` changes nothing. A revoked node may come in again with it.
     pub fn mint(
         &self,
         node: &NodeSpec,
@@ -182,12 +182,29 @@ impl Authority {
         Ok((token, audit))
     }
 
+    /// As [`Self::mint`], with nobody asking: only for a node that [lacks a token](Self::lacks_token). Looked at again under
+    /// the same lock, since a revocation may come between a look and the token.
+    pub fn mint_unasked(
+        &self,
+        node: &NodeSpec,
+        now: Moment,
+    ) -> Result<Option<(Token, Vec<AuditEvent>)>, registry::MintError> {
+        let mut registry = self.registry();
+        if !registry.lacks_token(&node.name, now) {
+            return Ok(None);
+        }
+        let token = Token::generate();
+        let audit = registry.mint(node, &token, false, now)?;
+        Ok(Some((token, audit)))
+    }
+
     /// Whether the enrolment listener has anybody to wait for: some token is within its time.
     pub fn enrolment_open(&self, now: Moment) -> bool {
         self.registry().has_current_token(now)
     }
 
-    /// Whether `node` has no certificate and no token that would still get it one: it cannot join by itself.
+    /// Whether `node` has no certificate and no token that would still get it one: it cannot join by itself. One that was
+    /// revoked lacks nothing.
     pub fn lacks_token(&self, node: &NodeName, now: Moment) -> bool {
         self.registry().lacks_token(node, now)
     }

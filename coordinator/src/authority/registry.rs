@@ -138,6 +138,9 @@ struct NodeEntry {
     generation: u64,
     recoveries: u32,
     live: Vec<Live>,
+    /// An operator put it out, and only an operator, or a new machine in its place, lets it in again.
+    #[serde(default)]
+    revoked: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -207,6 +210,7 @@ impl Registry {
             generation: 1,
             recoveries: 0,
             live: Vec::new(),
+            revoked: false,
         });
         if node.live.iter().any(|live| live.not_after > now) && !replaces {
             return Err(MintError::Enrolled(spec.name.clone()));
@@ -221,6 +225,7 @@ impl Registry {
             });
         }
         node.cluster = spec.cluster.clone();
+        node.revoked = false;
         let generation = node.generation;
         next.end_tokens(&spec.name);
         let (id, secret_sha256) = token::parse(token.expose())
@@ -254,17 +259,17 @@ impl Registry {
             .any(|token| token.expires > now && !matches!(token.state, TokenState::Superseded))
     }
 
-    /// Whether `node` has no certificate and no token that would still get it one.
+    /// Whether `node` has no certificate and no token that would still get it one, and nobody wanted it so.
     pub(super) fn lacks_token(&self, node: &NodeName, now: Moment) -> bool {
-        let enrolled = self
+        let settled = self
             .content
             .nodes
             .get(node)
-            .is_some_and(|entry| !entry.live.is_empty());
+            .is_some_and(|entry| entry.revoked || !entry.live.is_empty());
         let current = |token: &TokenEntry| {
             token.node == *node && token.expires > now && matches!(token.state, TokenState::Minted)
         };
-        !enrolled && !self.content.tokens.values().any(current)
+        !settled && !self.content.tokens.values().any(current)
     }
 
     pub(super) fn redeem(
@@ -383,6 +388,7 @@ impl Registry {
         };
         entry.generation += 1;
         entry.live.clear();
+        entry.revoked = true;
         let generation = entry.generation;
         next.end_tokens(node);
         self.replace(next)?;

@@ -444,3 +444,28 @@ fn renewals_that_no_node_stored_leave_it_the_certificate_that_it_has() {
     assert_eq!(authority.check(&held), Err(Denied::DeadSerial));
     authority.check(&stored).expect("the newest");
 }
+
+#[test]
+fn a_revoked_node_comes_in_again_only_when_somebody_asks() {
+    let home = tempfile::tempdir().expect("temp dir");
+    let lab = LabName::new("yard").expect("valid");
+    let now = Moment(shell::clock::unix_micros());
+    let later = now.plus_millis(TOKEN_LIFE_MS);
+    let worker = spec("app1-worker");
+    for replaces in [false, true] {
+        let authority = Authority::open(home.path(), &lab, now).expect("opens");
+        authority.mint(&worker, replaces, now).expect("minted");
+        authority.revoke(&worker.name).expect("revoked");
+        // A restart knows it too.
+        drop(authority);
+        let authority = Authority::open(home.path(), &lab, now).expect("opens again");
+        assert!(!authority.lacks_token(&worker.name, now));
+        let unasked = authority.mint_unasked(&worker, now).expect("readable");
+        assert!(unasked.is_none(), "a revoked node got a token unasked");
+        // It was let in, and its token ran out: that it may come is decided already.
+        authority.mint(&worker, replaces, now).expect("asked for");
+        assert!(authority.lacks_token(&worker.name, later));
+        let unasked = authority.mint_unasked(&worker, later).expect("readable");
+        assert!(unasked.is_some(), "a node that was let in stays out");
+    }
+}
