@@ -77,8 +77,22 @@ impl Enrolment {
 
     fn deliver(&self, node: &str, token: &Token, audit: Vec<AuditEvent>) -> Result<(), EnrolmentError> {
         self.audit.record(audit);
-        ensure_nodes::provider(&self.lab, &self.places).deliver_token(node, token.expose())?;
+        ensure_nodes::provider(&self.lab, &self.places)
+            .deliver_token(node, token.expose())
+            .inspect_err(|_| self.withdraw(node, token))?;
         Ok(())
+    }
+
+    /// A token that did not arrive must not count as one that the node has: the next look gives it another one.
+    fn withdraw(&self, node: &str, token: &Token) {
+        if let Err(error) = self.authority.withdraw(token) {
+            tracing::warn!(
+                node,
+                token = token.id(),
+                error = chain(&error),
+                "the token lives on undelivered"
+            );
+        }
     }
 
     /// Gives a token to each running node whose agent a run waits for and that has no other way to join.
@@ -133,4 +147,45 @@ fn awaited(state: &State) -> Vec<NodeName> {
             _ => None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    /// The compiled-in lab without any machine.
+    fn enrolment(home: &Path) -> Enrolment {
+        let lab = Lab::default();
+        let authority = Authority::open(home, &lab.name, clock::now()).expect("opens");
+        let places = Places {
+            home: home.to_owned(),
+            cache: home.join("cache"),
+            project: home.join("project"),
+            program: home.join("program"),
+        };
+        Enrolment {
+            lab: Arc::new(lab),
+            places: Arc::new(places),
+            authority: Arc::new(authority),
+            audit: AuditSink::channel(8).0,
+        }
+    }
+
+    #[test]
+    fn a_token_that_did_not_arrive_is_not_one_that_the_node_has() {
+        let home = tempfile::tempdir().expect("temp dir");
+        let enrolment = enrolment(home.path());
+        let node = NodeName::new("app1-worker").expect("valid");
+        for given in [
+            enrolment.give(node.as_str(), false).map(Some),
+            enrolment.give_unasked(node.as_str()),
+        ] {
+            assert!(matches!(given, Err(EnrolmentError::Launch(_))), "{given:?}");
+            assert!(
+                enrolment.authority.lacks_token(&node, clock::now()),
+                "waits for nothing"
+            );
+        }
+    }
 }

@@ -198,6 +198,11 @@ impl Authority {
         Ok(Some((token, audit)))
     }
 
+    /// Ends a token that could not be delivered, unless it was redeemed already.
+    pub fn withdraw(&self, token: &Token) -> Result<(), RegistryError> {
+        self.registry().withdraw(token.id())
+    }
+
     /// Whether the enrolment listener has anybody to wait for: some token is within its time.
     pub fn enrolment_open(&self, now: Moment) -> bool {
         self.registry().has_current_token(now)

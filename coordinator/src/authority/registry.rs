@@ -272,6 +272,19 @@ impl Registry {
         !settled && !self.content.tokens.values().any(current)
     }
 
+    /// Ends a token that nobody was given. One that was redeemed meanwhile did arrive, and stays.
+    pub(super) fn withdraw(&mut self, id: &str) -> Result<(), RegistryError> {
+        let mut next = self.content.clone();
+        let Some(token) = next.tokens.get_mut(id) else {
+            return Ok(());
+        };
+        if matches!(token.state, TokenState::Minted) {
+            token.state = TokenState::Superseded;
+            self.replace(next)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn redeem(
         &self,
         presented: &str,
