@@ -1,7 +1,9 @@
 //! New enrolment tokens for nodes that exist: the one in a node's seed lives for 15 minutes, and the node may have been off,
 //! or the host asleep, for longer.
 
-use crate::authority::{AuditEvent, AuditSink, Authority, MintError, NodeSpec, TOKEN_LIFE_MS, Token};
+use crate::authority::{
+    AuditEvent, AuditSink, Authority, MintError, NodeSpec, RegistryError, TOKEN_LIFE_MS, Token,
+};
 use crate::clock;
 use crate::engine::EngineHandle;
 use crate::exit::chain;
@@ -20,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 /// How often somebody looks whether an awaited agent can join at all.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Why a node got no token.
+/// Why a node got no token, or was not revoked.
 #[derive(Debug, thiserror::Error)]
 pub enum EnrolmentError {
     /// The lab document does not have the node.
@@ -32,9 +34,12 @@ pub enum EnrolmentError {
     /// It could not be put into the node.
     #[error("the token could not be put into the node")]
     Launch(#[from] LaunchError),
+    /// The revocation could not be made durable.
+    #[error("the revocation could not be stored")]
+    Revoke(#[from] RegistryError),
 }
 
-/// Gives tokens.
+/// Gives tokens, and takes back what they bought.
 #[derive(Debug, Clone)]
 pub struct Enrolment {
     /// The lab.
@@ -58,6 +63,17 @@ impl Enrolment {
         Ok(now.plus_millis(TOKEN_LIFE_MS))
     }
 
+    /// Ends all certificates, tokens and sessions of `node`; returns the generation that a new token will carry. One that
+    /// left the lab document may still hold a certificate, so it can be revoked too. Blocks.
+    pub fn revoke(&self, node: &str) -> Result<u64, EnrolmentError> {
+        let known = |name: &NodeName| self.lab.node(name.as_str()).is_some() || self.authority.knows(name);
+        let name = NodeName::new(node).ok().filter(known);
+        let name = name.ok_or_else(|| unknown(node))?;
+        let (generation, audit) = self.authority.revoke(&name)?;
+        self.audit.record(audit);
+        Ok(generation)
+    }
+
     /// As [`Self::give`], with nobody asking; None when the node lacks no token, or was revoked.
     fn give_unasked(&self, node: &str) -> Result<Option<Moment>, EnrolmentError> {
         let spec = self.spec(node)?;
@@ -70,8 +86,7 @@ impl Enrolment {
     }
 
     fn spec(&self, node: &str) -> Result<NodeSpec, EnrolmentError> {
-        let unknown = || EnrolmentError::UnknownNode(node.chars().take(80).collect());
-        let (cluster, spec) = self.lab.node(node).ok_or_else(unknown)?;
+        let (cluster, spec) = self.lab.node(node).ok_or_else(|| unknown(node))?;
         Ok(NodeSpec::of(cluster, spec))
     }
 
@@ -133,6 +148,10 @@ impl Enrolment {
     }
 }
 
+fn unknown(node: &str) -> EnrolmentError {
+    EnrolmentError::UnknownNode(node.chars().take(80).collect())
+}
+
 /// Nodes whose agents the present run waits for.
 fn awaited(state: &State) -> Vec<NodeName> {
     let Some(plan) = state.active_run().and_then(|_| state.plan()) else {
@@ -187,5 +206,27 @@ mod tests {
                 "waits for nothing"
             );
         }
+    }
+
+    #[test]
+    fn a_node_that_there_is_not_cannot_be_revoked() {
+        let home = tempfile::tempdir().expect("temp dir");
+        let enrolment = enrolment(home.path());
+        for name in ["app1-wroker", "App1 worker", ""] {
+            let revoked = enrolment.revoke(name);
+            assert!(
+                matches!(&revoked, Err(EnrolmentError::UnknownNode(told)) if told == name),
+                "{name:?}: {revoked:?}"
+            );
+        }
+        enrolment.revoke("app1-worker").expect("a node of the lab");
+        let (cluster, node) = enrolment.lab.node("app1-worker").expect("there");
+        let left = NodeSpec {
+            name: NodeName::new("app1-left").expect("valid"),
+            ..NodeSpec::of(cluster, node)
+        };
+        let minted = enrolment.authority.mint(&left, false, clock::now());
+        minted.expect("minted while it was in the lab");
+        assert_eq!(enrolment.revoke("app1-left").expect("known"), 2);
     }
 }

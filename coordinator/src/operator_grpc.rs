@@ -21,7 +21,7 @@ use crate::{plan_store, user_data};
 use domain::event::Event;
 use domain::machine::Refused;
 use domain::plan::{Plan, plan};
-use model::ids::{NodeName, Revision, RunId};
+use model::ids::{Revision, RunId};
 use model::lab::Lab;
 use proto::v1;
 use proto::v1::operator_server::Operator;
@@ -198,13 +198,8 @@ impl Operator for OperatorApi {
         &self,
         request: Request<v1::RevokeNodeRequest>,
     ) -> Result<Response<v1::RevokeNodeResponse>, Status> {
-        let node =
-            NodeName::new(request.into_inner().node).map_err(|e| Status::invalid_argument(e.to_string()))?;
-        let (generation, audit) = self
-            .authority
-            .revoke(&node)
-            .map_err(|e| Status::internal(chain(&e)))?;
-        self.audit.record(audit);
+        let node = request.into_inner().node;
+        let generation = self.enrolment.revoke(&node).map_err(|e| not_enrolled(&e))?;
         Ok(Response::new(v1::RevokeNodeResponse { generation }))
     }
 
@@ -219,8 +214,7 @@ impl Operator for OperatorApi {
             Ok(expires) => Ok(Response::new(v1::EnrolNodeResponse {
                 expires_micros: expires.0,
             })),
-            Err(error @ EnrolmentError::UnknownNode(_)) => Err(Status::invalid_argument(chain(&error))),
-            Err(error) => Err(Status::failed_precondition(chain(&error))),
+            Err(error) => Err(not_enrolled(&error)),
         }
     }
 
@@ -363,10 +357,36 @@ fn ended() -> Status {
     Status::unavailable("the coordinator is ending")
 }
 
+/// Why nothing changed in who may speak for a node.
+fn not_enrolled(error: &EnrolmentError) -> Status {
+    let text = chain(error);
+    match error {
+        EnrolmentError::UnknownNode(_) => {
+            Status::invalid_argument(format!("{text}; `coordinator status` lists those that it has"))
+        }
+        EnrolmentError::Mint(_) | EnrolmentError::Launch(_) => Status::failed_precondition(text),
+        EnrolmentError::Revoke(_) => Status::internal(text),
+    }
+}
+
 fn refusal(refused: &Refused) -> Status {
     match refused {
         Refused::RunActive(_) => Status::already_exists(refused.to_string()),
         Refused::StaleEpoch { .. } => Status::aborted(refused.to_string()),
         Refused::NoActiveRun | Refused::NotAtGate(_) => Status::failed_precondition(refused.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_node_is_the_caller_s_mistake_and_told_with_what_helps() {
+        let status = not_enrolled(&EnrolmentError::UnknownNode("app1-wroker".into()));
+        assert_eq!(status.code(), tonic::Code::InvalidArgument);
+        for word in ["app1-wroker", "coordinator status"] {
+            assert!(status.message().contains(word), "{status}");
+        }
     }
 }

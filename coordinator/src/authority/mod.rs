@@ -263,6 +263,11 @@ impl Authority {
         Ok((self.issued(identity, leaf.certificate, leaf.not_after), audit))
     }
 
+    /// Whether `node` ever got a token here.
+    pub fn knows(&self, node: &NodeName) -> bool {
+        self.registry().knows(node)
+    }
+
     /// Ends all certificates and tokens of a node now; returns the generation that a new token will carry.
     pub fn revoke(&self, node: &NodeName) -> Result<(u64, Vec<AuditEvent>), RegistryError> {
         let (generation, audit) = self.registry().revoke(node)?;

@@ -252,6 +252,10 @@ impl Registry {
         Ok(audit)
     }
 
+    pub(super) fn knows(&self, node: &NodeName) -> bool {
+        self.content.nodes.contains_key(node)
+    }
+
     pub(super) fn has_current_token(&self, now: Moment) -> bool {
         self.content
             .tokens
