@@ -83,16 +83,20 @@ impl Files {
     /// The key to enrol with: the same one until it succeeds, so that an answer lost on the way can be asked for again.
     pub(super) fn pending_key(&self) -> Result<KeyPair, IdentityError> {
         let path = self.path("pending.key");
-        match std::fs::read_to_string(&path) {
-            Ok(text) => KeyPair::from_pem(&text).map_err(IdentityError::Key),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let key = KeyPair::generate().map_err(IdentityError::Key)?;
-                durable::create_private(&path, key.serialize_pem().as_bytes()).map_err(at(&path))?;
-                durable::sync_folder(&self.folder).map_err(at(&self.folder))?;
-                Ok(key)
+        match std::fs::read(&path) {
+            Ok(bytes) => {
+                if let Some(key) = parsed(&bytes) {
+                    return Ok(key);
+                }
+                // What holds no key never asked for anything, and would keep the node out for ever.
+                tracing::warn!(path = %path.display(), "the file holds no key; it is made anew");
             }
-            Err(error) => Err(at(&path)(error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(at(&path)(error)),
         }
+        let key = new_key()?;
+        durable::replace(&path, key.serialize_pem().as_bytes(), 0o600).map_err(at(&path))?;
+        Ok(key)
     }
 
     /// The identity, valid or expired, if there is one.
@@ -182,6 +186,10 @@ pub(super) fn new_key() -> Result<KeyPair, IdentityError> {
     KeyPair::generate().map_err(IdentityError::Key)
 }
 
+fn parsed(pem: &[u8]) -> Option<KeyPair> {
+    KeyPair::from_pem(std::str::from_utf8(pem).ok()?).ok()
+}
+
 fn roots(path: &Path) -> Result<RootCertStore, IdentityError> {
     let mut roots = RootCertStore::empty();
     let pem = std::fs::read(path).map_err(at(path))?;
@@ -255,6 +263,26 @@ mod tests {
         files.used_up().expect("removed");
         assert_eq!(files.token().expect("gone"), None);
         assert_eq!(files.identity().expect("read").expect("there").chain.len(), 2);
+    }
+
+    #[test]
+    fn a_half_written_key_is_made_anew() {
+        for half in [
+            &b""[..],
+            b"-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49",
+            &[0xff; 64],
+        ] {
+            let dir = tempfile::tempdir().expect("temp");
+            let files = Files::new(dir.path().to_owned());
+            let path = dir.path().join("pending.key");
+            durable::create_private(&path, half).expect("half");
+            let key = files.pending_key().expect("made anew");
+            assert_eq!(
+                files.pending_key().expect("read").serialize_der(),
+                key.serialize_der()
+            );
+            assert!(!durable::is_exposed(&path).expect("stat"));
+        }
     }
 
     #[test]
