@@ -119,7 +119,11 @@ pub async fn listen(
                         states,
                     });
                 }
-                HubEvent::Faults { request, survey } => news.surveyed(request, survey),
+                HubEvent::Faults {
+                    node,
+                    request,
+                    survey,
+                } => news.surveyed(&node, request, survey),
                 HubEvent::Probe {
                     node,
                     session,

@@ -1,7 +1,7 @@
 //! What agents tell that a call waits for: outcomes of its steps, states of its lease, surveys.
 
 use model::event::{NodeEvent, NodeEventKind};
-use model::ids::{Attempt, LeaseId, StepId};
+use model::ids::{Attempt, LeaseId, NodeName, StepId};
 use model::lease::{LeaseStatus, Survey};
 use model::step::StepOutcome;
 use std::collections::HashMap;
@@ -15,7 +15,8 @@ pub struct News(Arc<Mutex<Board>>);
 #[derive(Debug, Default)]
 struct Board {
     steps: HashMap<(StepId, Attempt), oneshot::Sender<StepOutcome>>,
-    surveys: HashMap<u64, oneshot::Sender<Survey>>,
+    /// Numbers are easily guessed: each counts for the node that was asked.
+    surveys: HashMap<(NodeName, u64), oneshot::Sender<Survey>>,
     leases: HashMap<LeaseId, LeaseStatus>,
     last_request: u64,
 }
@@ -56,9 +57,9 @@ impl News {
         }
     }
 
-    /// A survey came.
-    pub fn surveyed(&self, request: u64, survey: Survey) {
-        if let Some(waiting) = self.board().surveys.remove(&request) {
+    /// A survey came from `node`. One that nobody waits for, or waits for from another node, is dropped.
+    pub fn surveyed(&self, node: &NodeName, request: u64, survey: Survey) {
+        if let Some(waiting) = self.board().surveys.remove(&(node.clone(), request)) {
             // Whoever asked may have given up.
             let _ = waiting.send(survey);
         }
@@ -71,13 +72,13 @@ impl News {
         receiver
     }
 
-    /// A number for a survey, and the survey once it comes.
-    pub(super) fn survey(&self) -> (u64, oneshot::Receiver<Survey>) {
+    /// A number for a survey of `node`, and the survey once it comes.
+    pub(super) fn survey(&self, node: &NodeName) -> (u64, oneshot::Receiver<Survey>) {
         let (sender, receiver) = oneshot::channel();
         let mut board = self.board();
         board.last_request += 1;
         let request = board.last_request;
-        board.surveys.insert(request, sender);
+        board.surveys.insert((node.clone(), request), sender);
         (request, receiver)
     }
 
@@ -104,5 +105,26 @@ impl News {
 
     fn board(&self) -> MutexGuard<'_, Board> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_answers_no_survey_of_another() {
+        let node = |name| NodeName::new(name).expect("valid");
+        let (asked, other) = (node("app1-cp"), node("app2-cp"));
+        let news = News::default();
+        let (request, mut answer) = news.survey(&asked);
+        let foul = Survey {
+            residue: vec!["nothing to see here".into()],
+            ..Survey::default()
+        };
+        news.surveyed(&other, request, foul);
+        assert!(answer.try_recv().is_err(), "another node's word was taken");
+        news.surveyed(&asked, request, Survey::default());
+        assert_eq!(answer.try_recv().expect("answered"), Survey::default());
     }
 }

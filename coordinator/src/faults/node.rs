@@ -81,7 +81,7 @@ impl Nodes {
 
     /// Asks the node's root helper to look.
     pub(super) async fn survey(&self, node: &NodeName) -> Result<Survey, FaultError> {
-        let (request, survey) = self.news.survey();
+        let (request, survey) = self.news.survey(node);
         let message = Message::SurveyFaults(v1::SurveyFaults { request });
         self.hub
             .send(node, message)

@@ -79,6 +79,8 @@ pub enum HubEvent {
     },
     /// What the node knows of faults.
     Faults {
+        /// Node.
+        node: NodeName,
         /// The request that it answers.
         request: u64,
         /// The answer.

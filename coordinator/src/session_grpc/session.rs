@@ -205,6 +205,7 @@ impl Session {
                 result: convert::probe_from_wire(&answer.result_json)?,
             },
             Some(Message::Faults(answer)) => HubEvent::Faults {
+                node,
                 request: answer.request,
                 survey: convert::survey_from_wire(&answer.survey_json)?,
             },
