@@ -245,7 +245,7 @@ impl Operator for OperatorApi {
         &self,
         request: Request<v1::InjectFaultRequest>,
     ) -> Result<Response<v1::FaultResponse>, Status> {
-        crate::operator_faults::inject(&self.faults, request.into_inner())
+        crate::operator_faults::inject(&self.faults, &self.drills.tasks, request.into_inner())
             .await
             .map(Response::new)
     }
@@ -254,7 +254,7 @@ impl Operator for OperatorApi {
         &self,
         request: Request<v1::ReleaseFaultRequest>,
     ) -> Result<Response<v1::FaultResponse>, Status> {
-        crate::operator_faults::release(&self.faults, request.into_inner())
+        crate::operator_faults::release(&self.faults, &self.drills.tasks, request.into_inner())
             .await
             .map(Response::new)
     }
@@ -265,7 +265,8 @@ impl Operator for OperatorApi {
     ) -> Result<Response<v1::SurveyFaultsResponse>, Status> {
         crate::operator_faults::survey(
             &self.faults,
-            (&self.drills.lab, &self.drills.places),
+            &self.drills.tasks,
+            (&self.lab, &self.places),
             request.into_inner(),
         )
         .await

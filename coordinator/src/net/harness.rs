@@ -261,6 +261,8 @@ pub(crate) struct FakeOperator {
     pub(crate) script: Option<Vec<v1::SubscribeResponse>>,
     /// What those are told of who subscribe to shared lines.
     pub(crate) feed: Option<Feed>,
+    /// How long it takes to refuse a report.
+    pub(crate) takes: Duration,
 }
 
 impl Subscribe for FakeOperator {
@@ -351,6 +353,7 @@ impl Operator for FakeOperator {
         &self,
         _: Request<v1::GetRunReportRequest>,
     ) -> Result<Response<v1::GetRunReportResponse>, Status> {
+        tokio::time::sleep(self.takes).await;
         Err(Status::unimplemented(""))
     }
 
