@@ -1,22 +1,28 @@
 //! Data on stdout. A reader that has seen enough and closes the pipe, such as `| head`, is a normal end and no panic.
 
-use std::io::Write;
+use std::fmt::Arguments;
+use std::io::{self, Write};
 
-/// Writes to stdout; after the reader has gone, nothing is written any more.
-pub(crate) fn write(text: std::fmt::Arguments<'_>) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_fmt(text).and_then(|()| out.flush());
+/// Writes to stdout at once. The error says that nobody reads it any more: a command that goes on for ever ends then.
+pub(crate) fn write(text: Arguments<'_>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_fmt(text).and_then(|()| out.flush())
+}
+
+/// As [`write`], for a command that ends by itself.
+pub(crate) fn say(text: Arguments<'_>) {
+    let _ = write(text);
 }
 
 /// As `print!`.
 macro_rules! out {
-    ($($part:tt)*) => { $crate::cli::output::write(format_args!($($part)*)) };
+    ($($part:tt)*) => { $crate::cli::output::say(format_args!($($part)*)) };
 }
 
 /// As `println!`.
 macro_rules! outln {
     ($($part:tt)*) => {
-        $crate::cli::output::write(format_args!("{}\n", format_args!($($part)*)))
+        $crate::cli::output::say(format_args!("{}\n", format_args!($($part)*)))
     };
 }
 

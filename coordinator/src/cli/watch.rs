@@ -1,14 +1,14 @@
 //! `status --watch`: the dashboard on a terminal, plain lines elsewhere, one document per line with `--json`.
 
 use super::client::{connect, no_daemon, refused};
-use super::output::outln;
-use super::{Context, block_on, events, status};
+use super::{Context, block_on, events, output, status};
 use crate::dashboard::{self, Model, Update};
 use crate::exit::{Failure, Outcome};
 use proto::v1::operator_client::OperatorClient;
 use proto::v1::{GetStatusRequest, SubscribeRequest, subscribe_response::Item};
 use serde_json::Value;
-use std::io::IsTerminal;
+use std::fmt::Arguments;
+use std::io::{self, IsTerminal};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use tonic::transport::Channel;
@@ -40,7 +40,7 @@ pub(crate) fn run(context: &Context) -> Result<Outcome, Failure> {
             let _ = block_on(feed(&context, Place::Past { floor }, &sender));
         })
         .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0100", &e, "try again"))?;
-    if json || !std::io::stdout().is_terminal() {
+    if json || !io::stdout().is_terminal() {
         plain(&updates, json);
         return Ok(Outcome::Done);
     }
@@ -181,29 +181,41 @@ impl Place {
     }
 }
 
-/// Without a terminal: the status once, then events as they come and one line whenever the lab's state changes.
+/// Without a terminal: the status once, then events as they come and one line whenever the lab's state changes. Ends with the
+/// updates, or when nobody reads what is written.
 pub(super) fn plain(updates: &Receiver<Update>, json: bool) {
+    plainly(updates, json, output::write);
+}
+
+fn plainly(updates: &Receiver<Update>, json: bool, mut write: impl FnMut(Arguments<'_>) -> io::Result<()>) {
     let mut before = String::new();
     for update in updates {
-        match update {
-            Update::Status(status) if json => outln!("{status}"),
+        let written = match update {
+            Update::Status(status) if json => write(format_args!("{status}\n")),
             Update::Status(status) => {
+                let mut text = String::new();
                 if before.is_empty() {
-                    outln!("{}", status::render(&status, false));
+                    text = status::render(&status, false) + "\n";
                 }
                 let line = status::summary(&status);
                 if line != before {
-                    outln!("{line}");
+                    text = text + &line + "\n";
                     before = line;
                 }
+                write(format_args!("{text}"))
             }
-            Update::Event(event) if !json => outln!("{}", events::human_line(&event)),
-            Update::Event(_) => {}
+            Update::Event(event) if !json => write(format_args!("{}\n", events::human_line(&event))),
+            Update::Event(_) => Ok(()),
             Update::Notice(notice) => {
                 if !notice.is_empty() {
                     eprintln!("{notice}");
                 }
+                Ok(())
             }
+        };
+        // A closed pipe (`| head`) is a normal end.
+        if written.is_err() {
+            return;
         }
     }
 }
@@ -288,5 +300,25 @@ mod tests {
         ] {
             assert_eq!(Place::Behind(7).moved(&item), Place::Behind(next), "{item:?}");
         }
+    }
+
+    #[test]
+    fn plain_lines_end_with_whoever_reads_them() {
+        let (sender, updates) = channel();
+        for revision in 1..=3 {
+            let event = serde_json::json!({"revision": revision, "phase": revision});
+            sender.send(Update::Event(event.clone())).expect("queued");
+            sender.send(Update::Status(event)).expect("queued");
+        }
+        drop(sender);
+        for json in [true, false] {
+            let mut lines = 0;
+            plainly(&updates, json, |_| {
+                lines += 1;
+                Err(io::ErrorKind::BrokenPipe.into())
+            });
+            assert_eq!(lines, 1, "something was written for nobody");
+        }
+        assert_eq!(updates.try_iter().count(), 3, "what was left of six updates");
     }
 }
