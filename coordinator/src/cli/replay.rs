@@ -43,7 +43,7 @@ pub(crate) fn run(options: &Replay, json: bool) -> Result<Outcome, Failure> {
         eprintln!("not in it: {}", missing.replace(char::is_control, " "));
     }
     let (sender, updates) = channel();
-    let told = std::iter::once(Update::Status(status)).chain(events.map(Update::Event));
+    let told = std::iter::once(Update::Status(status.into())).chain(events.map(Update::Event));
     // Nobody else holds the other end: it is there.
     told.for_each(|update| drop(sender.send(update)));
     drop(sender);

@@ -2,14 +2,14 @@
 
 use super::client::{connect, no_daemon, refused};
 use super::{Context, block_on, events, output, status};
-use crate::dashboard::{self, Model, Update};
+use crate::dashboard::{self, Latest, Model, Update};
 use crate::exit::{Failure, Outcome};
 use proto::v1::operator_client::OperatorClient;
 use proto::v1::{GetStatusRequest, SubscribeRequest, subscribe_response::Item};
 use serde_json::Value;
 use std::fmt::Arguments;
 use std::io::{self, IsTerminal};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 use tonic::transport::Channel;
 
@@ -22,22 +22,25 @@ const PAST: u64 = 1000;
 /// Entries that are looked through for them at most: six nodes make about as many samples in a day.
 const LOOK_BACK: u64 = 100_000;
 
+/// Updates that may wait for whoever shows them: as many as the dashboard is behind between two of its looks.
+const WAITING: usize = 1024;
+
 pub(crate) fn run(context: &Context) -> Result<Outcome, Failure> {
     // The first answer comes before the screen is taken: whoever has no daemon sees the error and not an empty frame.
     let first = block_on(async {
         let mut client = connect(context).await.ok_or_else(no_daemon)?;
         ask(&mut client).await
     })?;
-    let (sender, updates) = channel();
+    let (teller, updates) = Teller::new();
     let (lab, places) = (context.lab.clone(), context.places.clone());
     let json = context.json;
     let floor = first["revision"].as_u64().unwrap_or(0).saturating_sub(LOOK_BACK);
-    let _ = sender.send(Update::Status(first));
+    teller.status(first);
     std::thread::Builder::new()
         .name("feed".into())
         .spawn(move || {
             let context = Context { lab, places, json };
-            let _ = block_on(feed(&context, Place::Past { floor }, &sender));
+            let _ = block_on(feed(&context, Place::Past { floor }, &teller));
         })
         .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0100", &e, "try again"))?;
     if json || !io::stdout().is_terminal() {
@@ -77,6 +80,32 @@ enum Place {
     Behind(u64),
 }
 
+/// Where the feed tells what it hears. Whoever takes nothing, as a pager that waits for a key, holds the feed up and not more and
+/// more memory: the coordinator then lets the feed go, and it goes on behind what it told last.
+#[derive(Debug)]
+struct Teller {
+    updates: SyncSender<Update>,
+    status: Latest,
+}
+
+impl Teller {
+    fn new() -> (Self, Receiver<Update>) {
+        let (updates, receiver) = sync_channel(WAITING);
+        let status = Latest::default();
+        (Self { updates, status }, receiver)
+    }
+
+    /// Waits for a place; false when nobody takes updates any more.
+    fn tell(&self, update: Update) -> bool {
+        self.updates.send(update).is_ok()
+    }
+
+    /// Tells a status in place of one that was not taken yet; false as with [`tell`](Self::tell).
+    fn status(&self, status: Value) -> bool {
+        !self.status.put(status) || self.tell(Update::Status(self.status.clone()))
+    }
+}
+
 /// How listening ended.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
@@ -87,18 +116,18 @@ enum End {
 }
 
 /// Asks and listens until nobody wants to know any more; goes on where it was when the daemon comes back.
-async fn feed(context: &Context, mut place: Place, sender: &Sender<Update>) -> Result<(), Failure> {
+async fn feed(context: &Context, mut place: Place, teller: &Teller) -> Result<(), Failure> {
     loop {
         if let Some(mut client) = connect(context).await {
-            if sender.send(Update::Notice(String::new())).is_err() {
+            if !teller.tell(Update::Notice(String::new())) {
                 return Ok(());
             }
-            if let Ok(End::Unwanted) = listen(&mut client, &mut place, sender).await {
+            if let Ok(End::Unwanted) = listen(&mut client, &mut place, teller).await {
                 return Ok(());
             }
         }
         let gone = "the coordinator does not answer; trying again".to_owned();
-        if sender.send(Update::Notice(gone)).is_err() {
+        if !teller.tell(Update::Notice(gone)) {
             return Ok(());
         }
         tokio::time::sleep(EVERY).await;
@@ -109,11 +138,11 @@ async fn feed(context: &Context, mut place: Place, sender: &Sender<Update>) -> R
 async fn listen(
     client: &mut OperatorClient<Channel>,
     place: &mut Place,
-    sender: &Sender<Update>,
+    teller: &Teller,
 ) -> Result<End, Failure> {
-    let statuses = statuses(client.clone(), sender);
+    let statuses = statuses(client.clone(), teller);
     tokio::select! {
-        ended = follow(client, place, sender) => ended,
+        ended = follow(client, place, teller) => ended,
         ended = statuses => ended,
     }
 }
@@ -122,7 +151,7 @@ async fn listen(
 async fn follow(
     client: &mut OperatorClient<Channel>,
     place: &mut Place,
-    sender: &Sender<Update>,
+    teller: &Teller,
 ) -> Result<End, Failure> {
     let request = match *place {
         Place::Behind(after) => SubscribeRequest {
@@ -148,20 +177,19 @@ async fn follow(
             Item::Entry(entry) => serde_json::from_slice(&entry.json).unwrap_or_default(),
             other => serde_json::from_str(&events::line(&other)).unwrap_or_default(),
         };
-        if sender.send(Update::Event(event)).is_err() {
+        if !teller.tell(Update::Event(event)) {
             return Ok(End::Unwanted);
         }
     }
     Ok(End::Over)
 }
 
-async fn statuses(mut client: OperatorClient<Channel>, sender: &Sender<Update>) -> Result<End, Failure> {
+async fn statuses(mut client: OperatorClient<Channel>, teller: &Teller) -> Result<End, Failure> {
     let mut interval = tokio::time::interval(EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        let status = Update::Status(ask(&mut client).await?);
-        if sender.send(status).is_err() {
+        if !teller.status(ask(&mut client).await?) {
             return Ok(End::Unwanted);
         }
     }
@@ -191,19 +219,11 @@ fn plainly(updates: &Receiver<Update>, json: bool, mut write: impl FnMut(Argumen
     let mut before = String::new();
     for update in updates {
         let written = match update {
-            Update::Status(status) if json => write(format_args!("{status}\n")),
-            Update::Status(status) => {
-                let mut text = String::new();
-                if before.is_empty() {
-                    text = status::render(&status, false) + "\n";
-                }
-                let line = status::summary(&status);
-                if line != before {
-                    text = text + &line + "\n";
-                    before = line;
-                }
-                write(format_args!("{text}"))
-            }
+            Update::Status(latest) => match latest.take() {
+                None => Ok(()),
+                Some(status) if json => write(format_args!("{status}\n")),
+                Some(status) => write(format_args!("{}", news(&status, &mut before))),
+            },
             Update::Event(event) if !json => write(format_args!("{}\n", events::human_line(&event))),
             Update::Event(_) => Ok(()),
             Update::Notice(notice) => {
@@ -218,6 +238,20 @@ fn plainly(updates: &Receiver<Update>, json: bool, mut write: impl FnMut(Argumen
             return;
         }
     }
+}
+
+/// What a status says that the one before it did not; the first one says all.
+fn news(status: &Value, before: &mut String) -> String {
+    let mut text = String::new();
+    if before.is_empty() {
+        text = status::render(status, false) + "\n";
+    }
+    let line = status::summary(status);
+    if line != *before {
+        text = text + &line + "\n";
+        *before = line;
+    }
+    text
 }
 
 #[cfg(test)]
@@ -256,8 +290,8 @@ mod tests {
         );
         let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an endpoint");
         let mut client = OperatorClient::new(endpoint.connect().await.expect("connected"));
-        let (sender, updates) = channel();
-        let ended = listen(&mut client, place, &sender).await;
+        let (teller, updates) = Teller::new();
+        let ended = listen(&mut client, place, &teller).await;
         assert!(matches!(ended, Ok(End::Over)), "the script came to its end");
         server.abort();
         let events = updates.try_iter().filter_map(|update| match update {
@@ -304,13 +338,13 @@ mod tests {
 
     #[test]
     fn plain_lines_end_with_whoever_reads_them() {
-        let (sender, updates) = channel();
+        let (teller, updates) = Teller::new();
         for revision in 1..=3 {
             let event = serde_json::json!({"revision": revision, "phase": revision});
-            sender.send(Update::Event(event.clone())).expect("queued");
-            sender.send(Update::Status(event)).expect("queued");
+            teller.tell(Update::Event(event.clone()));
+            teller.tell(Update::Status(event.into()));
         }
-        drop(sender);
+        drop(teller);
         for json in [true, false] {
             let mut lines = 0;
             plainly(&updates, json, |_| {
@@ -320,5 +354,24 @@ mod tests {
             assert_eq!(lines, 1, "something was written for nobody");
         }
         assert_eq!(updates.try_iter().count(), 3, "what was left of six updates");
+    }
+
+    #[test]
+    fn updates_that_nobody_takes_are_bounded_and_of_statuses_the_newest_waits() {
+        let (teller, updates) = Teller::new();
+        for revision in 0..10_000 {
+            teller.status(serde_json::json!({ "revision": revision }));
+        }
+        let waiting: Vec<Update> = updates.try_iter().collect();
+        assert!(
+            matches!(waiting.as_slice(), [Update::Status(latest)] if latest.take().expect("a status")["revision"] == 9_999),
+            "{waiting:?}"
+        );
+        assert!(teller.status(Value::Null), "the next one is told again");
+        let event = || Update::Event(Value::Null);
+        (1..WAITING).for_each(|_| assert!(teller.tell(event())));
+        assert!(teller.updates.try_send(event()).is_err(), "more may wait");
+        drop(updates);
+        assert!(!teller.tell(event()), "nobody is there");
     }
 }

@@ -6,6 +6,7 @@ use model::moment::Moment;
 use model::node_log::NodeLog;
 use serde_json::Value;
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Events that are kept at most; older ones are in the log.
 const KEPT: usize = 5000;
@@ -16,11 +17,37 @@ const SAMPLES_KEPT: usize = 1000;
 /// Room that is made at once, so that it is made seldom.
 const ROOM: usize = 500;
 
+/// A status document on its way: until it is taken, a newer one takes its place.
+#[derive(Debug, Clone, Default)]
+pub struct Latest(Arc<Mutex<Option<Value>>>);
+
+impl Latest {
+    /// Puts a newer document there. True when none was waiting, so that whoever takes them must be told.
+    pub fn put(&self, status: Value) -> bool {
+        self.lock().replace(status).is_none()
+    }
+
+    /// The document, once.
+    pub fn take(&self) -> Option<Value> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Value>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<Value> for Latest {
+    fn from(status: Value) -> Self {
+        Self(Arc::new(Mutex::new(Some(status))))
+    }
+}
+
 /// What a feed tells.
 #[derive(Debug)]
 pub enum Update {
     /// A status document.
-    Status(Value),
+    Status(Latest),
     /// One event, or a record about the stream such as a gap.
     Event(Value),
     /// Something about the feed itself; empty when all is well again.
@@ -59,7 +86,11 @@ impl Model {
     /// Takes in what the feed tells.
     pub fn take(&mut self, update: Update) {
         match update {
-            Update::Status(status) => self.status = status,
+            Update::Status(latest) => {
+                if let Some(status) = latest.take() {
+                    self.status = status;
+                }
+            }
             Update::Event(event) => {
                 if self.events.len() >= KEPT {
                     self.make_room();

@@ -13,7 +13,7 @@ mod ui;
 mod view;
 
 pub use filter::Filter;
-pub use known::{Model, NodeFile, Update};
+pub use known::{Latest, Model, NodeFile, Update};
 pub use terminal::run;
 pub use ui::{Action, Ui};
 pub use view::draw;

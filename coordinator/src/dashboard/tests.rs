@@ -45,7 +45,7 @@ fn model() -> Model {
              "blocker": "decision", "summary": "needs a decision: image not found", "since": 1_700_000_020_000_000_i64,
              "expected_ms": 60000, "deadline": null}],
         "contracts": [{"id": "C1", "state": "not_covered"}, {"id": "C5", "state": "pass"}, {"id": "C6", "state": "fail"}],
-    })));
+    }).into()));
     for (revision, node, kind, severity, message) in [
         (
             81,
