@@ -18,8 +18,10 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 /// Connections at once: a browser opens six per page.
 const CONNECTIONS: usize = 64;
@@ -97,6 +99,8 @@ async fn accept(listener: TcpListener, door: Arc<Door>) {
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             continue;
         };
+        // Events are small, and each should be seen when it happens.
+        let _ = stream.set_nodelay(true);
         let (tasks, door, token) = (door.tasks.clone(), Arc::clone(&door), token.clone());
         tasks.spawn("web connection", async move {
             token.run_until_cancelled(serve(stream, door)).await;
@@ -105,30 +109,32 @@ async fn accept(listener: TcpListener, door: Arc<Door>) {
     }
 }
 
-async fn serve(stream: TcpStream, door: Arc<Door>) {
-    // Events are small, and each should be seen when it happens.
-    let _ = stream.set_nodelay(true);
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, door: Arc<Door>) {
+    // The end of a page that takes nothing: its answer can be neither finished nor taken back.
+    let cut = CancellationToken::new();
+    let of_answers = cut.clone();
     let service = service_fn(move |request| {
-        let door = Arc::clone(&door);
-        async move { Ok::<_, Infallible>(door.answer(request).await) }
+        let (door, cut) = (Arc::clone(&door), of_answers.clone());
+        async move { Ok::<_, Infallible>(door.answer(request, cut).await) }
     });
-    let served = http1::Builder::new()
+    let conversation = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_LIMIT)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-    if let Err(error) = served {
-        tracing::debug!(%error, "a web connection ended");
+        .serve_connection(TokioIo::new(stream), service);
+    match cut.run_until_cancelled(conversation).await {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(%error, "a web connection ended"),
+        None => tracing::debug!("a page took nothing for too long and was let go"),
     }
 }
 
 impl Door {
     /// The request's body is never read: there is nothing to tell this page.
-    async fn answer<B>(&self, request: Request<B>) -> Response<Body> {
+    async fn answer<B>(&self, request: Request<B>, cut: CancellationToken) -> Response<Body> {
         let (request, _) = request.into_parts();
         let response = match admit(&request, &self.capability) {
-            Ok(path) => self.route(&request, path).await,
+            Ok(path) => self.route(&request, path, cut).await,
             Err(refusal) => words(refusal.status(), &refusal.to_string()),
         };
         if request.method == Method::HEAD {
@@ -137,9 +143,9 @@ impl Door {
         response
     }
 
-    async fn route(&self, request: &Parts, path: &str) -> Response<Body> {
+    async fn route(&self, request: &Parts, path: &str, cut: CancellationToken) -> Response<Body> {
         match path {
-            "events" => stream::stream(request, &self.sources, &self.tasks),
+            "events" => stream::stream(request, &self.sources, &self.tasks, cut),
             "snapshot" => self.sources.snapshot().await,
             "reports" => self.sources.reports().await,
             _ => match path.strip_prefix("reports/") {
@@ -147,6 +153,83 @@ impl Door {
                 None => assets::find(path)
                     .unwrap_or_else(|| words(StatusCode::NOT_FOUND, "there is no such page")),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Entry, Journal, MemoryJournal};
+    use crate::places::Places;
+    use crate::subscribe_grpc::Feed;
+    use domain::record::Record;
+    use futures_util::FutureExt;
+    use model::ids::{ClusterName, LogId};
+    use model::lab::Lab;
+    use model::moment::Moment;
+    use std::path::PathBuf;
+    use tokio::io::{AsyncWriteExt, DuplexStream};
+
+    /// Longer than any limit of the server.
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// A door before a log of that many entries, which lives as long as it is held, and where a page asks for its stream.
+    fn door(entries: usize) -> (Arc<Door>, String, MemoryJournal) {
+        let mut log = MemoryJournal::new(LogId([7; 16]));
+        let served = Record::ClusterServed {
+            cluster: ClusterName::new("app1").expect("valid"),
+        };
+        let entry = Entry::sealed(Moment(0), served.into()).expect("sealed");
+        log.append(&vec![entry; entries]).expect("appended");
+        let places = Places {
+            home: PathBuf::new(),
+            cache: PathBuf::new(),
+            project: PathBuf::new(),
+            program: PathBuf::new(),
+        };
+        let feed = Feed::new(log.reader(), &Lab::default());
+        let status = Arc::new(|| async { Some(serde_json::json!({"lab": "yard"})) }.boxed());
+        let capability = Capability::generate();
+        let url = Note::new(80, &capability).url();
+        let (_, path) = url.split_once(":80").expect("a URL");
+        let path = format!("{path}events");
+        let door = Door {
+            sources: Sources::new(Arc::new(places), feed, status),
+            capability,
+            tasks: Tasks::default(),
+        };
+        (Arc::new(door), path, log)
+    }
+
+    /// The page's end of a connection on which the stream was asked for, and the server's.
+    async fn asked(path: &str) -> (DuplexStream, DuplexStream) {
+        let (mut page, stream) = tokio::io::duplex(1024);
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        page.write_all(request.as_bytes()).await.expect("sent");
+        (page, stream)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_that_takes_nothing_loses_its_connection() {
+        // With many entries, and with nothing but the status.
+        for entries in [1000, 0] {
+            let (door, path, _log) = door(entries);
+            let (_page, stream) = asked(&path).await;
+            let served = tokio::time::timeout(HOUR, serve(stream, door)).await;
+            assert!(served.is_ok(), "the page of {entries} entries keeps its place");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_that_reads_stays() {
+        let (door, path, _log) = door(1000);
+        let (mut page, stream) = asked(&path).await;
+        let mut nowhere = tokio::io::sink();
+        tokio::select! {
+            _ = tokio::io::copy(&mut page, &mut nowhere) => panic!("the stream ended"),
+            () = serve(stream, door) => panic!("the connection ended"),
+            () = tokio::time::sleep(Duration::from_secs(120)) => {}
         }
     }
 }

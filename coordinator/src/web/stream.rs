@@ -22,6 +22,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 
 /// Frames under way to one page; the rest waits in the log.
 const UNDER_WAY: usize = 64;
@@ -32,8 +33,23 @@ const STATUS_EVERY: Duration = Duration::from_secs(1);
 /// What a browser waits before it tries again, milliseconds.
 const RETRY: &str = "retry: 1000\n\n";
 
-/// Answers with the stream; it ends when the page goes, when it takes nothing for too long, or with the daemon.
-pub(super) fn stream(request: &Parts, sources: &Sources, tasks: &Tasks) -> Response<Body> {
+/// How a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The page went, or there is nothing more to tell.
+    Over,
+    /// It took nothing for too long.
+    Stalled,
+}
+
+/// Answers with the stream; it ends when the page goes, when it takes nothing for too long, or with the daemon. A page that takes
+/// nothing does not see that end either: `cut` is cancelled, which must end its connection.
+pub(super) fn stream(
+    request: &Parts,
+    sources: &Sources,
+    tasks: &Tasks,
+    cut: CancellationToken,
+) -> Response<Body> {
     let last = request
         .headers
         .get("last-event-id")
@@ -54,19 +70,21 @@ pub(super) fn stream(request: &Parts, sources: &Sources, tasks: &Tasks) -> Respo
         past_without_samples,
         ..SubscribeRequest::default()
     };
-    let subscription = match Subscription::new(sources.feed().clone(), wanted, Pace::default()) {
+    let pace = Pace::default();
+    let subscription = match Subscription::new(sources.feed().clone(), wanted, pace) {
         Ok(subscription) => subscription,
         Err(invalid) => return words(StatusCode::BAD_REQUEST, &invalid.to_string()),
     };
     let (outlet, taken) = Subscription::channel();
     let (frames, body) = mpsc::channel(UNDER_WAY);
     let token = tasks.token().clone();
-    let feed = feed(sources.clone(), taken, frames);
+    let feed = feed(sources.clone(), taken, frames, pace.stall_limit);
     tasks.spawn("web stream", async move {
         // Both end together: the feed drops the items' receiver, the subscription its sender.
-        token
-            .run_until_cancelled(async { tokio::join!(subscription.run(outlet), feed) })
-            .await;
+        let both = async { tokio::join!(subscription.run(outlet), feed) };
+        if let Some(((), End::Stalled)) = token.run_until_cancelled(both).await {
+            cut.cancel();
+        }
     });
     let body =
         ReceiverStream::new(body).map(|text: String| Ok::<_, Infallible>(Frame::data(Bytes::from(text))));
@@ -78,37 +96,43 @@ pub(super) fn stream(request: &Parts, sources: &Sources, tasks: &Tasks) -> Respo
     )
 }
 
-async fn feed(sources: Sources, items: Items, frames: mpsc::Sender<String>) {
+async fn feed(sources: Sources, items: Items, frames: mpsc::Sender<String>, limit: Duration) -> End {
     if frames.send(RETRY.to_owned()).await.is_err() {
-        return;
+        return End::Over;
     }
     // Beside each other: a status may take as long as an API server needs to answer, and holds no event back.
     tokio::select! {
-        () = frames.closed() => {}
-        () = entries(&sources, items, &frames) => {}
-        () = statuses(&sources, &frames) => {}
+        () = frames.closed() => End::Over,
+        end = entries(&sources, items, &frames, limit) => end,
+        end = statuses(&sources, &frames, limit) => end,
     }
 }
 
-async fn entries(sources: &Sources, mut items: Items, frames: &mpsc::Sender<String>) {
+async fn entries(sources: &Sources, mut items: Items, frames: &mpsc::Sender<String>, limit: Duration) -> End {
     let log_id = sources.log().log_id().0;
     while let Some(sent) = items.recv().await {
-        if frames.send(frame(&log_id, &sent)).await.is_err() {
-            return;
+        match tokio::time::timeout(limit, frames.send(frame(&log_id, &sent))).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return End::Over,
+            Err(_) => return End::Stalled,
         }
     }
+    End::Over
 }
 
-async fn statuses(sources: &Sources, frames: &mpsc::Sender<String>) {
+async fn statuses(sources: &Sources, frames: &mpsc::Sender<String>, limit: Duration) -> End {
     let mut ticks = tokio::time::interval(STATUS_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let Some(status) = sources.status().await else {
-            return;
+            return End::Over;
         };
-        // A page that does not keep up gets the next one.
-        let _ = frames.try_send(event("status", None, &status.to_string()));
+        // A page that does not keep up gets the next one, once it has taken something. With no events this alone tells a stall.
+        let sent = frames.try_send(event("status", None, &status.to_string()));
+        if sent.is_err() && tokio::time::timeout(limit, frames.reserve()).await.is_err() {
+            return End::Stalled;
+        }
     }
 }
 
