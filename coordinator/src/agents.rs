@@ -35,7 +35,8 @@ pub struct Known {
     pub metrics: Metrics,
 }
 
-/// Feeds the engine from the hub until either ends.
+/// Feeds the engine from the hub until either ends. While the engine is busy for long, what agents tell waits in the hub, which holds
+/// them back.
 pub async fn listen(
     hub: AgentHub,
     mut events: mpsc::Receiver<HubEvent>,
@@ -54,6 +55,8 @@ pub async fn listen(
     let mut waiting = Vec::new();
     while events.recv_many(&mut waiting, TOGETHER).await > 0 {
         let expected = expected(&engine, &waiting).await;
+        let of_engine = waiting.iter().filter(|event| is_of_engine(event)).count();
+        let mut room = engine.room(of_engine).await;
         for event in waiting.drain(..) {
             match event {
                 HubEvent::Heartbeat { node, at, offset, .. } => {
@@ -74,7 +77,7 @@ pub async fn listen(
                     };
                     // Before the machine hears of the session: the agent must know the epoch before any order can reach it.
                     drop(hub.send(&node, Message::Welcome(welcome)));
-                    engine.submit(Event::AgentConnected {
+                    let event = Event::AgentConnected {
                         node,
                         session,
                         version: hello.version,
@@ -82,18 +85,21 @@ pub async fn listen(
                         incarnation: hello.incarnation,
                         first_unacked: hello.first_unacked,
                         last_seq: hello.last_seq,
-                    });
+                    };
+                    engine.submit_in(&mut room, event);
                 }
                 HubEvent::Disconnected {
                     node,
                     session,
                     reason,
                 } => {
-                    engine.submit(Event::AgentDisconnected {
+                    let reason = reason.to_string();
+                    let event = Event::AgentDisconnected {
                         node,
                         session,
-                        reason: reason.to_string(),
-                    });
+                        reason,
+                    };
+                    engine.submit_in(&mut room, event);
                 }
                 HubEvent::Events {
                     node,
@@ -102,22 +108,24 @@ pub async fn listen(
                 } => {
                     note(&seen, &node, clock::now());
                     news.events(&events);
-                    engine.submit(Event::NodeEvents {
+                    let event = Event::NodeEvents {
                         node,
                         session,
                         events,
-                    });
+                    };
+                    engine.submit_in(&mut room, event);
                 }
                 HubEvent::StepStates {
                     node,
                     session,
                     states,
                 } => {
-                    engine.submit(Event::StepStates {
+                    let event = Event::StepStates {
                         node,
                         session,
                         states,
-                    });
+                    };
+                    engine.submit_in(&mut room, event);
                 }
                 HubEvent::Faults {
                     node,
@@ -131,17 +139,23 @@ pub async fn listen(
                     attempt,
                     result,
                 } => {
-                    engine.submit(Event::ProbeAnswered {
+                    let event = Event::ProbeAnswered {
                         node,
                         session,
                         step,
                         attempt,
                         result,
-                    });
+                    };
+                    engine.submit_in(&mut room, event);
                 }
             }
         }
     }
+}
+
+/// Whether the engine hears of it; the rest is noted beside it.
+fn is_of_engine(event: &HubEvent) -> bool {
+    !matches!(event, HubEvent::Heartbeat { .. } | HubEvent::Faults { .. })
 }
 
 /// The next number wanted of each agent that begins a session in `waiting`: one question for all of them, since each waits for a
@@ -238,5 +252,56 @@ fn record(event: AuditEvent) -> Record {
             target: String::new(),
             outcome: reason,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Engine, FROM_AGENTS};
+    use crate::envelope::Stamper;
+    use crate::journal::MemoryJournal;
+
+    const ID: LogId = LogId([7; 16]);
+
+    /// Tells more than can wait, and says how much of it was taken.
+    async fn tell_all(sender: &mpsc::Sender<HubEvent>) -> usize {
+        let mut told = 0;
+        for _ in 0..4 * FROM_AGENTS {
+            let event = HubEvent::StepStates {
+                node: NodeName::new("app1-cp").expect("valid"),
+                session: SessionId(1),
+                states: Vec::new(),
+            };
+            told += usize::from(sender.try_send(event).is_ok());
+            tokio::task::yield_now().await;
+        }
+        told
+    }
+
+    #[tokio::test]
+    async fn agents_are_held_back_while_the_engine_is_stuck() {
+        let journal = Box::new(MemoryJournal::new(ID));
+        let (mut engine, handle, _effects) =
+            Engine::open(journal, Stamper::default(), |_| None).expect("folds");
+        let (hub, _events) = AgentHub::new(1);
+        let (sender, receiver) = mpsc::channel(8);
+        let news = News::default();
+        tokio::spawn(listen(
+            hub,
+            receiver,
+            handle,
+            Known::default(),
+            news,
+            Epoch(1),
+            ID,
+        ));
+        let told = tell_all(&sender).await;
+        assert!(
+            (FROM_AGENTS..FROM_AGENTS + TOGETHER).contains(&told),
+            "{told} were taken"
+        );
+        while engine.turn().expect("written") {}
+        assert!(tell_all(&sender).await > FROM_AGENTS / 2, "they go on");
     }
 }

@@ -16,10 +16,13 @@ use model::ids::{Digest, Revision};
 use model::moment::Moment;
 use model::planted::{self, Bug};
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 /// Most events that share one write.
 const BATCH: usize = 256;
+
+/// Events of agents that may wait for the engine: enough for many writes, and a bound on memory while one of them takes long.
+pub(crate) const FROM_AGENTS: usize = 16 * BATCH;
 
 /// Entries read at once while the log is folded.
 const FOLD: usize = 4096;
@@ -71,8 +74,13 @@ type Answer = oneshot::Sender<Result<Revision, Refused>>;
 type Question = Box<dyn FnOnce(&State) + Send>;
 
 enum Request {
-    /// With whoever asked for it, where that is not told by the event itself.
-    Event(Box<Event>, Option<String>, Option<Answer>),
+    /// With whoever asked for it, where that is not told by the event itself, and the place that it takes up meanwhile.
+    Event(
+        Box<Event>,
+        Option<String>,
+        Option<Answer>,
+        Option<OwnedSemaphorePermit>,
+    ),
     Ask(Question),
 }
 
@@ -80,7 +88,12 @@ enum Request {
 #[derive(Clone)]
 pub struct EngineHandle {
     requests: mpsc::UnboundedSender<Request>,
+    from_agents: Arc<Semaphore>,
 }
+
+/// Places for events of agents. Each is free again when the engine has taken the event in it, or with this when it has none.
+#[derive(Debug)]
+pub struct Room(Option<OwnedSemaphorePermit>);
 
 impl std::fmt::Debug for EngineHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -91,7 +104,25 @@ impl std::fmt::Debug for EngineHandle {
 impl EngineHandle {
     /// Queues an event; what the engine cannot take any more after its end is dropped.
     pub fn submit(&self, event: Event) {
-        let _ = self.requests.send(Request::Event(Box::new(event), None, None));
+        self.queue(event, None);
+    }
+
+    /// Waits until that many events of agents have a place, of which there are a few thousand. The engine waits for no agent, so
+    /// the places come as it goes on, and with its end.
+    pub async fn room(&self, count: usize) -> Room {
+        let count = u32::try_from(count.min(FROM_AGENTS)).unwrap_or(u32::MAX);
+        Room(Arc::clone(&self.from_agents).acquire_many_owned(count).await.ok())
+    }
+
+    /// As [`Self::submit`], in one of the places.
+    pub fn submit_in(&self, room: &mut Room, event: Event) {
+        self.queue(event, room.0.as_mut().and_then(|places| places.split(1)));
+    }
+
+    fn queue(&self, event: Event, place: Option<OwnedSemaphorePermit>) {
+        let _ = self
+            .requests
+            .send(Request::Event(Box::new(event), None, None, place));
     }
 
     /// Queues an event and waits until what it led to is durable: the log's head from before its records, or why the
@@ -105,7 +136,7 @@ impl EngineHandle {
     pub async fn submit_as(&self, actor: String, event: Event) -> Option<Result<Revision, Refused>> {
         let (answer, done) = oneshot::channel();
         self.requests
-            .send(Request::Event(Box::new(event), Some(actor), Some(answer)))
+            .send(Request::Event(Box::new(event), Some(actor), Some(answer), None))
             .ok()?;
         done.await.ok()
     }
@@ -179,6 +210,7 @@ impl Engine {
         let (effects, effect_receiver) = mpsc::unbounded_channel();
         let handle = EngineHandle {
             requests: request_sender,
+            from_agents: Arc::new(Semaphore::new(FROM_AGENTS)),
         };
         Ok((
             Self {
@@ -268,7 +300,7 @@ impl Engine {
         let mut questions: Vec<Question> = Vec::new();
         for request in batch {
             let (event, actor, answer) = match request {
-                Request::Event(event, actor, answer) => (*event, actor, answer),
+                Request::Event(event, actor, answer, _place) => (*event, actor, answer),
                 Request::Ask(question) => {
                     questions.push(question);
                     continue;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::journal::RedbJournal;
 use domain::record::Record;
+use futures_util::FutureExt;
 use model::ids::{ClusterName, Epoch, LogId};
 use std::path::Path;
 
@@ -128,4 +129,29 @@ fn a_log_without_beginning_and_base_is_refused() {
         refused,
         Err(EngineError::Base(SnapshotError::Malformed(_)))
     ));
+}
+
+#[test]
+fn events_of_agents_have_so_many_places_and_the_engine_frees_them() {
+    let journal = Box::new(crate::journal::MemoryJournal::new(ID));
+    let (mut engine, handle, _effects) = Engine::open(journal, Stamper::default(), |_| None).expect("folds");
+    let mut room = handle.room(FROM_AGENTS).now_or_never().expect("all are free");
+    for n in 0..10 {
+        handle.submit_in(&mut room, audit(n));
+    }
+    assert!(handle.room(1).now_or_never().is_none(), "there is no other place");
+    drop(room);
+    let rest = handle.room(FROM_AGENTS - 10).now_or_never();
+    assert!(rest.is_some(), "what was not used is free");
+    assert!(handle.room(11).now_or_never().is_none(), "ten are not taken yet");
+    handle.submit(audit(10));
+    assert!(
+        engine.turn().expect("written"),
+        "the engine does not wait for agents"
+    );
+    assert!(handle.room(10).now_or_never().is_some(), "what was taken is free");
+    handle.submit_in(&mut handle.room(1).now_or_never().expect("free"), audit(11));
+    drop((rest, engine));
+    let all = handle.room(FROM_AGENTS).now_or_never();
+    assert!(all.is_some(), "nobody waits for an engine that has ended");
 }

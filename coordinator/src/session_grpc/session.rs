@@ -9,6 +9,7 @@ use domain::event::{AgentPhase, AgentStep, SessionId};
 use model::Invalid;
 use model::ids::{Attempt, Epoch, Seq};
 use model::moment::{ClockOffset, Moment};
+use prost::Message as _;
 use proto::v1::agent_message::Message;
 use proto::v1::coordinator_message::Message as ToAgent;
 use proto::{convert, v1};
@@ -33,9 +34,11 @@ const AGE: Duration = Duration::from_secs(3600);
 /// Most events in one batch.
 const MAX_BATCH: usize = 256;
 
-/// Events per second that are taken from one node, and how many at once.
+/// Events per second that are taken from one node, and how many at once. Of what is no event so many bytes count as one, and of an
+/// event that is larger.
 const EVENT_RATE: f64 = 500.0;
 const EVENT_BURST: f64 = 5000.0;
+const EVENT_BYTES: usize = 2048;
 
 /// Heartbeats of a session that are all answered, and how often later ones are.
 const ECHO_ALL: u64 = 3;
@@ -133,7 +136,6 @@ impl Session {
                     }
                 }
                 message = inbound.message() => {
-                    silent_at = Instant::now() + SILENCE;
                     match message {
                         Ok(Some(message)) => {
                             if let Err(invalid) = self.take(id, message, &mut bucket).await {
@@ -143,6 +145,8 @@ impl Session {
                         Ok(None) => return Ending::AgentClosed,
                         Err(status) => return broken(&status),
                     }
+                    // It was not silent while it was held back.
+                    silent_at = Instant::now() + SILENCE;
                 }
             }
         }
@@ -154,6 +158,17 @@ impl Session {
         message: v1::AgentMessage,
         bucket: &mut Bucket,
     ) -> Result<(), Invalid> {
+        let cost = cost(&message);
+        let event = self.read(session, message)?;
+        bucket.take(cost).await;
+        if let Some(event) = event {
+            self.service.hub.tell(event).await;
+        }
+        Ok(())
+    }
+
+    /// What the engine is to hear of a message, if anything.
+    fn read(&self, session: SessionId, message: v1::AgentMessage) -> Result<Option<HubEvent>, Invalid> {
         let node = self.node.name.clone();
         let event = match message.message {
             Some(Message::Heartbeat(beat)) => {
@@ -177,7 +192,6 @@ impl Session {
                         format!("are more than {MAX_BATCH}"),
                     ));
                 }
-                bucket.take(batch.events.len()).await;
                 let events = batch.events.into_iter().map(convert::event_from_wire);
                 HubEvent::Events {
                     node,
@@ -211,13 +225,12 @@ impl Session {
             },
             Some(Message::Log(part)) => {
                 self.service.hub.log_part(&node, part);
-                return Ok(());
+                return Ok(None);
             }
             Some(Message::Hello(_)) => return Err(Invalid::new("hello", "", "was said before")),
             None => return Err(Invalid::new("message", "", "is empty or of an unknown kind")),
         };
-        self.service.hub.tell(event).await;
-        Ok(())
+        Ok(Some(event))
     }
 
     /// Answers the first heartbeats and then each eighth, so that the agent can measure its clock. One that does not fit
@@ -256,7 +269,16 @@ impl Session {
     }
 }
 
-/// Limits the rate of events by holding the reader back, which holds the agent back; nothing is dropped.
+/// How many events a message is worth. Any kind takes memory until the engine has read it.
+fn cost(message: &v1::AgentMessage) -> usize {
+    let events = match &message.message {
+        Some(Message::Events(batch)) => batch.events.len(),
+        _ => 1,
+    };
+    events.max(message.encoded_len().div_ceil(EVENT_BYTES))
+}
+
+/// Limits the rate of messages by holding the reader back, which holds the agent back; nothing is dropped.
 struct Bucket {
     tokens: f64,
     at: Instant,
@@ -330,4 +352,38 @@ fn refused(invalid: Invalid) -> Ending {
 
 fn broken(status: &Status) -> Ending {
     Ending::Broken(audit_text(status.message()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn costs(message: Message) -> usize {
+        cost(&v1::AgentMessage {
+            message: Some(message),
+        })
+    }
+
+    #[test]
+    fn every_message_costs_by_its_events_or_its_bytes() {
+        let events = |count, bytes| {
+            let event = v1::NodeEvent {
+                body_json: vec![b' '; bytes],
+                ..v1::NodeEvent::default()
+            };
+            Message::Events(v1::EventBatch {
+                events: vec![event; count],
+            })
+        };
+        assert_eq!(costs(events(200, 300)), 200);
+        assert_eq!(costs(events(1, 10 * EVENT_BYTES)), 11);
+        assert_eq!(costs(Message::Heartbeat(v1::Heartbeat::default())), 1);
+        let state = v1::StepState {
+            step_id: vec![1; 32],
+            ..v1::StepState::default()
+        };
+        let states = vec![state; super::super::MAX_FROM_AGENT / 40];
+        let ledger = costs(Message::StepStates(v1::StepStates { states }));
+        assert!(ledger > 20, "a full one costs {ledger}");
+    }
 }
