@@ -367,7 +367,7 @@ A gap in a node's events is shown whatever kind, run, severity or text is asked 
 /// Options of `doctor`.
 #[derive(Debug, clap::Args)]
 pub struct Doctor {
-    /// Mend what can be mended.
+    /// Mend what can be mended; a damaged log is renamed, so that a new one can begin.
     #[arg(long)]
     pub fix: bool,
 }

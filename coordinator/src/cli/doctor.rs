@@ -3,6 +3,7 @@
 use super::Context;
 use super::args::Doctor;
 use super::bundle::LAST_PHASE;
+use super::log_check;
 use super::output::outln;
 use super::progress::Display;
 use crate::exit::{Failure, Outcome};
@@ -24,13 +25,19 @@ const FULL_BUNDLE_MIB: u64 = 20 * 1024;
 const ANY_GO: &str = "1";
 
 pub(crate) fn run(context: &Context, options: &Doctor) -> Result<Outcome, Failure> {
-    let mut checks = look(context, LAST_PHASE);
+    let mut checks = look_everywhere(context);
     if options.fix {
         for check in checks.iter().filter(|c| c.level != Level::Ok && c.fix.is_some()) {
             eprintln!("mending {}", check.id);
             fix(check)?;
         }
-        checks = look(context, LAST_PHASE);
+        if checks
+            .iter()
+            .any(|c| c.id == log_check::ID && c.level != Level::Ok)
+        {
+            mend_log(context)?;
+        }
+        checks = look_everywhere(context);
     }
     if context.json {
         outln!("{}", serde_json::to_string(&checks).unwrap_or_default());
@@ -91,6 +98,13 @@ fn fix(check: &HostCheck) -> Result<(), Failure> {
     apply_fix(fix).map_err(|e| Failure::from_error(Outcome::Preflight, "DY-0106", &e, check.remedy.clone()))
 }
 
+fn mend_log(context: &Context) -> Result<(), Failure> {
+    if let Some(aside) = log_check::mend(&context.places.home)? {
+        eprintln!("mending log: the damaged one is now {}", aside.display());
+    }
+    Ok(())
+}
+
 fn line(check: &HostCheck) -> String {
     let status = match check.level {
         Level::Ok => "ok  ",
@@ -106,6 +120,13 @@ fn line(check: &HostCheck) -> String {
         "{status} {:<22} found {}, need {}{remedy}",
         check.id, check.found, check.need
     )
+}
+
+/// For all phases, and at what only `doctor` looks.
+fn look_everywhere(context: &Context) -> Vec<HostCheck> {
+    let mut checks = look(context, LAST_PHASE);
+    checks.push(log_check::look(&context.places.home));
+    checks
 }
 
 fn look(context: &Context, phase: u8) -> Vec<HostCheck> {

@@ -95,7 +95,7 @@ fn modified(path: &Path) -> Option<Moment> {
     Some(Moment(i64::try_from(micros).ok()?))
 }
 
-fn check(id: &'static str, good: bool, found: String, need: String, remedy: String) -> HostCheck {
+pub(super) fn check(id: &'static str, good: bool, found: String, need: String, remedy: String) -> HostCheck {
     HostCheck {
         id,
         level: if good { Level::Ok } else { Level::Fail },

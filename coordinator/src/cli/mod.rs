@@ -15,6 +15,7 @@ mod explain;
 mod fault;
 mod host_checks;
 mod lease_guard;
+mod log_check;
 mod man;
 mod node;
 mod output;

@@ -262,7 +262,7 @@ fn damage_is_declared_and_never_invents_or_hides_entries() {
 }
 
 #[test]
-fn quarantine_keeps_the_two_newest_and_frees_the_name() {
+fn quarantine_keeps_all_and_frees_the_name() {
     let home = tempfile::tempdir().expect("temp dir");
     let path = home.path().join("log.redb");
     for n in 1..=3_u8 {
@@ -271,19 +271,40 @@ fn quarantine_keeps_the_two_newest_and_frees_the_name() {
             matches!(RedbJournal::open(&path, ID), Err(JournalError::Damaged { .. })),
             "rubbish {n}"
         );
+        assert!(
+            matches!(RedbJournal::check(&path), Err(JournalError::Damaged { .. })),
+            "rubbish {n}"
+        );
         quarantine(&path).expect("put aside");
         assert!(!path.exists());
     }
-    assert_eq!(
-        fs::read(home.path().join("log.redb.damaged-1")).expect("kept")[0],
-        3
-    );
-    assert_eq!(
-        fs::read(home.path().join("log.redb.damaged-2")).expect("kept")[0],
-        2
-    );
+    for (n, byte) in [(1, 3), (2, 2), (3, 1)] {
+        let aside = home.path().join(format!("log.redb.damaged-{n}"));
+        assert_eq!(fs::read(aside).expect("kept")[0], byte, "number {n}");
+    }
     let fresh = RedbJournal::open(&path, LogId([9; 16])).expect("a new one");
     assert_eq!((fresh.log_id(), fresh.epoch()), (LogId([9; 16]), Epoch(1)));
+}
+
+#[test]
+fn a_check_takes_no_epoch_and_finds_what_an_opening_would() {
+    let home = tempfile::tempdir().expect("temp dir");
+    let path = home.path().join("log.redb");
+    fs::write(&path, []).expect("an empty file");
+    RedbJournal::check(&path).expect("nothing is damaged before a log was begun");
+    let mut log = RedbJournal::open(&path, ID).expect("opens");
+    log.append(&entries(1..=20)).expect("appended");
+    log.compact(Revision(10), b"what was known").expect("compacted");
+    assert!(
+        matches!(RedbJournal::check(&path), Err(JournalError::Store { .. })),
+        "somebody has it open"
+    );
+    drop(log);
+    for _ in 0..3 {
+        RedbJournal::check(&path).expect("whole");
+    }
+    let log = RedbJournal::open(&path, ID).expect("opens");
+    assert_eq!((log.epoch(), log.head()), (Epoch(2), Revision(20)));
 }
 
 const CHILD: &str = "DRILLYARD_TEST_LOG_TO_KILL";

@@ -39,7 +39,7 @@ pub enum JournalError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The store is readable but not what was written. It must be put aside with [`quarantine`].
+    /// The store is readable but not what was written. It must be put aside with [`quarantine`], as `coordinator doctor --fix` does.
     #[error("the log at {path} is damaged {place}: {reason}")]
     Damaged {
         /// The file.

@@ -53,8 +53,8 @@ impl std::fmt::Debug for RedbJournal {
 }
 
 impl RedbJournal {
-    /// Opens or makes the log, checks all of it, and raises the epoch durably. `fresh_id` names the log if it is new.
-    pub fn open(path: &Path, fresh_id: LogId) -> Result<Self, JournalError> {
+    /// The store in the file, which is made if there is none. What is in it is not looked at.
+    fn store(path: &Path) -> Result<Store, JournalError> {
         let existed = path.exists();
         if existed {
             ahead::read_ahead(path);
@@ -71,13 +71,28 @@ impl RedbJournal {
             }
             Ok(database)
         })?;
-        let store = Store {
+        Ok(Store {
             path: path.to_owned(),
             database,
             oldest: AtomicU64::new(1),
             size: AtomicU64::new(0),
             tail: Tail::default(),
+        })
+    }
+
+    /// Whether a start would find the log in the file whole. No epoch is taken by that.
+    pub fn check(path: &Path) -> Result<(), JournalError> {
+        let store = Self::store(path)?;
+        let Some(meta) = guarded(path, || store.look())? else {
+            return Ok(());
         };
+        store.verify(&meta)?;
+        base(&store).map(drop)
+    }
+
+    /// Opens or makes the log, checks all of it, and raises the epoch durably. `fresh_id` names the log if it is new.
+    pub fn open(path: &Path, fresh_id: LogId) -> Result<Self, JournalError> {
+        let store = Self::store(path)?;
         let meta = guarded(path, || store.begin(fresh_id))?;
         store.oldest.store(meta.oldest.0, Ordering::Release);
         let chain = store.verify(&meta)?;
@@ -115,16 +130,17 @@ impl RedbJournal {
     }
 }
 
-/// Puts a damaged log aside as `NAME.damaged-N` and returns where; the next open makes a new one with another log id. At
-/// most two are kept, the newest ones.
+/// Puts a damaged log aside as `NAME.damaged-1` and returns where; the next open makes a new one with another log id. Earlier ones
+/// get the next numbers, and none is deleted.
 pub fn quarantine(path: &Path) -> io::Result<PathBuf> {
-    let slot = |n: u32| {
+    let slot = |n: usize| {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".damaged-{n}"));
         path.with_file_name(name)
     };
-    if slot(1).exists() {
-        fs::rename(slot(1), slot(2))?;
+    let earlier = (1..).take_while(|n| slot(*n).exists()).count();
+    for n in (1..=earlier).rev() {
+        fs::rename(slot(n), slot(n + 1))?;
     }
     fs::rename(path, slot(1))?;
     sync_parent(path)?;
@@ -178,15 +194,7 @@ impl Journal for RedbJournal {
     }
 
     fn base(&self) -> Result<Option<(Revision, Vec<u8>)>, JournalError> {
-        let Some((at, sealed)) = guarded(&self.store.path, || self.store.base())? else {
-            return Ok(None);
-        };
-        let base = record::decode(Revision(at), &sealed).map_err(|reason| JournalError::Damaged {
-            path: self.store.path.clone(),
-            place: "in its base".to_owned(),
-            reason,
-        })?;
-        Ok(Some((Revision(at), base.json.into())))
+        base(&self.store)
     }
 
     fn size(&self) -> u64 {
@@ -219,6 +227,18 @@ impl Journal for RedbJournal {
             Arc::<Store>::clone(&self.store),
         )
     }
+}
+
+fn base(store: &Store) -> Result<Option<(Revision, Vec<u8>)>, JournalError> {
+    let Some((at, sealed)) = guarded(&store.path, || store.base())? else {
+        return Ok(None);
+    };
+    let base = record::decode(Revision(at), &sealed).map_err(|reason| JournalError::Damaged {
+        path: store.path.clone(),
+        place: "in its base".to_owned(),
+        reason,
+    })?;
+    Ok(Some((Revision(at), base.json.into())))
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {

@@ -56,7 +56,7 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         code: "DY-0106",
         title: "A host check could not be mended",
         exits: &[3],
-        cause: "Installing a package or raising a limit failed; the message has the first cause.",
+        cause: "Installing a package, raising a limit or renaming a damaged log failed; the message has the first cause.",
         remedy: "Do by hand what the check's remedy says.",
         next: "coordinator doctor",
     },
@@ -297,7 +297,7 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         title: "The daemon failed",
         exits: &[1],
         cause: "A listener could not be opened, the durable log could not be read or written, or the authority's files are damaged. The message has the first cause.",
-        remedy: "Put the cause right; the log is checked when the daemon starts again.",
+        remedy: "Put the cause right; the log is checked when the daemon starts again. A damaged one is put aside by `coordinator doctor --fix`: it is renamed, and the next start begins a new log, which knows nothing of what was before.",
         next: "coordinator doctor",
     },
     ErrorEntry {

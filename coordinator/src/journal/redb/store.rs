@@ -52,36 +52,48 @@ pub(super) struct Meta {
     pub(super) chain: Option<Chain>,
 }
 
+impl Meta {
+    /// With the epoch of whoever opens the store now, and with defaults for a new one.
+    fn read(table: &impl ReadableTable<&'static str, &'static [u8]>, fresh_id: LogId) -> Result<Self, Cause> {
+        let log_id = match bytes(table, LOG_ID)? {
+            Some(found) => LogId(found.try_into().map_err(|_| "the log id has the wrong length")?),
+            None => fresh_id,
+        };
+        Ok(Self {
+            log_id,
+            epoch: Epoch(number(table, EPOCH)?.unwrap_or(0)).next(),
+            oldest: Revision(number(table, OLDEST)?.unwrap_or(1)),
+            head: Revision(number(table, HEAD)?.unwrap_or(0)),
+            anchor: chain(table, ANCHOR)?.unwrap_or(Chain::begin(log_id)),
+            chain: chain(table, CHAIN)?,
+        })
+    }
+}
+
 impl Store {
     /// Reads the meta table, with defaults for a new store, and commits the next epoch.
     pub(super) fn begin(&self, fresh_id: LogId) -> Result<Meta, Cause> {
         let write = self.durable()?;
         let meta = {
             let mut table = write.open_table(META)?;
-            let log_id = match bytes(&table, LOG_ID)? {
-                Some(found) => LogId(found.try_into().map_err(|_| "the log id has the wrong length")?),
-                None => fresh_id,
-            };
-            let epoch = Epoch(number(&table, EPOCH)?.unwrap_or(0)).next();
-            let oldest = Revision(number(&table, OLDEST)?.unwrap_or(1));
-            let head = Revision(number(&table, HEAD)?.unwrap_or(0));
-            let anchor = chain(&table, ANCHOR)?.unwrap_or(Chain::begin(log_id));
-            let end = chain(&table, CHAIN)?;
-            table.insert(LOG_ID, log_id.0.as_slice())?;
-            table.insert(EPOCH, epoch.0.to_le_bytes().as_slice())?;
-            Meta {
-                log_id,
-                epoch,
-                oldest,
-                head,
-                anchor,
-                chain: end,
-            }
+            let meta = Meta::read(&table, fresh_id)?;
+            table.insert(LOG_ID, meta.log_id.0.as_slice())?;
+            table.insert(EPOCH, meta.epoch.0.to_le_bytes().as_slice())?;
+            meta
         };
         write.open_table(ENTRIES)?;
         write.open_table(SEALS)?;
         write.commit()?;
         Ok(meta)
+    }
+
+    /// Reads the meta table and changes nothing; None where the next start has yet to make some of the three tables.
+    pub(super) fn look(&self) -> Result<Option<Meta>, Cause> {
+        let read = self.database.begin_read()?;
+        if read.list_tables()?.count() < 3 {
+            return Ok(None);
+        }
+        Meta::read(&read.open_table(META)?, LogId([0; 16])).map(Some)
     }
 
     pub(super) fn durable(&self) -> Result<WriteTransaction, Cause> {
