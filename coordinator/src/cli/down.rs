@@ -7,17 +7,22 @@ use super::output::outln;
 use super::{Context, block_on};
 use crate::daemon_record::DaemonRecord;
 use crate::exit::{Failure, Outcome};
+use crate::journal::{HomeLock, LockError};
 use proto::v1::StopDaemonRequest;
 use std::time::{Duration, Instant};
 
-/// How long a daemon may take to end after it was asked.
+/// How long a daemon may take to end after it was asked, and one that starts until it can be asked.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
+
+/// Pause between two looks at it.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub(crate) fn run(context: &Context, options: &Down) -> Result<Outcome, Failure> {
     let handle = super::doctor::handle(context);
     // Before anything of this home is touched, too: who is refused should find all as it was.
     launcher::check_claim(&handle).map_err(|e| launch_failure(&e))?;
-    stop_daemon(context)?;
+    // Kept to the end: a daemon that starts meanwhile would go on with the run and make the nodes again.
+    let _home = hold_home(context)?;
     let report = launcher::down(&handle);
     if report.is_clean() {
         forget_nodes(context)
@@ -71,6 +76,40 @@ fn forget_nodes(context: &Context) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Ends the lab's daemon and keeps the home from the next one. A daemon holds the home's lock for seconds before it leaves its
+/// note, and only with that it can be asked to end.
+///
+/// None where the lock cannot be made: there no daemon can start either, and what is left of the lab has to go all the same.
+fn hold_home(context: &Context) -> Result<Option<HomeLock>, Failure> {
+    let home = &context.places.home;
+    let since = Instant::now();
+    loop {
+        stop_daemon(context)?;
+        // The lock would make the home.
+        if !home.exists() {
+            return Ok(None);
+        }
+        match HomeLock::acquire(home) {
+            Ok(lock) => return Ok(Some(lock)),
+            Err(LockError::Io { .. }) => return Ok(None),
+            Err(LockError::Held { holder, .. }) if since.elapsed() > STOP_LIMIT => {
+                return Err(does_not_end(holder));
+            }
+            Err(LockError::Held { .. }) => std::thread::sleep(LOOK_EVERY),
+        }
+    }
+}
+
+fn does_not_end(holder: Option<u32>) -> Failure {
+    let pid = holder.map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
+    Failure::new(
+        Outcome::TimedOut,
+        "DY-0132",
+        format!("the coordinator (pid {pid}) does not end"),
+        format!("kill -9 {pid}"),
+    )
+}
+
 /// Asks the daemon to end; one that does not answer is ended by its recorded pid and start time.
 fn stop_daemon(context: &Context) -> Result<(), Failure> {
     let Some(record) = DaemonRecord::alive(&context.places) else {
@@ -84,13 +123,7 @@ fn stop_daemon(context: &Context) -> Result<(), Failure> {
         let mut asked = false;
         while DaemonRecord::alive(&context.places).as_ref() == Some(&record) {
             if since.elapsed() > STOP_LIMIT {
-                let message = format!("the coordinator (pid {}) does not end", record.pid);
-                return Err(Failure::new(
-                    Outcome::TimedOut,
-                    "DY-0132",
-                    message,
-                    format!("kill -9 {}", record.pid),
-                ));
+                return Err(does_not_end(Some(record.pid)));
             }
             if since.elapsed() > STOP_LIMIT / 2 && !asked {
                 asked = true;
@@ -101,8 +134,59 @@ fn stop_daemon(context: &Context) -> Result<(), Failure> {
                     );
                 }
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::places::Places;
+    use model::lab::Lab;
+    use std::path::Path;
+
+    fn context(home: &Path) -> Context {
+        Context {
+            lab: Lab::default(),
+            places: Places {
+                home: home.to_owned(),
+                cache: home.join("cache"),
+                project: home.join("project"),
+                program: home.join("coordinator"),
+            },
+            json: false,
+        }
+    }
+
+    #[test]
+    fn a_daemon_that_left_no_note_yet_is_waited_for() {
+        let folder = tempfile::tempdir().expect("temp");
+        let context = context(folder.path());
+        let starting = HomeLock::acquire(folder.path()).expect("free");
+        let began = Instant::now();
+        let pause = Duration::from_millis(200);
+        let held = std::thread::scope(|scope| {
+            scope.spawn(move || {
+                std::thread::sleep(pause);
+                drop(starting);
+            });
+            hold_home(&context).expect("it ended")
+        });
+        assert!(held.is_some() && began.elapsed() >= pause);
+        let refused = HomeLock::acquire(folder.path());
+        assert!(
+            matches!(refused, Err(LockError::Held { .. })),
+            "no other starts before the lab is gone"
+        );
+    }
+
+    #[test]
+    fn a_home_that_there_is_not_is_not_made() {
+        let folder = tempfile::tempdir().expect("temp");
+        let home = folder.path().join("home");
+        assert!(hold_home(&context(&home)).expect("nobody is there").is_none());
+        assert!(!home.exists());
+    }
 }
