@@ -145,9 +145,39 @@ pub(crate) fn lab_failure(path: &Path, error: &LabError) -> Failure {
 
 /// A runtime for the commands that talk to the daemon.
 pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0100", &e, "try again"))?
-        .block_on(future)
+        .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0100", &e, "try again"))?;
+    let ended = runtime.block_on(future);
+    // A thread that still waits for a line from the terminal ends with the process; dropped, the runtime would wait for it.
+    runtime.shutdown_background();
+    ended
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    #[test]
+    fn a_question_that_nobody_answers_holds_up_no_end() {
+        let (answer, asked) = mpsc::channel::<()>();
+        let (ended, end) = mpsc::channel();
+        std::thread::spawn(move || {
+            let outcome = block_on(async {
+                let (begin, begun) = tokio::sync::oneshot::channel();
+                let _question = tokio::task::spawn_blocking(move || {
+                    let _ = begin.send(());
+                    asked.recv()
+                });
+                let _ = begun.await;
+                Ok(())
+            });
+            let _ = ended.send(outcome.is_ok());
+        });
+        assert_eq!(end.recv_timeout(Duration::from_secs(10)), Ok(true));
+        drop(answer);
+    }
 }
