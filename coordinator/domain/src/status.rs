@@ -3,6 +3,7 @@
 use crate::component::Component;
 use crate::drill::countdown::DrillNow;
 use crate::plan::{HostStep, PlannedStep, StepBody};
+use crate::record::Record;
 use crate::state::{Link, NodeState, State};
 use crate::wait::{self, Wait};
 use model::fact::{Condition, ConditionStatus};
@@ -84,6 +85,18 @@ pub struct RunStatus {
     /// Steps of the plan.
     pub steps: usize,
     /// One line; empty while it is active.
+    pub message: String,
+    /// The gate at which it waits for a word; absent when it waits at none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<OpenGate>,
+}
+
+/// A gate whose phase is verified and whose next phase nobody allowed yet.
+#[derive(Debug, Clone, Serialize)]
+pub struct OpenGate {
+    /// Phase.
+    pub phase: u8,
+    /// What was said when it was reached.
     pub message: String,
 }
 
@@ -222,6 +235,23 @@ fn run(state: &State) -> Option<RunStatus> {
             .as_ref()
             .map(|end| end.message.clone())
             .unwrap_or_default(),
+        gate: open_gate(state),
+    })
+}
+
+/// The gate at which a confirmation would be taken now.
+fn open_gate(state: &State) -> Option<OpenGate> {
+    let run = state.active_run().filter(|run| run.cancelling.is_none())?;
+    let waits = |phase: &u8| !run.gates_passed.contains(phase) && *phase < run.through;
+    let phase = run.gates_reached.keys().copied().find(waits)?;
+    let reached = Record::GateReached {
+        run: run.id,
+        phase,
+        missing: state.plan().map(|plan| plan.missing(phase)).unwrap_or_default(),
+    };
+    Some(OpenGate {
+        phase,
+        message: reached.message(),
     })
 }
 

@@ -9,8 +9,8 @@ use super::{Context, block_on, bundle, doctor};
 use crate::exit::{Failure, Outcome};
 use proto::v1::operator_client::OperatorClient;
 use proto::v1::{
-    CancelRunRequest, ConfirmGateRequest, StartRunRequest, StartRunResponse, SubscribeRequest,
-    subscribe_response::Item,
+    CancelRunRequest, ConfirmGateRequest, GetStatusRequest, StartRunRequest, StartRunResponse,
+    SubscribeRequest, subscribe_response::Item,
 };
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
@@ -65,6 +65,11 @@ async fn follow(
     options: &Up,
     display: &mut Display,
 ) -> Result<Outcome, Failure> {
+    let asked = if run.already_running && !options.yes {
+        confirm_reached(client, run, display).await?
+    } else {
+        None
+    };
     let request = SubscribeRequest {
         after: run.revision,
         follow: true,
@@ -84,7 +89,10 @@ async fn follow(
         let value: Value = serde_json::from_str(&raw).unwrap_or_default();
         display.entry(&raw, &value);
         match value["kind"].as_str() {
-            Some("gate_reached") if !options.yes && value["run"] == run_id.as_str() => {
+            // One that was reached after the joining and before the look at the gates was asked about by then.
+            Some("gate_reached")
+                if !options.yes && value["run"] == run_id.as_str() && value["phase"].as_u64() > asked =>
+            {
                 confirm(client, run, &value, display).await?;
             }
             Some("run_finished") if value["run"] == run_id.as_str() => {
@@ -101,6 +109,32 @@ async fn follow(
 fn gone(how: &str) -> Failure {
     let message = format!("the coordinator ended while its run went on: {how}");
     Failure::new(Outcome::Internal, "DY-0120", message, "coordinator up")
+}
+
+/// Asks about the gate at which a run that was joined waits already: what reached it lies before what is followed. Tells its
+/// phase.
+async fn confirm_reached(
+    client: &mut OperatorClient<Channel>,
+    run: &StartRunResponse,
+    display: &mut Display,
+) -> Result<Option<u64>, Failure> {
+    let answer = client
+        .get_status(GetStatusRequest {})
+        .await
+        .map_err(|s| refused(&s))?;
+    let status: Value = serde_json::from_slice(&answer.into_inner().status_json)
+        .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0114", &e, "coordinator down, then up"))?;
+    let Some(gate) = open_gate(&status, &hex::encode(&run.run_id)) else {
+        return Ok(None);
+    };
+    confirm(client, run, gate, display).await?;
+    Ok(gate["phase"].as_u64())
+}
+
+/// The gate at which this run waits, by the status document.
+fn open_gate<'s>(status: &'s Value, run: &str) -> Option<&'s Value> {
+    let latest = &status["run"];
+    (latest["id"] == run && latest["gate"].is_object()).then(|| &latest["gate"])
 }
 
 /// Asks the operator whether the next phase may begin.
@@ -121,7 +155,7 @@ async fn confirm(
             Outcome::Partial,
             "DY-0121",
             format!("phase {phase} is done and nobody is there to confirm the next one"),
-            "coordinator up --yes, or --through N",
+            "coordinator up --yes",
         ));
     }
     eprint!("go on? [y/N] ");
@@ -206,4 +240,20 @@ fn print_plan(answer: &StartRunResponse, json: bool) -> Result<Outcome, Failure>
         out!("{}", plan["text"].as_str().unwrap_or_default());
     }
     Ok(Outcome::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_a_gate_of_the_run_that_was_joined_is_asked_about() {
+        let status = json!({"run": {"id": "ab", "gate": {"phase": 2, "message": "phase 2 is verified"}}});
+        let gate = open_gate(&status, "ab").expect("it waits");
+        assert_eq!(gate["phase"], 2);
+        assert!(open_gate(&status, "cd").is_none());
+        assert!(open_gate(&json!({"run": {"id": "ab"}}), "ab").is_none());
+        assert!(open_gate(&json!({"run": null}), "ab").is_none());
+    }
 }

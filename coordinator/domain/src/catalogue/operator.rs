@@ -129,7 +129,7 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         title: "Nobody can confirm the gate",
         exits: &[5],
         cause: "A phase is verified and the next one needs consent, but there is no terminal to ask on.",
-        remedy: "Give consent beforehand, or say where to stop.",
+        remedy: "Give consent; the run goes on from that gate. A run that is to stop earlier is begun with --through and its last phase.",
         next: "coordinator up --yes",
     },
     ErrorEntry {

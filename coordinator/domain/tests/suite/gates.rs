@@ -157,6 +157,35 @@ fn an_up_that_joins_with_yes_opens_the_gates() {
 }
 
 #[test]
+fn the_status_document_tells_the_gate_that_an_up_that_joins_is_asked_at() {
+    let mut sim = at_gate(false);
+    let gate = |sim: &Sim| {
+        let observed = status::Observed::default();
+        let document = status::status(&sim.state, &Lab::default(), &[], &observed, sim.now);
+        serde_json::to_value(&document).expect("serde")["run"]["gate"].clone()
+    };
+    assert!(gate(&sim).is_null(), "the worker has not joined yet");
+    sim.succeed("mgmt-worker");
+    let decision = sim.up(2, false);
+    assert!(decision.records.is_empty() && decision.refused.is_none());
+    assert_eq!(gate(&sim)["phase"], 1);
+    let told = sim.log.iter().find_map(|line| match &line.record {
+        reached @ Record::GateReached { phase: 1, .. } => Some(reached.message()),
+        _ => None,
+    });
+    assert_eq!(gate(&sim)["message"].as_str(), told.as_deref());
+    for phase in [1, 2] {
+        let _ = sim.event(Event::GateConfirmed {
+            run: run_id(1),
+            phase,
+            go_on: true,
+        });
+    }
+    assert!(gate(&sim).is_null(), "the last phase asks nobody");
+    sim.check();
+}
+
+#[test]
 fn the_account_names_the_chain_that_bounds_the_run() {
     let mut sim = at_gate(true);
     sim.succeed("mgmt-worker");
