@@ -177,9 +177,15 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
         Watch::new(&lab, &places, Arc::clone(&seen), handle.clone()).run(tasks.clone()),
     );
     tasks.spawn("audit", agents::audit(audit_events, handle.clone()));
+    let openings = vault::Openings::new(cancel.clone());
     match crate::components::load(&lab, &places, facts) {
         Ok(components) => {
-            let keepers = vault::keep(Arc::clone(&lab), Arc::clone(&places), components, cancel.clone());
+            let keepers = vault::keep(
+                Arc::clone(&lab),
+                Arc::clone(&places),
+                components,
+                openings.clone(),
+            );
             tasks.spawn("keepers", keepers);
         }
         // A run says what is wrong with them; agents and operators are served meanwhile.
@@ -268,6 +274,8 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
     cancel.cancelled().await;
     // The audit trail is written until nobody is left who could add to it.
     drop(parts);
+    // The only keys of a Vault may be on their way.
+    openings.ended().await;
     if let Err(error) = tasks.stop(GRACE).await {
         tracing::warn!("{error}");
     }

@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 /// Bytes of the sealing key.
 const KEY_LEN: usize = 32;
 
+/// Bytes that are written to see whether keys could be: more than they and their seal take.
+const TRIAL_LEN: usize = 4096;
+
 /// Why keys cannot be had or kept.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeysError {
@@ -67,6 +70,8 @@ impl Keys {
 pub(super) struct KeyStore {
     file: PathBuf,
     sealing: PathBuf,
+    /// Keys that could not be written down yet. Nobody else has them.
+    unwritten: Option<Keys>,
 }
 
 impl KeyStore {
@@ -74,6 +79,7 @@ impl KeyStore {
         Self {
             file: home.join("secrets").join(format!("vault-{cluster}.sealed")),
             sealing: home.join("sealing").join("key"),
+            unwritten: None,
         }
     }
 
@@ -97,8 +103,32 @@ impl KeyStore {
         Ok(Some(Keys::new(plain.unseal, plain.root)))
     }
 
+    /// Makes the sealing key, and tries whether keys could be written down.
+    pub(super) fn prepare(&self) -> Result<(), KeysError> {
+        self.key()?;
+        let trial = self.file.with_extension("trial");
+        write_private(&trial, &[0; TRIAL_LEN])
+            .and_then(|()| std::fs::remove_file(&trial))
+            .map_err(|source| failed(&trial, source))
+    }
+
+    /// Takes the keys, and does not let go of them before they are written down.
+    pub(super) fn keep(&mut self, keys: Keys) -> Result<(), KeysError> {
+        self.unwritten = Some(keys);
+        self.write_down()
+    }
+
+    /// Writes down what could not be written when it was taken.
+    pub(super) fn write_down(&mut self) -> Result<(), KeysError> {
+        if let Some(keys) = &self.unwritten {
+            self.save(keys)?;
+            self.unwritten = None;
+        }
+        Ok(())
+    }
+
     /// Keeps the keys durably.
-    pub(super) fn save(&self, keys: &Keys) -> Result<(), KeysError> {
+    fn save(&self, keys: &Keys) -> Result<(), KeysError> {
         let plain = Plain {
             unseal: keys.unseal.expose_secret().to_owned(),
             root: keys.root.expose_secret().to_owned(),
@@ -176,6 +206,38 @@ mod tests {
         }
         let bytes = std::fs::read(&keys.file).expect("there");
         assert!(!bytes.windows(7).any(|w| w == b"root-me" || w == b"unseal-"));
+    }
+
+    #[test]
+    fn keys_that_cannot_be_written_down_are_held_until_they_can() {
+        let home = tempfile::tempdir().expect("temp");
+        let mut keys = store(home.path());
+        let place = home.path().join("secrets");
+        std::fs::write(&place, "in the way").expect("written");
+        keys.keep(Keys::new("a".into(), "b".into()))
+            .expect_err("no place for them");
+        keys.write_down().expect_err("still none");
+        std::fs::remove_file(&place).expect("out of the way");
+        keys.write_down().expect("now there is");
+        let back = store(home.path()).load().expect("opened").expect("there");
+        assert_eq!(back.root().expose_secret(), "b");
+        keys.put_aside().expect("put aside");
+        keys.write_down().expect("once is enough");
+        assert!(keys.load().expect("nothing").is_none());
+    }
+
+    #[test]
+    fn a_place_that_takes_no_keys_is_known_before_there_are_any() {
+        let home = tempfile::tempdir().expect("temp");
+        let keys = store(home.path());
+        let place = home.path().join("secrets");
+        std::fs::write(&place, "in the way").expect("written");
+        keys.prepare().expect_err("no place for them");
+        std::fs::remove_file(&place).expect("out of the way");
+        keys.prepare().expect("ready");
+        assert!(keys.sealing.exists());
+        let left = std::fs::read_dir(&place).expect("folder").count();
+        assert_eq!(left, 0, "the trial leaves nothing");
     }
 
     #[test]

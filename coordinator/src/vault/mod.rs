@@ -8,6 +8,7 @@ mod client;
 mod issuing;
 mod jwks;
 mod keys;
+mod openings;
 mod setup;
 
 use crate::components::Loaded;
@@ -19,11 +20,11 @@ use client::{Client, ClientError};
 use domain::component::{Keeper, VaultKeeper};
 use keys::{KeyStore, KeysError};
 use model::lab::{Cluster, Lab};
+pub(crate) use openings::Openings;
 use setup::Setup;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 /// Pause between two looks. A sealed Vault stays sealed at most so long, plus the time it takes to answer.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -64,13 +65,8 @@ enum Found {
     Kept,
 }
 
-/// Keeps every Vault among `components` until `cancel`.
-pub(crate) async fn keep(
-    lab: Arc<Lab>,
-    places: Arc<Places>,
-    components: Vec<Loaded>,
-    cancel: CancellationToken,
-) {
+/// Keeps every Vault among `components` until everything stops.
+pub(crate) async fn keep(lab: Arc<Lab>, places: Arc<Places>, components: Vec<Loaded>, openings: Openings) {
     let mut tended: Vec<Tended> = components
         .iter()
         .flat_map(|loaded| {
@@ -78,7 +74,7 @@ pub(crate) async fn keep(
             let keeper = loaded.component.keeper.as_ref();
             homes.filter_map(move |home| keeper.map(|keeper| (home, keeper)))
         })
-        .map(|(home, Keeper::Vault(keeper))| Tended::new(&places, home, keeper))
+        .map(|(home, Keeper::Vault(keeper))| Tended::new(&places, home, keeper, &openings))
         .collect();
     if tended.is_empty() {
         return;
@@ -88,9 +84,12 @@ pub(crate) async fn keep(
             vault.look(&lab, &places).await;
         }
         tokio::select! {
-            () = cancel.cancelled() => return,
+            () = openings.stop().cancelled() => break,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
+    }
+    for vault in &mut tended {
+        vault.part();
     }
 }
 
@@ -112,17 +111,19 @@ struct Tended {
     keeper: VaultKeeper,
     keys: KeyStore,
     setup: Setup,
+    openings: Openings,
     /// What was told last: a state, or the words of a failure.
     told: String,
 }
 
 impl Tended {
-    fn new(places: &Places, home: &Cluster, keeper: &VaultKeeper) -> Self {
+    fn new(places: &Places, home: &Cluster, keeper: &VaultKeeper, openings: &Openings) -> Self {
         Self {
             home: home.clone(),
             keeper: keeper.clone(),
             keys: KeyStore::new(&places.home, home.name.as_str()),
             setup: Setup::default(),
+            openings: openings.clone(),
             told: String::new(),
         }
     }
@@ -146,6 +147,7 @@ impl Tended {
     }
 
     async fn tend(&mut self, lab: &Lab, places: &Places) -> Result<Found, VaultError> {
+        self.keys.write_down()?;
         let Some(client) = client_of(&self.home, &self.keeper, places)? else {
             return Ok(Found::Absent);
         };
@@ -158,11 +160,10 @@ impl Tended {
             Err(error) => return Err(error.into()),
         };
         if !state.initialized {
-            // It holds nothing yet. Keys of a Vault that is gone are put aside, not deleted.
-            self.keys.put_aside()?;
-            self.keys.save(&client.initialize().await?)?;
-            self.setup.forget();
-            tracing::info!(cluster = %self.home.name, "Vault was opened for the first time; its keys are on this host only");
+            let Some(_opening) = self.openings.begin().await else {
+                return Ok(Found::Absent);
+            };
+            self.open(&client).await?;
         }
         let keys = self.keys.load()?.ok_or(VaultError::NoKeys)?;
         if state.sealed || !state.initialized {
@@ -182,5 +183,23 @@ impl Tended {
             )
             .await?;
         Ok(Found::Kept)
+    }
+
+    /// Opens it for the first time. It holds nothing yet: keys of a Vault that is gone are put aside, not deleted.
+    async fn open(&mut self, client: &Client) -> Result<(), VaultError> {
+        // First: the keys are told once, and then must not find a full disk.
+        self.keys.prepare()?;
+        self.keys.put_aside()?;
+        self.keys.keep(client.initialize().await?)?;
+        self.setup.forget();
+        tracing::info!(cluster = %self.home.name, "Vault was opened for the first time; its keys are on this host only");
+        Ok(())
+    }
+
+    /// The last try to write down what nobody else has.
+    fn part(&mut self) {
+        if let Err(error) = self.keys.write_down() {
+            tracing::error!(cluster = %self.home.name, "the keys of Vault are lost: {}", chain(&error));
+        }
     }
 }
