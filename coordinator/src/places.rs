@@ -1,5 +1,6 @@
 //! Where things are: the lab's home, the cache, the project's own files and this program.
 
+use launcher::resolved;
 use std::path::{Path, PathBuf};
 
 /// The environment variables that scripts may set, read once, at the edge.
@@ -32,7 +33,7 @@ impl Environment {
     }
 }
 
-/// All folders of one lab, absolute.
+/// All folders of one lab, absolute; the first two are [`resolved`], for below them something is mounted.
 #[derive(Debug, Clone)]
 pub struct Places {
     /// State of this lab.
@@ -82,9 +83,9 @@ impl Places {
             None => find_project().ok_or(PlacesError::NoProject)?,
         };
         Ok(Self {
-            home: absolute(home),
-            cache: absolute(cache),
-            project: absolute(project),
+            home: resolved(&home),
+            cache: resolved(&cache),
+            project: std::path::absolute(&project).unwrap_or(project),
             program,
         })
     }
@@ -110,10 +111,6 @@ impl Places {
     }
 }
 
-fn absolute(path: PathBuf) -> PathBuf {
-    std::path::absolute(&path).unwrap_or(path)
-}
-
 /// The folder with `values/components` and `terraform/`: upwards from here, else where this program was compiled.
 fn find_project() -> Option<PathBuf> {
     let fits = |dir: &Path| dir.join("values/components").is_dir() && dir.join("terraform").is_dir();
@@ -130,4 +127,26 @@ fn find_project() -> Option<PathBuf> {
             .filter(|dir| fits(dir))
             .map(Path::to_path_buf)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_behind_a_link_is_where_the_link_leads() {
+        let folder = tempfile::tempdir().expect("temp");
+        let folder = folder.path().canonicalize().expect("there");
+        std::fs::create_dir(folder.join("disk")).expect("made");
+        std::os::unix::fs::symlink(folder.join("disk"), folder.join("link")).expect("linked");
+        let environment = Environment {
+            project: Some(folder.clone()),
+            user_home: Some(folder.join("link")),
+            ..Environment::default()
+        };
+        let places = Places::new("default", &environment).expect("told");
+        // Neither is there yet.
+        assert_eq!(places.home, folder.join("disk/.local/share/drillyard/default"));
+        assert_eq!(places.cache, folder.join("disk/.cache/drillyard"));
+    }
 }

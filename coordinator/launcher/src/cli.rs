@@ -16,7 +16,7 @@ use crate::multipass::Multipass;
 use crate::nspawn::{Nspawn, StoreSeeder};
 use crate::provider::{NodeProvider, PowerOff};
 use crate::record::NodeRecord;
-use crate::spec::{LabHandle, NetworkSpec, NodeSpec};
+use crate::spec::{LabHandle, NetworkSpec, NodeSpec, resolved};
 use crate::{ensure_network, remove_network};
 
 /// Makes, shows, powers and removes single nodes.
@@ -272,8 +272,8 @@ impl LabArgs {
     fn handle(&self) -> LabHandle {
         LabHandle {
             lab: self.lab.clone(),
-            home: self.home.clone(),
-            cache: self.cache.clone(),
+            home: resolved(&self.home),
+            cache: resolved(&self.cache),
         }
     }
 }

@@ -38,5 +38,5 @@ pub use multipass::Multipass;
 pub use network::{ensure_network, remove_network};
 pub use nspawn::{Nspawn, StoreSeeder};
 pub use provider::{NodeProvider, NodeState, Outcome, Power, PowerOff, UserDataSource};
-pub use spec::{LabHandle, NetworkSpec, NodeSpec};
+pub use spec::{LabHandle, NetworkSpec, NodeSpec, resolved};
 pub use user_data::{InjectSpec, RenderError, render_user_data};

@@ -1,5 +1,6 @@
 //! What the caller asks for: the lab's folders, its network, its nodes. Checked here, before anything is touched.
 
+use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
@@ -12,9 +13,9 @@ use crate::error::LaunchError;
 pub struct LabHandle {
     /// The lab's name, part of every label.
     pub lab: String,
-    /// State of this lab (`$DRILLYARD_HOME`), absolute.
+    /// State of this lab (`$DRILLYARD_HOME`), [`resolved`].
     pub home: PathBuf,
-    /// Bundle and root file system (`$DRILLYARD_CACHE`), absolute.
+    /// Bundle and root file system (`$DRILLYARD_CACHE`), [`resolved`].
     pub cache: PathBuf,
 }
 
@@ -52,6 +53,19 @@ impl LabHandle {
         check_path("home", &self.home)?;
         check_path("cache", &self.cache)
     }
+}
+
+/// `path`, absolute and without links: so the kernel names what is mounted and what lies behind a loop device, and what is
+/// named otherwise is not found among them. What is not there yet keeps its name.
+#[must_use]
+pub fn resolved(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let real = path.ancestors().find_map(|there| {
+        let begin = fs::canonicalize(there).ok()?;
+        let rest = path.strip_prefix(there).ok()?;
+        Some(begin.iter().chain(rest).collect::<PathBuf>())
+    });
+    real.unwrap_or(path)
 }
 
 /// The host's side of the lab's network.
@@ -177,7 +191,7 @@ fn check_path(field: &'static str, path: &Path) -> Result<(), LaunchError> {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use super::NodeSpec;
+    use super::{NodeSpec, resolved};
 
     fn spec() -> NodeSpec {
         NodeSpec {
@@ -215,5 +229,21 @@ mod tests {
             let text = s.check().map_err(|e| e.to_string()).unwrap_err();
             assert!(text.contains(field), "{field}: {text}");
         }
+    }
+
+    #[test]
+    fn links_are_resolved_as_far_as_the_path_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        let (real, link) = (dir.join("real"), dir.join("link"));
+        std::fs::create_dir_all(real.join("home")).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        for rest in ["home", "not-yet", "not-yet/home"] {
+            let path = resolved(&link.join(rest));
+            // As text: a slash at the end would pass for equal, and a mount option has none.
+            assert_eq!(path.to_str(), real.join(rest).to_str());
+        }
+        assert_eq!(resolved(&link).to_str(), real.to_str());
+        assert_eq!(resolved("/".as_ref()).to_str(), Some("/"));
     }
 }
