@@ -7,6 +7,7 @@ use crate::plan::{HostStep, Plan, PlannedStep, StepBody, Target};
 use crate::record::{Record, RunOutcome};
 use crate::state::StepPhase;
 use model::ids::{Epoch, RunId, StepId};
+use model::step::NodeStep;
 use std::sync::Arc;
 
 impl Draft<'_> {
@@ -54,13 +55,15 @@ impl Draft<'_> {
         }
     }
 
-    /// What the host observes is observed anew by each run; it is not taken from an earlier one.
+    /// What the host observes is observed anew by each run; it is not taken from an earlier one. Nor are the images of a node:
+    /// a later phase brings archives that an earlier run did not have.
     fn look_again(&mut self, step: &PlannedStep) {
         if !self.state.is_done(step.id) {
             return;
         }
         match &step.body {
-            StepBody::Host(HostStep::EnsureNodes { .. } | HostStep::AwaitReady { .. }) => {
+            StepBody::Host(HostStep::EnsureNodes { .. } | HostStep::AwaitReady { .. })
+            | StepBody::Node(NodeStep::ImportImages { .. }) => {
                 self.unknown(step.id, "a new run looks again");
             }
             StepBody::Host(HostStep::AwaitAgent { node }) if !self.state.may_order(node) => {

@@ -5,6 +5,7 @@
     reason = "helpers of tests, in a binary that holds nothing but tests"
 )]
 
+mod again;
 mod diagnosis;
 mod drift;
 mod drill_backlog;

@@ -20,7 +20,7 @@ pub(crate) fn begun() -> Sim {
     begun_with(small_plan())
 }
 
-fn begun_with(plan: Plan) -> Sim {
+pub(crate) fn begun_with(plan: Plan) -> Sim {
     let mut sim = Sim::new(plan);
     let _ = sim.up(1, true);
     sim.connect("mgmt-cp");
@@ -40,14 +40,23 @@ pub(crate) fn served() -> Sim {
 }
 
 fn finished() -> Sim {
-    let mut sim = served();
-    sim.succeed("mgmt-worker");
+    finished_with(small_plan())
+}
+
+pub(crate) fn finished_with(plan: Plan) -> Sim {
+    let mut sim = begun_with(plan);
+    while sim.running("mgmt-cp").is_some() {
+        sim.succeed("mgmt-cp");
+    }
+    while sim.running("mgmt-worker").is_some() {
+        sim.succeed("mgmt-worker");
+    }
     host_done(&mut sim);
     assert_eq!(outcome(&sim), Some(RunOutcome::Succeeded));
     sim
 }
 
-fn host_done(sim: &mut Sim) {
+pub(crate) fn host_done(sim: &mut Sim) {
     let (step, attempt) = (sim.id(INSTALL), sim.state.steps[&sim.id(INSTALL)].attempt);
     let outcome = StepOutcome::Succeeded { run_ms: 5, cpu_ms: 0 };
     let _ = sim.event(Event::HostStepFinished {
