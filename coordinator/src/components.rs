@@ -96,12 +96,38 @@ fn load_one(lab: &Lab, places: &Places, host: HostFacts, folder: PathBuf) -> Res
         if !loaded.component.runs_in(&cluster.name) {
             continue;
         }
-        let mut texts = values(&loaded, lab, cluster, places, host)?;
-        texts.extend(manifests(&loaded, lab, cluster, places, host)?);
-        let digest = inputs_digest(&loaded, &texts);
+        let digest = inputs(&loaded, lab, cluster, places, host)?.digest;
         loaded.component = loaded.component.with_inputs(cluster.name.clone(), digest);
     }
     Ok(loaded)
+}
+
+/// What a component is installed from in one cluster. Holds keys, so it has no `Debug`.
+pub(crate) struct Inputs {
+    /// Documents of Helm values.
+    pub(crate) values: Vec<String>,
+    /// Its own manifests.
+    pub(crate) manifests: Vec<String>,
+    /// Over all of it: a plan names it, and nothing else may be installed under that name.
+    pub(crate) digest: Digest,
+}
+
+/// The inputs for `cluster` as the folder has them now.
+pub(crate) fn inputs(
+    loaded: &Loaded,
+    lab: &Lab,
+    cluster: &Cluster,
+    places: &Places,
+    host: HostFacts,
+) -> Result<Inputs, ComponentsError> {
+    let values = values(loaded, lab, cluster, places, host)?;
+    let manifests = manifests(loaded, lab, cluster, places, host)?;
+    let digest = inputs_digest(loaded, values.iter().chain(&manifests));
+    Ok(Inputs {
+        values,
+        manifests,
+        digest,
+    })
 }
 
 /// The component's values for `cluster`: later files override earlier ones, as Helm does with several documents.
@@ -207,7 +233,7 @@ fn secrets(
 }
 
 /// Digest over the identity of chart or bundled manifests and the rendered values. The values hold keys, hence a digest and never the text.
-fn inputs_digest(loaded: &Loaded, values: &[String]) -> Digest {
+fn inputs_digest<'a>(loaded: &Loaded, texts: impl Iterator<Item = &'a String>) -> Digest {
     let mut hash = Sha256::new();
     let named = loaded
         .component
@@ -215,7 +241,7 @@ fn inputs_digest(loaded: &Loaded, values: &[String]) -> Digest {
         .as_ref()
         .or(loaded.component.bundled_manifests.as_ref());
     let chart = serde_json::to_vec(&named).unwrap_or_default();
-    for part in std::iter::once(chart.as_slice()).chain(values.iter().map(String::as_bytes)) {
+    for part in std::iter::once(chart.as_slice()).chain(texts.map(String::as_bytes)) {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(part);
     }
@@ -236,6 +262,43 @@ fn read_error(path: &Path, source: std::io::Error) -> ComponentsError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A checkout with one component of one manifest.
+    fn checkout(folder: &Path, manifest: &str) -> Places {
+        let component = folder.join("values/components/extra");
+        std::fs::create_dir_all(&component).expect("made");
+        let text = "apiVersion: drillyard/v1\nkind: Component\nname: extra\nphase: 3\nclusters: all\n\
+                    manifests: [extra.yaml]\nnamespace: extra\nneeds: []\nprovides: [extra]\n\
+                    readiness: [{check: nodes_ready}]\nexpected_seconds: 5\nbudget_seconds: 50\n";
+        std::fs::write(component.join("component.yaml"), text).expect("written");
+        std::fs::write(component.join("extra.yaml"), manifest).expect("written");
+        Places {
+            home: folder.join("home"),
+            cache: folder.join("cache"),
+            project: folder.to_owned(),
+            program: PathBuf::new(),
+        }
+    }
+
+    #[test]
+    fn a_folder_that_was_edited_is_not_what_was_planned() {
+        let dir = tempfile::tempdir().expect("temp");
+        let (lab, host) = (Lab::default(), HostFacts { sys_resource: false });
+        let cluster = &lab.clusters[0];
+        let places = checkout(dir.path(), "kind: ConfigMap\n");
+        let planned = load(&lab, &places, host).expect("loads")[0].component.inputs[&cluster.name];
+        let now = || {
+            let name = ComponentName::new("extra").expect("valid");
+            let loaded = find(&places, &name).expect("reads").expect("is there");
+            inputs(&loaded, &lab, cluster, &places, host).expect("renders")
+        };
+        assert!(now().digest == planned, "what runs is what was planned");
+        checkout(dir.path(), "kind: Secret\n");
+        let edited = now();
+        assert!(edited.digest != planned && edited.manifests[0].contains("Secret"));
+        checkout(dir.path(), "kind: ConfigMap\n");
+        assert!(now().digest == planned, "put back, it is the same again");
+    }
 
     /// Without a bundle and without a lab: every template of every folder, for every cluster that it is for.
     #[test]

@@ -7,13 +7,13 @@ use super::manifests::apply;
 use super::readiness::{Held, Seen, look};
 use super::remount::remount;
 use super::values::{HostFacts, expand};
-use crate::components::{Loaded, bundled_manifests, find, manifests, values};
+use crate::components::{Loaded, bundled_manifests, find, inputs};
 use crate::engine::EngineHandle;
 use crate::exit::chain;
 use crate::places::Places;
 use domain::event::Event;
 use domain::plan::{HostStep, PlannedStep};
-use model::ids::{Attempt, ClusterName, ComponentName};
+use model::ids::{Attempt, ClusterName, ComponentName, Digest};
 use model::lab::Lab;
 use model::step::{ProbeResult, StepOutcome};
 use std::sync::Arc;
@@ -61,8 +61,10 @@ impl Host {
         let ended = match step.host_step() {
             Some(HostStep::EnsureNodes { .. }) => self.ensure_nodes(&step, attempt).await,
             Some(HostStep::InstallComponent {
-                component, cluster, ..
-            }) => self.install(component, cluster).await,
+                component,
+                cluster,
+                digest,
+            }) => self.install(component, cluster, *digest).await,
             Some(HostStep::AwaitReady { component, cluster }) => {
                 let (component, cluster) = (component.clone(), cluster.clone());
                 self.await_ready(&step, attempt, &component, &cluster).await
@@ -173,7 +175,12 @@ impl Host {
         }
     }
 
-    async fn install(&self, component: &ComponentName, cluster: &ClusterName) -> Result<(), Stopped> {
+    async fn install(
+        &self,
+        component: &ComponentName,
+        cluster: &ClusterName,
+        planned: Digest,
+    ) -> Result<(), Stopped> {
         let loaded = self.component(component)?;
         let Some(place) = self.lab.cluster(cluster.as_str()) else {
             return Err(Stopped {
@@ -181,14 +188,21 @@ impl Host {
                 message: format!("the lab has no cluster {cluster}"),
             });
         };
-        let texts = values(&loaded, &self.lab, place, &self.places, self.facts)
+        let inputs = inputs(&loaded, &self.lab, place, &self.places, self.facts)
             .map_err(|e| Stopped::because("DY-0211", &e))?;
+        // Installed all the same, it would be taken for what was planned, now and in every later run.
+        if inputs.digest != planned {
+            return Err(Stopped {
+                code: "DY-0212",
+                message: format!(
+                    "the inputs of {component} for {cluster} were changed after this run was planned"
+                ),
+            });
+        }
         let Some(chart) = &loaded.component.chart else {
             let mut documents =
                 bundled_manifests(&loaded, &self.places).map_err(|e| Stopped::because("DY-0211", &e))?;
-            let own = manifests(&loaded, &self.lab, place, &self.places, self.facts)
-                .map_err(|e| Stopped::because("DY-0211", &e))?;
-            documents.extend(own);
+            documents.extend(inputs.manifests);
             let api = self.open(cluster).await?;
             apply(&api, &loaded.component.namespace, &documents)
                 .await
@@ -197,7 +211,7 @@ impl Host {
                 .await
                 .map_err(|e| Stopped::because("DY-0215", &e));
         };
-        let merged = super::values::merge(&texts).map_err(|e| Stopped::because("DY-0211", &e))?;
+        let merged = super::values::merge(&inputs.values).map_err(|e| Stopped::because("DY-0211", &e))?;
         let release = Release {
             helm: self.places.tool("helm"),
             chart: self.places.cache.join("bundle/charts").join(&chart.name),

@@ -50,6 +50,7 @@ impl Draft<'_> {
         let Some(planned) = self.planned(step).filter(|_| asked) else {
             return;
         };
+        let result = self.of_these_inputs(&planned, result);
         self.record(Record::StepProbed {
             step,
             attempt,
@@ -84,6 +85,15 @@ impl Draft<'_> {
 }
 
 impl Draft<'_> {
+    /// A look at the nodes sees whether they run, not from which inputs they were made.
+    fn of_these_inputs(&self, planned: &PlannedStep, found: ProbeResult) -> ProbeResult {
+        if found == ProbeResult::Done && self.state.is_overtaken(planned) {
+            let detail = "it is there, and other inputs were used since".into();
+            return ProbeResult::Partial { detail };
+        }
+        found
+    }
+
     /// Where a component that was installed is not there any more, waiting for it would never end. Installing converges, so
     /// it is done once more; what waits for it then waits again.
     fn install_anew(&mut self, awaited: &PlannedStep) {

@@ -56,7 +56,7 @@ impl Draft<'_> {
     }
 
     /// What the host observes is observed anew by each run; it is not taken from an earlier one. Nor are the images of a node:
-    /// a later phase brings archives that an earlier run did not have.
+    /// a later phase brings archives that an earlier run did not have. And what was replaced since is done no more.
     fn look_again(&mut self, step: &PlannedStep) {
         if !self.state.is_done(step.id) {
             return;
@@ -68,6 +68,9 @@ impl Draft<'_> {
             }
             StepBody::Host(HostStep::AwaitAgent { node }) if !self.state.may_order(node) => {
                 self.unknown(step.id, "the agent is not connected");
+            }
+            StepBody::Host(HostStep::InstallComponent { .. }) if self.state.is_overtaken(step) => {
+                self.unknown(step.id, "other inputs were installed since");
             }
             _ => {}
         }

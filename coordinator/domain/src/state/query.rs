@@ -3,7 +3,7 @@
 use super::{Link, NodeState, Run, State, StepPhase, StepState};
 use crate::capability::Capability;
 use crate::effect::Effect;
-use crate::plan::{Plan, PlannedStep, Target};
+use crate::plan::{HostStep, Plan, PlannedStep, Target};
 use model::ids::{Attempt, Incarnation, NodeName, Seq, StepId};
 use model::moment::Moment;
 use model::step::{Lane, SecretName, StepOrder};
@@ -44,6 +44,24 @@ impl State {
     /// Whether the step is done.
     pub fn is_done(&self, id: StepId) -> bool {
         self.steps.get(&id).is_some_and(|step| step.phase.done())
+    }
+
+    /// Whether the host has begun the same with other inputs since: of a component in a cluster, and of the nodes, only the
+    /// latest is there. Inputs are no part of a name, so such steps have the same one.
+    pub fn is_overtaken(&self, step: &PlannedStep) -> bool {
+        let replaces = matches!(
+            step.host_step(),
+            Some(HostStep::EnsureNodes { .. } | HostStep::InstallComponent { .. })
+        );
+        let Some(known) = self.step(step.id).filter(|_| replaces) else {
+            return false;
+        };
+        self.steps.iter().any(|(id, other)| {
+            *id != step.id
+                && other.target == Target::Host
+                && other.name == known.name
+                && other.intended > known.intended
+        })
     }
 
     /// Whether every step of the plan that contributes to `capability` is done; false without any.
@@ -103,9 +121,9 @@ impl State {
             known.target.node() == Some(node) && known.attempt == attempt && known.phase.in_flight()
         });
         let planned = self.plan().and_then(|plan| plan.step(step));
-        let concerns = planned.and_then(PlannedStep::node_step).is_some_and(|body| {
-            [body.needs_secret(), body.yields_secret()].contains(&Some(secret))
-        });
+        let concerns = planned
+            .and_then(PlannedStep::node_step)
+            .is_some_and(|body| [body.needs_secret(), body.yields_secret()].contains(&Some(secret)));
         handed_out && concerns
     }
 

@@ -1,15 +1,18 @@
 //! What a new run looks at again although an earlier one did it: things that change or run out while nothing is run.
 
-use crate::fixtures::small_plan;
+use crate::fixtures::{host_step, small_plan};
 use crate::sim::Sim;
-use crate::steps::{JOIN, finished_with, outcome};
+use crate::steps::{INSTALL, JOIN, finished_with, host_done, outcome};
 use domain::effect::Effect;
-use domain::plan::{Plan, PlannedStep, StepBody};
+use domain::event::Event;
+use domain::plan::{HostStep, Plan, PlannedStep, StepBody};
 use domain::record::RunOutcome;
-use model::ids::Attempt;
-use model::step::{NodeStep, ProbeResult, Role};
+use model::ids::{Attempt, ClusterName, Digest, StepId};
+use model::step::{NodeStep, ProbeResult, Role, StepOutcome};
+use std::sync::Arc;
 
 const IMAGES: &str = "mgmt-worker import_images";
+const NODES: &str = "mgmt ensure_nodes";
 
 /// Another step of the worker, which needs nothing but its agent.
 fn beside_the_join(plan: &Plan, body: NodeStep) -> PlannedStep {
@@ -57,5 +60,129 @@ fn images_are_looked_at_by_each_run_and_imported_only_where_one_is_missing() {
     assert_eq!(sim.running("mgmt-worker"), Some((images, Attempt(2))));
     sim.succeed("mgmt-worker");
     assert_eq!(outcome(&sim), Some(RunOutcome::Succeeded));
+    sim.check();
+}
+
+/// The small plan with nodes to make, and with `number` in the digests of what the host makes and installs.
+fn with_inputs(number: u8) -> Plan {
+    let mut plan = small_plan();
+    let install = plan.steps.pop().expect("the install");
+    let Some(HostStep::InstallComponent {
+        component, cluster, ..
+    }) = install.host_step()
+    else {
+        panic!("{} is no install", install.name);
+    };
+    let digest = Digest([number; 32]);
+    let other = HostStep::InstallComponent {
+        component: component.clone(),
+        cluster: cluster.clone(),
+        digest,
+    };
+    plan.steps.push(host_step(
+        cluster,
+        "mgmt",
+        other,
+        &install.needs,
+        &install.provides,
+    ));
+    let cluster = ClusterName::new("mgmt").expect("valid");
+    let nodes = HostStep::EnsureNodes { digest };
+    plan.steps.insert(0, host_step(&cluster, "mgmt", nodes, &[], &[]));
+    plan.digest = digest;
+    plan
+}
+
+/// A lab that was made with the first inputs and then with the second ones.
+fn changed() -> Sim {
+    let mut sim = Sim::new(with_inputs(1));
+    let _ = sim.up(1, true);
+    host_ends(&mut sim, NODES);
+    for node in ["mgmt-cp", "mgmt-worker"] {
+        sim.connect(node);
+    }
+    for node in ["mgmt-cp", "mgmt-cp", "mgmt-worker"] {
+        sim.succeed(node);
+    }
+    host_done(&mut sim);
+    assert_eq!(outcome(&sim), Some(RunOutcome::Succeeded));
+    up_with(&mut sim, 2);
+    assert_eq!(handed_out(&mut sim), [(NODES, Attempt(1)), (INSTALL, Attempt(1))]);
+    host_ends(&mut sim, NODES);
+    host_done(&mut sim);
+    assert_eq!(outcome(&sim), Some(RunOutcome::Succeeded));
+    sim
+}
+
+fn up_with(sim: &mut Sim, inputs: u8) {
+    sim.pass(1_000);
+    sim.plan = Arc::new(with_inputs(inputs));
+    sim.take();
+    let run = u8::try_from(sim.log.len() % 251).expect("fits");
+    let _ = sim.up(run, true);
+}
+
+fn host_ends(sim: &mut Sim, name: &str) {
+    let (step, attempt) = current(sim, name);
+    let outcome = StepOutcome::Succeeded { run_ms: 5, cpu_ms: 0 };
+    let _ = sim.event(Event::HostStepFinished {
+        step,
+        attempt,
+        outcome,
+    });
+}
+
+fn host_found(sim: &mut Sim, name: &str, result: ProbeResult) {
+    let (step, attempt) = current(sim, name);
+    let _ = sim.event(Event::HostProbeAnswered {
+        step,
+        attempt,
+        result,
+    });
+}
+
+fn current(sim: &Sim, name: &str) -> (StepId, Attempt) {
+    let step = sim.id(name);
+    (step, sim.state.steps[&step].attempt)
+}
+
+/// Host steps that were handed out since the last look.
+fn handed_out(sim: &mut Sim) -> Vec<(&'static str, Attempt)> {
+    let known = |name: &str| [NODES, INSTALL].into_iter().find(|known| *known == name);
+    let effects = sim.take();
+    let ran = effects.iter().filter_map(|effect| match effect {
+        Effect::RunHost { step, attempt } => Some((known(&step.name)?, *attempt)),
+        _ => None,
+    });
+    ran.collect()
+}
+
+#[test]
+fn a_change_that_is_taken_back_is_applied_again() {
+    let mut sim = changed();
+    up_with(&mut sim, 1);
+    // All that can be seen is that something is there.
+    host_found(&mut sim, NODES, ProbeResult::Done);
+    host_found(&mut sim, INSTALL, ProbeResult::NotStarted);
+    assert_eq!(handed_out(&mut sim), [(NODES, Attempt(2)), (INSTALL, Attempt(2))]);
+    host_ends(&mut sim, NODES);
+    host_done(&mut sim);
+    assert_eq!(outcome(&sim), Some(RunOutcome::Succeeded));
+    sim.check();
+}
+
+#[test]
+fn what_was_applied_last_is_not_applied_again() {
+    let mut sim = changed();
+    up_with(&mut sim, 1);
+    host_found(&mut sim, NODES, ProbeResult::Done);
+    host_found(&mut sim, INSTALL, ProbeResult::NotStarted);
+    host_ends(&mut sim, NODES);
+    host_done(&mut sim);
+    up_with(&mut sim, 1);
+    host_found(&mut sim, NODES, ProbeResult::Done);
+    assert!(handed_out(&mut sim).is_empty());
+    assert_eq!(outcome(&sim), Some(RunOutcome::Succeeded));
+    assert_eq!(sim.state.run.as_ref().expect("run").executed, 0);
     sim.check();
 }

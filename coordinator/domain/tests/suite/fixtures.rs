@@ -127,7 +127,7 @@ pub(crate) fn awaited_plan() -> Plan {
     plan
 }
 
-fn host_step(
+pub(crate) fn host_step(
     cluster: &ClusterName,
     subject: &str,
     body: HostStep,

@@ -255,13 +255,19 @@ fn a_secret_is_exchanged_only_for_an_attempt_that_runs_and_is_about_it() {
         sim.state.may_exchange_secret(&node(name), step, attempt, secret)
     };
     for secret in [token, kubeconfig] {
-        assert!(!may(&sim, "mgmt-cp", MANIFESTS, 1, secret), "{secret:?} of another step");
+        assert!(
+            !may(&sim, "mgmt-cp", MANIFESTS, 1, secret),
+            "{secret:?} of another step"
+        );
     }
     assert!(!may(&sim, "mgmt-worker", JOIN, 1, token), "not handed out yet");
     sim.succeed("mgmt-cp");
     sim.succeed("mgmt-cp");
     assert!(may(&sim, "mgmt-worker", JOIN, 1, token));
-    assert!(!may(&sim, "mgmt-worker", JOIN, 1, kubeconfig), "a join yields none");
+    assert!(
+        !may(&sim, "mgmt-worker", JOIN, 1, kubeconfig),
+        "a join yields none"
+    );
     assert!(!may(&sim, "mgmt-worker", JOIN, 2, token), "another attempt");
     assert!(!may(&sim, "mgmt-cp", JOIN, 1, token), "another node's step");
 
