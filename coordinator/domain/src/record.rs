@@ -78,6 +78,9 @@ pub enum Record {
         cluster: Option<ClusterName>,
         /// Lane on the node; None on the host.
         lane: Option<Lane>,
+        /// Whether it was decided on here; false when an agent knew it and this log did not. Older logs do not say.
+        #[serde(default)]
+        ours: bool,
     },
     /// The order was handed out under this epoch; again after a reconnect when the agent does not know it.
     StepDispatched {

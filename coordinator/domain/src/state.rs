@@ -149,6 +149,9 @@ pub struct StepState {
     pub since: Moment,
     /// When the current attempt was decided on.
     pub intended: Moment,
+    /// Whether the current attempt was decided on here, and not found on a node. Older logs do not say.
+    #[serde(default)]
+    pub ours: bool,
     /// Epoch of the last dispatch; None when this log never dispatched it.
     pub epoch: Option<Epoch>,
     /// Life of the agent's store at the last dispatch.

@@ -25,6 +25,7 @@ fn filled() -> Metrics {
         target: Target::Host,
         cluster: None,
         lane: None,
+        ours: true,
     };
     let succeeded = Record::StepSucceeded {
         step,

@@ -77,6 +77,7 @@ fn begin() -> Vec<Entry> {
         target: Target::Node(NodeName::new("app1-cp").expect("valid")),
         cluster: None,
         lane: None,
+        ours: true,
     };
     vec![entry(100, &started), entry(101, &intended)]
 }

@@ -111,6 +111,7 @@ impl Steps {
             target,
             cluster,
             lane,
+            ..
         } = record
         else {
             return;

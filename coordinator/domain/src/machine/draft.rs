@@ -82,6 +82,11 @@ impl<'a> Draft<'a> {
 
     /// Decides on a new attempt, without handing it out.
     pub(super) fn intend(&mut self, planned: &PlannedStep, attempt: Attempt) {
+        self.take_up(planned, attempt, true);
+    }
+
+    /// Takes up an attempt, `ours` or one that an agent knows from elsewhere.
+    pub(super) fn take_up(&mut self, planned: &PlannedStep, attempt: Attempt, ours: bool) {
         self.record(Record::StepIntended {
             step: planned.id,
             attempt,
@@ -89,6 +94,7 @@ impl<'a> Draft<'a> {
             target: planned.target.clone(),
             cluster: planned.cluster.clone(),
             lane: planned.lane(),
+            ours,
         });
     }
 

@@ -107,7 +107,7 @@ impl Draft<'_> {
                 step: theirs.step,
             });
         }
-        self.intend(&planned, theirs.attempt);
+        self.take_up(&planned, theirs.attempt, false);
         self.unknown(theirs.step, "the agent knows it, this log does not");
     }
 }

@@ -141,6 +141,7 @@ impl State {
             target,
             cluster,
             lane,
+            ours,
             ..
         } = record
         else {
@@ -149,6 +150,7 @@ impl State {
         if let Some(step) = self.steps.get_mut(&id) {
             step.attempt = *attempt;
             step.intended = at;
+            step.ours = *ours;
             step.looks = 0;
             step.causes.clear();
             step.enter(StepPhase::Intended, at);
@@ -163,6 +165,7 @@ impl State {
             phase: StepPhase::Intended,
             since: at,
             intended: at,
+            ours: *ours,
             epoch: None,
             incarnation: None,
             boot: None,

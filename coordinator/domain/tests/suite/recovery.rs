@@ -2,11 +2,11 @@
 
 use crate::fixtures::{node, small_plan};
 use crate::sim::Sim;
-use crate::steps::{INSTALL, JOIN, MANIFESTS, WAIT, begun, outcome, served};
+use crate::steps::{INSTALL, JOIN, MANIFESTS, WAIT, begun, begun_with, outcome, served};
 use domain::effect::Effect;
 use domain::event::{AgentPhase, AgentStep, Event};
 use domain::record::{Record, RunOutcome};
-use domain::state::StepPhase;
+use domain::state::{State, StepPhase};
 use model::event::NodeEventKind;
 use model::ids::{Attempt, Epoch};
 use model::step::{ProbeResult, StepOutcome};
@@ -272,4 +272,67 @@ fn steps_that_the_log_does_not_know_are_adopted_by_probe() {
         "no init without a person"
     );
     sim.check();
+}
+
+/// The wait needs what the manifests need, so that both compete for the node's lane and only one was handed out.
+fn lost_with_one_step_in_line() -> Sim {
+    let mut plan = small_plan();
+    let needs = plan.steps.iter().find(|step| step.name == MANIFESTS);
+    let needs = needs.expect("the manifests").needs.clone();
+    let wait = plan.steps.iter_mut().find(|step| step.name == WAIT);
+    wait.expect("the wait").needs = needs;
+    let mut sim = begun_with(plan);
+    sim.disconnect("mgmt-cp");
+    for _ in 0..12 {
+        sim.silence(31_000);
+    }
+    assert_eq!(outcome(&sim), Some(RunOutcome::NeedsDecision));
+    assert_eq!(
+        sim.state.steps[&sim.id(WAIT)].epoch,
+        None,
+        "it was never handed out"
+    );
+    sim
+}
+
+#[test]
+fn a_step_that_was_given_up_in_line_is_begun_when_the_node_returns() {
+    let mut sim = lost_with_one_step_in_line();
+    let (manifests, wait) = (sim.id(MANIFESTS), sim.id(WAIT));
+    let listed = AgentStep {
+        step: manifests,
+        attempt: Attempt(1),
+        phase: AgentPhase::Finished,
+    };
+    sim.connect_with("mgmt-cp", vec![listed]);
+    let _ = sim.up(2, true);
+    sim.probe("mgmt-cp", wait, ProbeResult::NotStarted);
+    sim.probe("mgmt-cp", manifests, ProbeResult::Done);
+    assert_eq!(sim.running("mgmt-cp"), Some((wait, Attempt(2))));
+    sim.check();
+}
+
+/// An older log does not say who decided on an attempt: what it never handed out is not begun without a person, as before.
+#[test]
+fn an_older_log_leaves_what_it_never_handed_out_to_a_person() {
+    let mut sim = lost_with_one_step_in_line();
+    for line in &mut sim.log {
+        let mut json = serde_json::to_value(&line.record).expect("serde");
+        json.as_object_mut().expect("an object").remove("ours");
+        line.record = serde_json::from_value(json).expect("an older record is read");
+    }
+    sim.state = State::default();
+    for line in &sim.log {
+        sim.state
+            .apply(line.revision, &line.record, line.time)
+            .expect("legal");
+    }
+    sim.connect("mgmt-cp");
+    let _ = sim.up(2, true);
+    let wait = sim.id(WAIT);
+    sim.probe("mgmt-cp", wait, ProbeResult::NotStarted);
+    let Some(StepPhase::NeedsDecision { reason }) = sim.phase(WAIT) else {
+        panic!("{:?}", sim.phase(WAIT))
+    };
+    assert!(reason.contains("this log did not start it"), "{reason}");
 }
