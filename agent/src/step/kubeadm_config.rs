@@ -8,6 +8,9 @@ use std::net::Ipv4Addr;
 
 const API: &str = "kubeadm.k8s.io/v1beta4";
 
+/// Tells our join token from those that people make.
+pub(crate) const TOKEN_DESCRIPTION: &str = "drillyard";
+
 /// What one rendering needs.
 #[derive(Debug)]
 pub(crate) struct Input<'a> {
@@ -24,7 +27,7 @@ pub(crate) fn init(input: &Input<'_>, token: Option<&str>) -> String {
     let tokens: Vec<Value> = token
         .map(|token| {
             json!({"token": token, "ttl": "2h0m0s", "usages": ["signing", "authentication"],
-            "groups": ["system:bootstrappers:kubeadm:default-node-token"], "description": "drillyard"})
+            "groups": ["system:bootstrappers:kubeadm:default-node-token"], "description": TOKEN_DESCRIPTION})
         })
         .into_iter()
         .collect();

@@ -7,7 +7,7 @@ use crate::plan::{HostStep, Plan, PlannedStep, StepBody, Target};
 use crate::record::{Record, RunOutcome};
 use crate::state::StepPhase;
 use model::ids::{Epoch, RunId, StepId};
-use model::step::NodeStep;
+use model::step::{InitPhase, NodeStep};
 use std::sync::Arc;
 
 impl Draft<'_> {
@@ -51,13 +51,13 @@ impl Draft<'_> {
         let plan = Arc::new(plan);
         self.state.offer_plan(Arc::clone(&plan));
         for step in &plan.steps {
-            self.look_again(step);
+            self.look_again(&plan, step);
         }
     }
 
     /// What the host observes is observed anew by each run; it is not taken from an earlier one. Nor are the images of a node:
     /// a later phase brings archives that an earlier run did not have. And what was replaced since is done no more.
-    fn look_again(&mut self, step: &PlannedStep) {
+    fn look_again(&mut self, plan: &Plan, step: &PlannedStep) {
         if !self.state.is_done(step.id) {
             return;
         }
@@ -72,8 +72,23 @@ impl Draft<'_> {
             StepBody::Host(HostStep::InstallComponent { .. }) if self.state.is_overtaken(step) => {
                 self.unknown(step.id, "other inputs were installed since");
             }
+            StepBody::Node(NodeStep::KubeadmInit {
+                phase: InitPhase::BootstrapToken,
+                ..
+            }) if self.is_join_open(plan, step) => {
+                self.unknown(step.id, "a node has yet to join, and a join token runs out");
+            }
             _ => {}
         }
+    }
+
+    /// Whether a node of the cluster that `token` is for has not joined yet.
+    fn is_join_open(&self, plan: &Plan, token: &PlannedStep) -> bool {
+        plan.steps.iter().any(|step| {
+            matches!(step.node_step(), Some(NodeStep::KubeadmJoin { .. }))
+                && step.cluster == token.cluster
+                && !self.state.is_done(step.id)
+        })
     }
 
     pub(super) fn gate_confirmed(&mut self, run: RunId, phase: u8, go_on: bool) {

@@ -2,17 +2,19 @@
 
 use crate::fixtures::{host_step, small_plan};
 use crate::sim::Sim;
-use crate::steps::{INSTALL, JOIN, finished_with, host_done, outcome};
+use crate::steps::{INSTALL, JOIN, MANIFESTS, WAIT, begun_with, finished_with, host_done, outcome};
+use domain::capability::Capability;
 use domain::effect::Effect;
 use domain::event::Event;
 use domain::plan::{HostStep, Plan, PlannedStep, StepBody};
 use domain::record::RunOutcome;
 use model::ids::{Attempt, ClusterName, Digest, StepId};
-use model::step::{NodeStep, ProbeResult, Role, StepOutcome};
+use model::step::{InitPhase, NodeStep, ProbeResult, Role, StepOutcome};
 use std::sync::Arc;
 
 const IMAGES: &str = "mgmt-worker import_images";
 const NODES: &str = "mgmt ensure_nodes";
+const TOKEN: &str = "mgmt-cp kubeadm_init/bootstrap_token";
 
 /// Another step of the worker, which needs nothing but its agent.
 fn beside_the_join(plan: &Plan, body: NodeStep) -> PlannedStep {
@@ -184,5 +186,72 @@ fn what_was_applied_last_is_not_applied_again() {
     assert!(handed_out(&mut sim).is_empty());
     assert_eq!(outcome(&sim), Some(RunOutcome::Succeeded));
     assert_eq!(sim.state.run.as_ref().expect("run").executed, 0);
+    sim.check();
+}
+
+/// The small plan with a join token, which the join needs.
+fn with_token() -> Plan {
+    let mut plan = small_plan();
+    let wait = plan.steps.iter().find(|step| step.name == WAIT);
+    let wait = wait.expect("the wait").clone();
+    let Some(NodeStep::KubeadmInit { params, address, .. }) = wait.node_step().cloned() else {
+        panic!("{WAIT} is no phase of init");
+    };
+    let body = NodeStep::KubeadmInit {
+        phase: InitPhase::BootstrapToken,
+        params,
+        address,
+    };
+    let node = wait.target.node().expect("a node").clone();
+    let made = vec![Capability::cluster(
+        &ClusterName::new("mgmt").expect("valid"),
+        "join-token",
+    )];
+    let join = plan.steps.iter_mut().find(|step| step.name == JOIN);
+    join.expect("the join").needs.extend(made.clone());
+    let token = PlannedStep {
+        id: body.id("default", &node),
+        name: format!("{node} {}", body.label()),
+        body: StepBody::Node(body),
+        needs: wait.provides.clone(),
+        provides: made,
+        ..wait
+    };
+    let at = plan.steps.iter().position(|step| step.name == JOIN);
+    plan.steps.insert(at.expect("the join"), token);
+    plan
+}
+
+#[test]
+fn a_token_is_looked_at_again_while_a_node_has_yet_to_join() {
+    let mut sim = begun_with(with_token());
+    for _ in [MANIFESTS, WAIT, TOKEN] {
+        sim.succeed("mgmt-cp");
+    }
+    let (token, join) = (sim.id(TOKEN), sim.id(JOIN));
+    host_done(&mut sim);
+    let _ = sim.event(Event::CancelRequested);
+    sim.finish("mgmt-worker", StepOutcome::Cancelled);
+    assert_eq!(outcome(&sim), Some(RunOutcome::Cancelled));
+    sim.pass(3 * 3_600_000);
+    let _ = sim.up(2, true);
+    sim.probe("mgmt-worker", join, ProbeResult::NotStarted);
+    assert!(sim.running("mgmt-worker").is_none(), "it waits for the token");
+    let detail = "0 tokens of ours that last, and 2 of 2 bindings".into();
+    sim.probe("mgmt-cp", token, ProbeResult::Partial { detail });
+    assert_eq!(sim.running("mgmt-cp"), Some((token, Attempt(2))));
+    sim.succeed("mgmt-cp");
+    sim.pass(100);
+    assert_eq!(sim.running("mgmt-worker"), Some((join, Attempt(2))));
+    sim.check();
+}
+
+#[test]
+fn a_token_that_nobody_needs_any_more_is_left_alone() {
+    let mut sim = finished_with(with_token());
+    sim.take();
+    let _ = sim.up(2, true);
+    assert_eq!(sim.take(), vec![]);
+    assert_eq!(outcome(&sim), Some(RunOutcome::Succeeded));
     sim.check();
 }
