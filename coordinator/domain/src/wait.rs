@@ -136,11 +136,12 @@ pub fn active(state: &State, now: Moment) -> Vec<Wait> {
 
 fn of_step(state: &State, step: &PlannedStep, began: Moment) -> Wait {
     let known = state.step(step.id);
+    let runs = known.filter(|known| known.phase.in_flight());
+    let awaited = runs.map(|known| state.awaited_since(known));
     let (blocker, since) = match known {
-        Some(known) => (of_phase(state, step, known), known.since),
+        Some(known) => (of_phase(state, step, known), awaited.unwrap_or(known.since)),
         None => (not_begun(state, step), began),
     };
-    let runs = known.filter(|known| known.phase.in_flight());
     let causes = known.map(|known| known.causes.clone()).unwrap_or_default();
     Wait {
         step: step.id,
@@ -153,7 +154,7 @@ fn of_step(state: &State, step: &PlannedStep, began: Moment) -> Wait {
         blocker,
         since,
         expected_ms: step.expected_ms,
-        deadline: runs.map(|known| known.since.plus_millis(step.budget_ms)),
+        deadline: awaited.map(|since| since.plus_millis(step.budget_ms)),
     }
 }
 

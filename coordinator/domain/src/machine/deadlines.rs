@@ -171,7 +171,7 @@ impl Draft<'_> {
             let Some(known) = self.known(step.id) else {
                 continue;
             };
-            let waited = self.now.millis_since(known.since.max(self.run_began()));
+            let waited = self.now.millis_since(self.state.awaited_since(known));
             let waits_for_agent = matches!(step.body, StepBody::Host(HostStep::AwaitAgent { .. }));
             if waits_for_agent && known.phase.in_flight() && waited > step.budget_ms {
                 self.decide(

@@ -81,6 +81,18 @@ impl State {
         self.nodes.get(node).is_some_and(NodeState::may_order)
     }
 
+    /// Since when the outcome of a step in flight is awaited in this run. An order that is sent again is no newer for it;
+    /// only silence of its node's own begins the wait anew, since nothing could answer then.
+    pub fn awaited_since(&self, known: &StepState) -> Moment {
+        let line = known.target.node().and_then(|node| self.nodes.get(node));
+        let since = match (&known.phase, line) {
+            (StepPhase::Intended | StepPhase::Dispatched, Some(line)) => known.intended.max(line.since),
+            (StepPhase::Intended | StepPhase::Dispatched, None) => known.intended,
+            _ => known.since,
+        };
+        self.active_run().map_or(since, |run| since.max(run.started))
+    }
+
     /// The step that occupies the lane: handed out, or not yet probed.
     pub fn lane_holder(&self, node: &NodeName, lane: Lane) -> Option<(StepId, &StepState)> {
         let plan = self.plan();

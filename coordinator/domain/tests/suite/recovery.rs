@@ -7,6 +7,7 @@ use domain::effect::Effect;
 use domain::event::{AgentPhase, AgentStep, Event};
 use domain::record::{Record, RunOutcome};
 use domain::state::{State, StepPhase};
+use domain::wait::waits;
 use model::event::NodeEventKind;
 use model::ids::{Attempt, Epoch};
 use model::step::{ProbeResult, StepOutcome};
@@ -335,4 +336,45 @@ fn an_older_log_leaves_what_it_never_handed_out_to_a_person() {
         panic!("{:?}", sim.phase(WAIT))
     };
     assert!(reason.contains("this log did not start it"), "{reason}");
+}
+
+#[test]
+fn an_order_that_is_never_answered_has_a_deadline() {
+    let mut sim = begun();
+    let since = |sim: &Sim| {
+        let waits = waits(&sim.state, sim.now);
+        let wait = waits.into_iter().find(|wait| wait.name == MANIFESTS);
+        wait.map(|wait| (wait.since, wait.deadline))
+    };
+    let first = since(&sim);
+    sim.take();
+    // Twice the budget of 60 s and a minute more; every 15 s the order is sent again.
+    for _ in 0..12 {
+        sim.pass(15_000);
+        let sent = sim.take();
+        assert!(
+            matches!(&sent[..], [Effect::Dispatch { order, .. }] if order.attempt == Attempt(1)),
+            "{sent:?}"
+        );
+        assert_eq!(since(&sim), first, "sent again, and awaited no shorter");
+    }
+    sim.pass(15_000);
+    let Some(StepPhase::NeedsDecision { reason }) = sim.phase(MANIFESTS) else {
+        panic!("{:?}", sim.phase(MANIFESTS))
+    };
+    assert!(reason.contains("no outcome within 180 s"), "{reason}");
+    assert!(sim.take().iter().any(|e| matches!(e, Effect::Cancel { .. })));
+    sim.check();
+}
+
+#[test]
+fn an_order_that_reaches_its_node_late_has_its_whole_time() {
+    let mut sim = begun();
+    sim.disconnect("mgmt-cp");
+    sim.silence(31_000);
+    sim.silence(150_000);
+    sim.connect("mgmt-cp");
+    sim.pass(15_000);
+    assert_eq!(sim.phase(MANIFESTS), Some(StepPhase::Dispatched));
+    sim.check();
 }
