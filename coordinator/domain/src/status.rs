@@ -4,7 +4,7 @@ use crate::component::Component;
 use crate::drill::countdown::DrillNow;
 use crate::plan::{HostStep, PlannedStep, StepBody};
 use crate::record::Record;
-use crate::state::{Link, NodeState, State};
+use crate::state::{Link, NodeState, State, StepPhase};
 use crate::wait::{self, Wait};
 use model::fact::{Condition, ConditionStatus};
 use model::ids::{ClusterName, Epoch, NodeName};
@@ -360,8 +360,8 @@ fn steps_of<'a>(
     })
 }
 
-/// What a drill saw decides. Without one, a contract that components serve passes while all of these were observed ready;
-/// the others are not covered yet.
+/// What a drill saw decides. Without one, a contract that components serve passes while all of these were observed ready, and
+/// fails once one of them was not; while a run still looks nobody knows. The others are not covered yet.
 fn contracts(state: &State, components: &[Component], observed: &Observed) -> Vec<ContractStatus> {
     let one = |id: &&str| match observed.judged.get(*id) {
         Some(judged) => ContractStatus {
@@ -391,11 +391,16 @@ fn contract(state: &State, components: &[Component], id: &str) -> ContractStatus
         })
         .collect();
     let begun = !checks.is_empty() && checks.iter().all(|step| state.step(step.id).is_some());
-    let passed = begun && checks.iter().all(|step| state.is_done(step.id));
-    let word = match (begun, passed) {
-        (false, _) => "not_covered",
-        (true, true) => "pass",
-        (true, false) => "fail",
+    let is_bad = |phase: &StepPhase| matches!(phase, StepPhase::Failed | StepPhase::NeedsDecision { .. });
+    let bad = |step: &&PlannedStep| state.step(step.id).is_some_and(|known| is_bad(&known.phase));
+    let word = if !begun {
+        "not_covered"
+    } else if checks.iter().any(bad) {
+        "fail"
+    } else if checks.iter().all(|step| state.is_done(step.id)) {
+        "pass"
+    } else {
+        "inconclusive"
     };
     let at = checks
         .iter()

@@ -3,11 +3,14 @@
 use crate::fixtures::awaited_plan;
 use crate::sim::Sim;
 use crate::steps::{INSTALL, outcome};
+use domain::component::Component;
 use domain::effect::Effect;
 use domain::event::Event;
 use domain::record::RunOutcome;
 use domain::state::StepPhase;
+use domain::status::{Observed, status};
 use model::ids::Attempt;
+use model::lab::Lab;
 use model::step::{ProbeResult, StepOutcome};
 
 const READY: &str = "mgmt await_ready/network";
@@ -59,6 +62,46 @@ fn ran(sim: &mut Sim) -> Vec<String> {
         _ => None,
     });
     ran.collect()
+}
+
+/// What the status document says of the contract that the component serves.
+fn contract(sim: &Sim) -> String {
+    let text = "apiVersion: drillyard/v1\nkind: Component\nname: network\nphase: 3\nclusters: all\n\
+                chart: {name: network, version: 1.0.0}\nnamespace: kube-system\nneeds: []\nprovides: [cni]\n\
+                contracts: [C6]\nreadiness: [{check: nodes_ready}]\nexpected_seconds: 5\nbudget_seconds: 50\n";
+    let network = Component::from_yaml("component.yaml", "network", text).expect("valid");
+    let observed = Observed::default();
+    let document = status(&sim.state, &Lab::default(), &[network], &observed, sim.now);
+    let found = document
+        .contracts
+        .into_iter()
+        .find(|contract| contract.id == "C6");
+    found.expect("C6").state
+}
+
+#[test]
+fn a_contract_fails_only_where_a_check_did() {
+    let mut sim = up_again();
+    assert_eq!(contract(&sim), "inconclusive", "it is being looked at");
+    answer(&mut sim, READY, ProbeResult::Done);
+    assert_eq!(contract(&sim), "pass");
+    let _ = sim.up(3, true);
+    let detail = "d: 0 of 1 available".into();
+    answer(&mut sim, READY, ProbeResult::Partial { detail });
+    assert_eq!(contract(&sim), "inconclusive", "it is waited for");
+    let step = sim.id(READY);
+    let attempt = sim.state.steps[&step].attempt;
+    let outcome = StepOutcome::Failed {
+        code: "DY-0216".into(),
+        message: "not ready after 60 s".into(),
+        output: String::new(),
+    };
+    let _ = sim.event(Event::HostStepFinished {
+        step,
+        attempt,
+        outcome,
+    });
+    assert_eq!(contract(&sim), "fail");
 }
 
 #[test]
