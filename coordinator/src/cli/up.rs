@@ -89,9 +89,10 @@ async fn follow(
         let value: Value = serde_json::from_str(&raw).unwrap_or_default();
         display.entry(&raw, &value);
         match value["kind"].as_str() {
-            // One that was reached after the joining and before the look at the gates was asked about by then.
             Some("gate_reached")
-                if !options.yes && value["run"] == run_id.as_str() && value["phase"].as_u64() > asked =>
+                if !options.yes
+                    && value["run"] == run_id.as_str()
+                    && is_asked_about(value["phase"].as_u64(), asked, options.through) =>
             {
                 confirm(client, run, &value, display).await?;
             }
@@ -104,6 +105,12 @@ async fn follow(
         }
     }
     Err(gone("it closed the stream"))
+}
+
+/// Whether anybody is asked at the gate of `phase`. One that was reached after the joining and before the look at the gates was
+/// `asked` about by then, and behind the gate of the last phase there is nothing to begin.
+fn is_asked_about(phase: Option<u64>, asked: Option<u64>, through: u8) -> bool {
+    phase > asked && phase < Some(through.into())
 }
 
 fn gone(how: &str) -> Failure {
@@ -255,5 +262,17 @@ mod tests {
         assert!(open_gate(&status, "cd").is_none());
         assert!(open_gate(&json!({"run": {"id": "ab"}}), "ab").is_none());
         assert!(open_gate(&json!({"run": null}), "ab").is_none());
+    }
+    #[test]
+    fn nobody_is_asked_twice_nor_after_the_last_phase() {
+        let asked: Vec<u64> = (1..=4)
+            .filter(|phase| is_asked_about(Some(*phase), None, 3))
+            .collect();
+        assert_eq!(asked, [1, 2]);
+        assert!(!is_asked_about(Some(1), Some(1), 3) && is_asked_about(Some(2), Some(1), 3));
+        assert!(
+            !is_asked_about(Some(1), None, 1),
+            "a run through one phase asks nobody"
+        );
     }
 }
