@@ -18,6 +18,7 @@ use crate::error::BuildError;
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 const CONNECT: Duration = Duration::from_secs(3);
+/// A registry may send slowly for as long as it likes, but not fall silent: every single read has this limit.
 const SILENCE: Duration = Duration::from_secs(30);
 /// Larger than any real manifest, smaller than what would hurt.
 const MANIFEST_LIMIT: u64 = 4 << 20;
@@ -101,6 +102,10 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) fn new(reference: &Reference) -> Self {
+        Self::with_silence(reference, SILENCE)
+    }
+
+    fn with_silence(reference: &Reference, silence: Duration) -> Self {
         // The system's own roots: a company's proxy has its certificate there.
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::PlatformVerifier)
@@ -110,7 +115,8 @@ impl Registry {
             .tls_config(tls)
             .timeout_connect(Some(CONNECT))
             .timeout_resolve(Some(CONNECT))
-            .timeout_recv_response(Some(SILENCE))
+            .timeout_recv_response(Some(silence))
+            .timeout_per_read(Some(silence))
             .http_status_as_error(false)
             .build();
         Registry {
@@ -167,7 +173,18 @@ impl Registry {
         };
         let mut out = Hashing::new(File::create(path).map_err(stored)?);
         // One byte more than promised is enough to know that it is wrong.
-        io::copy(&mut response.into_body().into_reader().take(size + 1), &mut out).map_err(stored)?;
+        let mut body = response.into_body().into_reader().take(size + 1);
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let count = receive(&mut body, &mut buffer).map_err(|source| PullError::Network {
+                url: url.clone(),
+                source: Box::new(source.into()),
+            })?;
+            if count == 0 {
+                break;
+            }
+            out.write_all(&buffer[..count]).map_err(stored)?;
+        }
         out.flush().map_err(stored)?;
         let (found, bytes, _) = out.finish();
         match sha256_of(wanted)? == found && bytes == size {
@@ -235,6 +252,16 @@ impl Registry {
     }
 }
 
+/// One read, begun again after a signal.
+fn receive(body: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match body.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
 /// Where a `Bearer realm="...",service="...",scope="..."` challenge sends us.
 fn token_url(challenge: &str) -> Option<String> {
     let fields = challenge.strip_prefix("Bearer ")?;
@@ -274,6 +301,50 @@ pub(super) fn sha256_of(digest: &str) -> Result<&str, PullError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::BufRead;
+    use std::net::TcpListener;
+
+    /// Promises a body to one caller after another, sends a part of it and falls silent; returns `127.0.0.1:PORT`.
+    fn stalled() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        std::thread::spawn(move || {
+            let mut open = Vec::new();
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let head = io::BufReader::new(stream.try_clone().unwrap());
+                let lines = head.lines().map_while(Result::ok);
+                lines.take_while(|line| !line.is_empty()).for_each(drop);
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart")
+                    .unwrap();
+                open.push(stream);
+            }
+        });
+        address
+    }
+
+    #[test]
+    fn a_registry_that_falls_silent_is_given_up() {
+        let reference = Reference::parse(&format!("{}/a/b:1", stalled())).unwrap();
+        let (told, answers) = std::sync::mpsc::channel();
+        // On a thread of its own: without a limit neither call comes back.
+        std::thread::spawn(move || {
+            let mut registry = Registry::with_silence(&reference, Duration::from_millis(200));
+            let dir = tempfile::tempdir().unwrap();
+            let wanted = format!("sha256:{}", "a".repeat(64));
+            let tell = |answer: Result<(), PullError>| told.send(answer.map_err(|e| e.to_string())).unwrap();
+            tell(registry.manifest("1").map(|_| ()));
+            tell(registry.blob(&wanted, 100, &dir.path().join("blob")));
+        });
+        for what in ["manifests/1", "blobs/sha256:a"] {
+            let answer = answers.recv_timeout(Duration::from_secs(20)).expect(what);
+            let error = answer.unwrap_err();
+            assert!(
+                error.starts_with("no answer from") && error.contains(what),
+                "{error}"
+            );
+        }
+    }
 
     #[test]
     fn a_challenge_names_the_token_service() {
