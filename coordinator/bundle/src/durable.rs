@@ -35,11 +35,31 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
     publish(&new, path)
 }
 
+/// Makes what was written to a file, or the names in a folder, durable.
+pub(crate) fn sync(path: &Path) -> Result<(), BuildError> {
+    File::open(path).and_then(|f| f.sync_all()).at("sync", path)
+}
+
+/// Syncs every file and folder below `root` and `root` itself; returns how many. For small folders: one of a whole root file
+/// system is synced with its file system.
+pub(crate) fn sync_dir(root: &Path) -> Result<usize, BuildError> {
+    let mut synced = 0;
+    for entry in walkdir::WalkDir::new(root).contents_first(true) {
+        let entry = entry.map_err(std::io::Error::from).at("walk", root)?;
+        // A link has nothing of its own to sync: its folder holds it.
+        if entry.file_type().is_file() || entry.file_type().is_dir() {
+            sync(entry.path())?;
+            synced += 1;
+        }
+    }
+    Ok(synced)
+}
+
 /// Gives a finished file or folder its final name. The caller has synced its content.
 pub(crate) fn publish(new: &Path, path: &Path) -> Result<(), BuildError> {
     fs::rename(new, path).at("rename to", path)?;
     match path.parent() {
-        Some(dir) => File::open(dir).and_then(|d| d.sync_all()).at("sync", dir),
+        Some(dir) => sync(dir),
         None => Ok(()),
     }
 }
@@ -102,5 +122,18 @@ mod tests {
             .collect();
         assert_eq!(names, ["two"]);
         assert!(!dir.path().join("x.old").exists());
+    }
+
+    #[test]
+    fn every_file_and_folder_is_synced_and_a_link_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("chart");
+        fs::create_dir_all(root.join("templates/empty")).unwrap();
+        for name in ["Chart.yaml", "templates/a.yaml"] {
+            fs::write(root.join(name), "x").unwrap();
+        }
+        std::os::unix::fs::symlink("nowhere", root.join("link")).unwrap();
+        assert_eq!(sync_dir(&root).unwrap(), 5);
+        assert!(sync_dir(&dir.path().join("none")).is_err());
     }
 }

@@ -36,5 +36,6 @@ pub(super) fn build(
         .arg(&new)
         .arg(site.spec.folder.join(&source.file));
     process::run(command, &source.name, &site.log(&source.name), tick)?;
+    durable::sync(&new)?;
     durable::publish(&new, output)
 }

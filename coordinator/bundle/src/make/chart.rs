@@ -33,6 +33,8 @@ pub(super) fn build(site: &Site<'_>, chart: &Chart, output: &Path) -> Result<(),
             });
         }
     }
+    // Its stamp is the folder's inode alone: a file without its content would not be noticed later.
+    durable::sync_dir(&new)?;
     durable::publish_dir(&new, output)
 }
 

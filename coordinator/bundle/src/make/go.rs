@@ -58,7 +58,7 @@ pub(super) fn build(
     arguments.splice(1..1, ["-o".to_owned(), new.to_string_lossy().into_owned()]);
     command.args(arguments);
     process::run(command, &program.name, &site.log(&program.name), tick)?;
-    fs::File::open(&new).and_then(|f| f.sync_all()).at("sync", &new)?;
+    durable::sync(&new)?;
     durable::publish(&new, output)
 }
 

@@ -40,7 +40,7 @@ pub(super) fn build(
     let built = folder.join(target).join(&item.profile).join(&item.package);
     let new = durable::beside(output);
     fs::copy(&built, &new).at("copy", &built)?;
-    fs::File::open(&new).and_then(|f| f.sync_all()).at("sync", &new)?;
+    durable::sync(&new)?;
     durable::publish(&new, output)
 }
 
