@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use crate::digest;
+use crate::error::BuildError;
 use crate::graph::{Id, Kind};
 use crate::manifest::{Artefact, Manifest, ManifestError};
 use crate::state;
-use crate::store::{CONTAINERD, META_DB, SNAPSHOT_DB};
+use crate::store::{self, StoreFault};
 
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,18 @@ pub enum Fault {
         /// SHA-256 of what is there.
         found: String,
     },
+    /// It has not all of what its own manifest counts.
+    Incomplete {
+        /// What it lacks.
+        what: String,
+    },
+    /// A part of it is not what its name says.
+    Damaged {
+        /// The part: what its SHA-256 was.
+        part: String,
+        /// SHA-256 of what is there.
+        found: String,
+    },
     /// It cannot be read.
     Unreadable {
         /// Why.
@@ -45,11 +58,28 @@ pub enum Fault {
     },
 }
 
+impl From<StoreFault> for Fault {
+    fn from(fault: StoreFault) -> Self {
+        match fault {
+            StoreFault::Missing(part) => Fault::Incomplete {
+                what: format!("there is no {part}"),
+            },
+            StoreFault::Counts(what) => Fault::Incomplete { what },
+            StoreFault::Blob { name, found } => Fault::Damaged { part: name, found },
+            StoreFault::Unreadable(error) => unreadable(&error),
+        }
+    }
+}
+
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Fault::Missing => f.write_str("is missing"),
             Fault::Differs { found } => write!(f, "differs: its SHA-256 is now {found}"),
+            Fault::Incomplete { what } => write!(f, "is incomplete: {what}"),
+            Fault::Damaged { part, found } => {
+                write!(f, "is damaged: the SHA-256 of its blob {part} is now {found}")
+            }
             Fault::Unreadable { cause } => write!(f, "cannot be read: {cause}"),
         }
     }
@@ -98,10 +128,7 @@ fn look(cache: &Path, artefact: &Artefact) -> Result<u64, Fault> {
         return Err(Fault::Missing);
     }
     let Some(expected) = &artefact.sha256 else {
-        let whole = [META_DB, SNAPSHOT_DB]
-            .iter()
-            .all(|db| path.join(CONTAINERD).join(db).is_file());
-        return if whole { Ok(0) } else { Err(Fault::Missing) };
+        return store::check(&path).map_err(Fault::from);
     };
     let read = match artefact.kind {
         Kind::Tree | Kind::Chart => digest::of_tree(&path),
@@ -110,8 +137,96 @@ fn look(cache: &Path, artefact: &Artefact) -> Result<u64, Fault> {
     match read {
         Ok((found, bytes)) if found == *expected => Ok(bytes),
         Ok((found, _)) => Err(Fault::Differs { found }),
-        Err(error) => Err(Fault::Unreadable {
-            cause: error.to_string(),
-        }),
+        Err(error) => Err(unreadable(&error)),
+    }
+}
+
+/// The error and its causes, of which the first says only where.
+fn unreadable(error: &BuildError) -> Fault {
+    let mut cause = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        cause = format!("{cause}: {error}");
+        source = error.source();
+    }
+    Fault::Unreadable { cause }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::paths;
+    use crate::store::{BLOBS, CONTAINERD, META_DB, SNAPSHOT_DB, SNAPSHOTS};
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    /// A cache whose only artefact is a store.
+    fn cache() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let store = paths::store(dir.path());
+        for (path, text) in [
+            (META_DB, "m"),
+            (SNAPSHOT_DB, "s"),
+            (&format!("{SNAPSHOTS}/1/fs/file"), "f"),
+            (&format!("{BLOBS}/{}", digest::of_bytes(b"blob")), "blob"),
+        ] {
+            let path = store.join(CONTAINERD).join(path);
+            crate::durable::parent(&path).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let counts = r#"{"schemaVersion": 1, "bytes": 7, "snapshots": 1, "blobs": 1}"#;
+        fs::write(store.join("manifest.json"), counts).unwrap();
+        let artefact = Artefact {
+            path: store
+                .strip_prefix(dir.path())
+                .unwrap()
+                .to_string_lossy()
+                .into_owned(),
+            kind: Kind::Store,
+            name: "store".into(),
+            recipe: "r".into(),
+            sha256: None,
+            bytes: None,
+            image: None,
+        };
+        let manifest = Manifest {
+            schema_version: crate::manifest::SCHEMA,
+            set: "test".into(),
+            profile: "core".into(),
+            versions: BTreeMap::new(),
+            artefacts: vec![artefact],
+        };
+        manifest.save(dir.path()).unwrap();
+        dir
+    }
+
+    fn only_fault(cache: &Path) -> String {
+        let report = verify(cache).unwrap();
+        assert_eq!(report.findings.len(), 1, "{report:?}");
+        report.findings[0].fault.to_string()
+    }
+
+    #[test]
+    fn a_store_is_read_too() {
+        let dir = cache();
+        let report = verify(dir.path()).unwrap();
+        assert!(report.is_sound(), "{report:?}");
+        assert_eq!((report.checked, report.bytes), (1, 4));
+    }
+
+    #[test]
+    fn a_damaged_store_is_not_sound() {
+        let dir = cache();
+        let containerd = paths::store(dir.path()).join(CONTAINERD);
+        fs::remove_dir_all(containerd.join(SNAPSHOTS).join("1")).unwrap();
+        assert_eq!(
+            only_fault(dir.path()),
+            "is incomplete: it was made with 1 snapshots and has 0"
+        );
+
+        let dir = cache();
+        let containerd = paths::store(dir.path()).join(CONTAINERD);
+        fs::write(containerd.join(BLOBS).join(digest::of_bytes(b"blob")), "bl").unwrap();
+        assert!(only_fault(dir.path()).starts_with("is damaged"));
     }
 }

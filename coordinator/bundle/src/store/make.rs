@@ -3,24 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use serde::Serialize;
-
-use super::{BLOBS, CONTAINERD, META_DB, SNAPSHOT_DB, SNAPSHOTS};
+use super::manifest::StoreManifest;
+use super::{CONTAINERD, META_DB, SNAPSHOT_DB};
 use crate::error::{At, BuildError};
 use crate::make::Site;
 use crate::process::{self, Tick};
 use crate::spec::Store;
 use crate::{disk, durable, paths};
-
-/// Facts about the store, beside it in `manifest.json`. They carry no digest: databases hold times.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct StoreManifest {
-    schema_version: u32,
-    bytes: u64,
-    snapshots: usize,
-    blobs: usize,
-}
 
 /// Makes the store at `output`.
 pub(crate) fn make(site: &Site<'_>, store: &Store, output: &Path, tick: Tick<'_>) -> Result<(), BuildError> {
@@ -47,35 +36,9 @@ pub(crate) fn make(site: &Site<'_>, store: &Store, output: &Path, tick: Tick<'_>
     durable::remove_dir(&work)?;
 
     for needed in [META_DB, SNAPSHOT_DB] {
-        let path = containerd.join(needed);
-        fs::File::open(&path)
-            .and_then(|f| f.sync_all())
-            .at("sync", &path)?;
+        durable::sync(&containerd.join(needed))?;
     }
-    let manifest = StoreManifest {
-        schema_version: 1,
-        bytes: bytes(&containerd),
-        snapshots: entries(&containerd.join(SNAPSHOTS))?,
-        blobs: entries(&containerd.join(BLOBS))?,
-    };
-    let path = new.join("manifest.json");
-    let text = serde_json::to_vec_pretty(&manifest)
-        .map_err(std::io::Error::from)
-        .at("encode", &path)?;
-    durable::write(&path, &text)?;
+    StoreManifest::of(&new)?.save(&new)?;
     nix::unistd::sync();
     durable::publish_dir(&new, output)
-}
-
-fn entries(dir: &Path) -> Result<usize, BuildError> {
-    Ok(fs::read_dir(dir).at("list", dir)?.count())
-}
-
-fn bytes(dir: &Path) -> u64 {
-    let files = walkdir::WalkDir::new(dir).into_iter().filter_map(Result::ok);
-    files
-        .filter_map(|e| e.metadata().ok())
-        .filter(std::fs::Metadata::is_file)
-        .map(|m| m.len())
-        .sum()
 }

@@ -3,9 +3,11 @@
 //! Nodes share it. Each gets copies of the two small databases and links to the rest, see [`seed_node`].
 
 mod make;
+mod manifest;
 mod seed;
 
 pub(crate) use make::make;
+pub(crate) use manifest::{StoreFault, check};
 pub use seed::{SeedError, SeedReport, seed_node};
 
 /// containerd's folder below the store, as below `/var/lib/containerd`.
