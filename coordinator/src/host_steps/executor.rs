@@ -211,7 +211,9 @@ impl Host {
                 .await
                 .map_err(|e| Stopped::because("DY-0215", &e));
         };
-        let merged = super::values::merge(&inputs.values).map_err(|e| Stopped::because("DY-0211", &e))?;
+        let names = loaded.component.values.iter().map(String::as_str);
+        let merged = super::values::merge(names.zip(inputs.values.iter().map(String::as_str)))
+            .map_err(|e| Stopped::because("DY-0211", &e))?;
         let release = Release {
             helm: self.places.tool("helm"),
             chart: self.places.cache.join("bundle/charts").join(&chart.name),

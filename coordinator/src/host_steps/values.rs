@@ -6,7 +6,7 @@ use minijinja::{Environment, UndefinedBehavior};
 use model::lab::{Cluster, Lab};
 use model::step::Role;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Why values cannot be rendered.
@@ -23,6 +23,24 @@ pub enum ValuesError {
         #[source]
         source: minijinja::Error,
     },
+    /// What a values file renders to is not YAML.
+    #[error("{name} does not render to YAML")]
+    NotYaml {
+        /// Its file name.
+        name: String,
+        /// First cause.
+        #[source]
+        source: serde_norway::Error,
+    },
+    /// What a values file renders to has no keys by which it could be merged with others.
+    #[error("{name} renders to something else than a mapping")]
+    NotMapping {
+        /// Its file name.
+        name: String,
+    },
+    /// The merged values cannot be written.
+    #[error("the merged values cannot be written")]
+    Unwritable(#[source] serde_norway::Error),
 }
 
 /// What the host can do; decides what charts may ask for.
@@ -78,20 +96,27 @@ pub fn expand(text: &str, lab: &Lab, cluster: &Cluster) -> String {
         .unwrap_or_else(|_| text.to_owned())
 }
 
-/// One document out of several: later ones override earlier ones, mappings are merged key by key.
-pub fn merge(texts: &[String]) -> Result<String, serde_norway::Error> {
-    let mut merged = serde_json::Value::Object(serde_json::Map::new());
-    for text in texts {
-        overlay(&mut merged, serde_norway::from_str(text)?);
+/// One document out of several files, each with its name: later ones override earlier ones, mappings are merged key by key. One
+/// that renders to nothing changes nothing, as with Helm.
+pub fn merge<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<String, ValuesError> {
+    let mut merged = Value::Object(Map::new());
+    for (name, text) in files {
+        let name = || name.to_owned();
+        match serde_norway::from_str(text) {
+            Ok(over @ Value::Object(_)) => overlay(&mut merged, over),
+            Ok(Value::Null) => {}
+            Ok(_) => return Err(ValuesError::NotMapping { name: name() }),
+            Err(source) => return Err(ValuesError::NotYaml { name: name(), source }),
+        }
     }
-    serde_norway::to_string(&merged)
+    serde_norway::to_string(&merged).map_err(ValuesError::Unwritable)
 }
 
-fn overlay(base: &mut serde_json::Value, over: serde_json::Value) {
+fn overlay(base: &mut Value, over: Value) {
     match (base, over) {
-        (serde_json::Value::Object(base), serde_json::Value::Object(over)) => {
+        (Value::Object(base), Value::Object(over)) => {
             for (key, value) in over {
-                overlay(base.entry(key).or_insert(serde_json::Value::Null), value);
+                overlay(base.entry(key).or_insert(Value::Null), value);
             }
         }
         (base, over) => *base = over,
@@ -142,6 +167,37 @@ mod tests {
     }
 
     #[test]
+    fn later_files_override_earlier_ones_key_by_key() {
+        let files = [
+            ("a", "x: {y: 1, z: 2}\nlist: [1, 2]\n"),
+            ("b", "x: {z: 3}\nlist: [4]\n"),
+        ];
+        let merged = merge(files).expect("merged");
+        let yaml: Value = serde_norway::from_str(&merged).expect("valid YAML");
+        assert_eq!(yaml, json!({"x": {"y": 1, "z": 3}, "list": [4]}));
+    }
+
+    #[test]
+    fn a_file_that_renders_to_nothing_changes_nothing() {
+        for nothing in ["", "\n", "# only for some clusters\n", "---\n", "null\n", "{}\n"] {
+            let merged = merge([("a", "x: 1\n"), ("b", nothing)]).expect("merged");
+            assert_eq!(merged, "x: 1\n", "{nothing:?}");
+        }
+        assert_eq!(merge([]).expect("merged"), "{}\n");
+    }
+
+    #[test]
+    fn a_file_that_is_no_mapping_is_refused_by_its_name() {
+        for text in ["- x\n", "text\n", "7\n"] {
+            let error = merge([("a", "x: 1\n"), ("b.yaml.j2", text)]).expect_err("refused");
+            assert!(matches!(error, ValuesError::NotMapping { .. }), "{error:?}");
+            assert!(error.to_string().contains("b.yaml.j2"), "{error}");
+        }
+        let error = merge([("b.yaml.j2", "x: [")]).expect_err("refused");
+        assert!(error.to_string().contains("b.yaml.j2"), "{error}");
+    }
+
+    #[test]
     fn the_cilium_values_are_yaml_for_every_cluster() {
         let template = include_str!("../../../values/components/cilium/values.yaml.j2");
         let lab = Lab::default();
@@ -161,7 +217,7 @@ mod tests {
                 &secrets,
             )
             .expect("renders");
-            let yaml: serde_json::Value = serde_norway::from_str(&text).expect("valid YAML");
+            let yaml: Value = serde_norway::from_str(&text).expect("valid YAML");
             assert_eq!(yaml["tunnelProtocol"], "vxlan");
             assert_eq!(yaml["cluster"]["name"], cluster.name.as_str());
             assert_eq!(text.contains("SYS_RESOURCE"), sys_resource);
@@ -175,11 +231,11 @@ mod tests {
         ))
         .expect("renders");
         let endpoints = |secret: &str| -> BTreeMap<String, String> {
-            let yaml: serde_json::Value = serde_norway::from_str(secret).expect("valid YAML");
+            let yaml: Value = serde_norway::from_str(secret).expect("valid YAML");
             let files = yaml["stringData"].as_object().expect("files").iter();
             files
                 .map(|(peer, file)| {
-                    let file: serde_json::Value =
+                    let file: Value =
                         serde_norway::from_str(file.as_str().expect("text")).expect("valid YAML");
                     (
                         peer.clone(),
