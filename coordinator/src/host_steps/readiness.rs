@@ -209,9 +209,8 @@ fn kind_name(kind: WorkloadKind) -> &'static str {
     }
 }
 
-/// Whether all replicas of the present generation are available.
+/// Whether all replicas are available and of the present generation.
 fn available(kind: WorkloadKind, name: &str, object: &DynamicObject) -> Seen {
-    let number = |value: &Value| value.as_i64().unwrap_or(0);
     let status = &object.data["status"];
     let (wanted, there) = match kind {
         WorkloadKind::DaemonSet => (
@@ -224,11 +223,47 @@ fn available(kind: WorkloadKind, name: &str, object: &DynamicObject) -> Seen {
         ),
     };
     let current = number(&status["observedGeneration"]) >= object.metadata.generation.unwrap_or(0);
-    if current && wanted > 0 && there >= wanted {
-        Seen::Ready
-    } else {
-        Seen::Waiting(format!("{name}: {there} of {wanted} available"))
+    if !current || wanted <= 0 || there < wanted {
+        return Seen::Waiting(format!("{name}: {there} of {wanted} available"));
     }
+    match outdated(kind, wanted, object) {
+        ..=0 => Seen::Ready,
+        old => Seen::Waiting(format!("{name}: {old} of {wanted} still to be replaced")),
+    }
+}
+
+/// Pods that the rollout has still to replace. Available says nothing of that: pods of the version before are available too, and
+/// stay so where the new ones cannot start.
+fn outdated(kind: WorkloadKind, wanted: i64, object: &DynamicObject) -> i64 {
+    let status = &object.data["status"];
+    let strategy = &object.data["spec"]["updateStrategy"];
+    // Then whoever deletes a pod replaces it; there is no rollout to wait for.
+    if strategy["type"] == "OnDelete" {
+        return 0;
+    }
+    match kind {
+        // `replicas` counts pods of every version.
+        WorkloadKind::Deployment => {
+            wanted.max(number(&status["replicas"])) - number(&status["updatedReplicas"])
+        }
+        WorkloadKind::DaemonSet => wanted - number(&status["updatedNumberScheduled"]),
+        WorkloadKind::StatefulSet => {
+            let updated = number(&status["updatedReplicas"]);
+            // With nothing to roll out the present revision is the new one, and its pods may be counted under either name.
+            let settled = status["updateRevision"] == status["currentRevision"];
+            let present = if settled {
+                number(&status["currentReplicas"])
+            } else {
+                0
+            };
+            // Pods below the partition are left as they are on purpose.
+            wanted - number(&strategy["rollingUpdate"]["partition"]) - updated.max(present)
+        }
+    }
+}
+
+fn number(value: &Value) -> i64 {
+    value.as_i64().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -247,7 +282,8 @@ mod tests {
                 "cilium",
                 &object(serde_json::json!({
                     "metadata": {"name": "cilium", "generation": 2},
-                    "status": {"desiredNumberScheduled": desired, "numberAvailable": available_now, "observedGeneration": observed}
+                    "status": {"desiredNumberScheduled": desired, "numberAvailable": available_now,
+                        "updatedNumberScheduled": desired, "observedGeneration": observed}
                 })),
             )
         };
@@ -255,6 +291,74 @@ mod tests {
         for (desired, there, observed) in [(0, 0, 2), (2, 1, 2), (2, 2, 1)] {
             assert!(matches!(seen(desired, there, observed), Seen::Waiting(_)));
         }
+    }
+
+    /// Of two pods that are available.
+    fn rolled_out(kind: WorkloadKind, spec: &Value, status: &Value) -> Seen {
+        let mut all = serde_json::json!({
+            "metadata": {"name": "w"}, "spec": {"replicas": 2},
+            "status": {"replicas": 2, "availableReplicas": 2, "desiredNumberScheduled": 2, "numberAvailable": 2},
+        });
+        for (part, more) in [("spec", spec), ("status", status)] {
+            for (key, value) in more.as_object().expect("fields") {
+                all[part][key] = value.clone();
+            }
+        }
+        available(kind, "w", &object(all))
+    }
+
+    #[test]
+    fn pods_of_the_version_before_are_no_readiness() {
+        use WorkloadKind::{DaemonSet, Deployment, StatefulSet};
+        use serde_json::json;
+        let old = |count: u8| Seen::Waiting(format!("w: {count} of 2 still to be replaced"));
+        let none = json!({});
+        for (kind, status, wanted) in [
+            // The new image does not exist: one new pod beside both old ones, or none at all.
+            (Deployment, json!({"replicas": 3, "updatedReplicas": 1}), old(2)),
+            (Deployment, none.clone(), old(2)),
+            // The new pods are there and one of the old ones still is.
+            (Deployment, json!({"replicas": 3, "updatedReplicas": 2}), old(1)),
+            (Deployment, json!({"updatedReplicas": 2}), Seen::Ready),
+            (DaemonSet, json!({"updatedNumberScheduled": 1}), old(1)),
+            (DaemonSet, none.clone(), old(2)),
+            (DaemonSet, json!({"updatedNumberScheduled": 2}), Seen::Ready),
+            (
+                StatefulSet,
+                json!({"currentRevision": "a", "updateRevision": "b", "currentReplicas": 1, "updatedReplicas": 1}),
+                old(1),
+            ),
+            (
+                StatefulSet,
+                json!({"currentRevision": "a", "updateRevision": "b", "currentReplicas": 2}),
+                old(2),
+            ),
+            (
+                StatefulSet,
+                json!({"currentRevision": "b", "updateRevision": "b", "updatedReplicas": 2}),
+                Seen::Ready,
+            ),
+            (
+                StatefulSet,
+                json!({"currentRevision": "b", "updateRevision": "b", "currentReplicas": 2}),
+                Seen::Ready,
+            ),
+        ] {
+            assert_eq!(rolled_out(kind, &none, &status), wanted, "{kind:?} {status}");
+        }
+    }
+
+    #[test]
+    fn pods_that_are_left_old_on_purpose_are_not_waited_for() {
+        use WorkloadKind::{DaemonSet, StatefulSet};
+        use serde_json::json;
+        let (on_delete, none) = (json!({"updateStrategy": {"type": "OnDelete"}}), json!({}));
+        for kind in [DaemonSet, StatefulSet] {
+            assert_eq!(rolled_out(kind, &on_delete, &none), Seen::Ready, "{kind:?}");
+        }
+        let half = json!({"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}});
+        let status = json!({"currentRevision": "a", "updateRevision": "b", "updatedReplicas": 1});
+        assert_eq!(rolled_out(StatefulSet, &half, &status), Seen::Ready);
     }
 
     #[test]
@@ -312,7 +416,7 @@ mod tests {
             }
             let there = looks.fetch_add(1, std::sync::atomic::Ordering::SeqCst) / 2;
             (200, serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
-                "spec": {"replicas": 1}, "status": {"availableReplicas": there}}))
+                "spec": {"replicas": 1}, "status": {"replicas": 1, "updatedReplicas": 1, "availableReplicas": there}}))
         })
         .await;
         let text = "apiVersion: drillyard/v1\nkind: Component\nname: c\nphase: 3\nclusters: all\nmanifests: [a.yaml]\nnamespace: n\nneeds: [kubeconfig]\nprovides: [c]\nexpected_seconds: 1\nbudget_seconds: 9\nreadiness:\n  - {check: nodes_ready}\n  - {check: workload_available, kind: deployment, name: d}\n";
