@@ -87,13 +87,17 @@ pub fn render(
         })
 }
 
-/// Fills the few names that readiness texts may use: `lab`, `cluster`, `peers`. A text that cannot be filled stays as it is.
+/// Fills the few names that readiness texts may use: `lab`, `cluster`, `peers`. A text that cannot be filled stays as it is, and so
+/// does one of which nothing would be left: no output has the one, and every output would have the other.
 pub fn expand(text: &str, lab: &Lab, cluster: &Cluster) -> String {
     let peers = peers(lab, cluster);
     let scope = json!({"lab": lab, "cluster": cluster, "peers": peers});
-    Environment::new()
-        .render_str(text, Serde(&scope))
-        .unwrap_or_else(|_| text.to_owned())
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let filled = environment.render_str(text, Serde(&scope)).ok();
+    filled
+        .filter(|filled| !filled.trim().is_empty())
+        .unwrap_or_else(|| text.to_owned())
 }
 
 /// One document out of several files, each with its name: later ones override earlier ones, mappings are merged key by key. One
@@ -164,6 +168,24 @@ mod tests {
     #[test]
     fn an_unknown_name_is_an_error() {
         assert!(rendered("{{ cluster.nmae }}").is_err());
+    }
+
+    #[test]
+    fn a_readiness_text_that_cannot_be_filled_stays_as_it_is() {
+        let lab = Lab::default();
+        let filled = |text: &str| expand(text, &lab, &lab.clusters[0]);
+        assert_eq!(
+            filled("{{ peers | length }}/{{ peers | length }} remote clusters ready"),
+            "2/2 remote clusters ready"
+        );
+        for text in [
+            "{{ cluster.nmae }}",
+            "{{ nobody }}",
+            "{{ peers",
+            "{% if peers | length > 9 %}ready{% endif %}",
+        ] {
+            assert_eq!(filled(text), text);
+        }
     }
 
     #[test]

@@ -206,6 +206,18 @@ fn readiness(component: &Component, out: &mut Vec<Invalid>) {
                     "must hold at least one text",
                 ));
             }
+            // Every output contains the empty text.
+            for (j, text) in expect
+                .iter()
+                .enumerate()
+                .filter(|(_, text)| text.trim().is_empty())
+            {
+                out.push(Invalid::new(
+                    format!("{path}.expect[{j}]"),
+                    text,
+                    "must not be empty",
+                ));
+            }
         }
     }
 }

@@ -198,6 +198,11 @@ fn component_files_are_refused_with_file_field_and_rule() {
             "readiness: \"[]\" must name at least one check",
         ),
         (
+            "[{check: nodes_ready}]",
+            "[{check: exec, workload: daemonset/network, command: [status], expect: [ready, ' ']}]",
+            "readiness[0].expect[1]: \" \" must not be empty",
+        ),
+        (
             "namespace: kube-system",
             "namespace: kube_system",
             "namespace: \"kube_system\" is not a DNS-1123 label",
