@@ -263,6 +263,29 @@ async fn secrets_go_their_own_way_and_never_into_the_journal() {
 }
 
 #[tokio::test]
+async fn a_step_whose_secret_is_refused_has_not_succeeded() {
+    let bench = Bench::new().await;
+    bench.sessions(1).await;
+    bench.coordinator.state().refuses_secrets = true;
+    bench.helper.state().yielded = Some("kubeconfig".into());
+    let mint = NodeStep::MintKubeconfig { params: params() };
+    let first = bench.coordinator.run(&mint, 1);
+    bench.started(1).await;
+    bench.helper.end(&first, DONE, true);
+    let outcome = bench.outcome(&first).await;
+    assert!(matches!(outcome, StepOutcome::Unknown { .. }), "{outcome:?}");
+    assert_eq!(bench.helper.state().forgotten, [first.step]);
+    assert!(bench.coordinator.state().taken.is_empty());
+
+    bench.coordinator.state().refuses_secrets = false;
+    let second = bench.coordinator.run(&mint, 2);
+    bench.started(2).await;
+    bench.helper.end(&second, DONE, true);
+    assert_eq!(bench.outcome(&second).await, DONE);
+    assert_eq!(bench.coordinator.state().taken.len(), 1);
+}
+
+#[tokio::test]
 async fn no_attempt_follows_one_that_still_hands_over_its_secret() {
     let bench = Bench::new().await;
     bench.sessions(1).await;

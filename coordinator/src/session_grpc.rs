@@ -12,7 +12,7 @@ mod session;
 pub use event::{Ending, Hello, HubEvent};
 pub use hub::{AgentHub, NotConnected};
 pub use log_waits::{LogError, LogText};
-pub use secrets::{NoSecrets, SecretBytes, StepSecrets};
+pub use secrets::{NoSecrets, NotTaken, SecretBytes, StepSecrets};
 
 use crate::authority::{AuditSink, Authority, Identity, NodeIdentity};
 use crate::enrol_grpc::{issued_to_wire, refusal_to_status};
@@ -128,16 +128,18 @@ impl AgentLink for AgentService {
         let message = request.into_inner();
         let (step, name) = address(&message.step_id, &message.name)?;
         let value = SecretBytes::from(message.value);
-        if self
-            .secrets
+        self.secrets
             .put(&node, step, Attempt(message.attempt), name, value)
-        {
-            Ok(Response::new(v1::PutStepSecretResponse {}))
-        } else {
-            Err(Status::permission_denied(
-                "no step that yields this secret runs on this node",
-            ))
-        }
+            .map_err(not_taken_to_status)?;
+        Ok(Response::new(v1::PutStepSecretResponse {}))
+    }
+}
+
+/// An agent gives up on a refusal, and tries again for as long as the coordinator is unavailable.
+fn not_taken_to_status(reason: NotTaken) -> Status {
+    match reason {
+        NotTaken::Refused => Status::permission_denied(reason.to_string()),
+        NotTaken::NotKept => Status::unavailable(reason.to_string()),
     }
 }
 

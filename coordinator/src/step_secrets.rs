@@ -7,7 +7,7 @@ use crate::engine::EngineHandle;
 use crate::exit::chain;
 use crate::files::write_private;
 use crate::places::Places;
-use crate::session_grpc::{SecretBytes, StepSecrets};
+use crate::session_grpc::{NotTaken, SecretBytes, StepSecrets};
 pub use kubeconfig::KubeconfigError;
 use model::ids::{Attempt, NodeName, StepId};
 use model::lab::{Cluster, Lab};
@@ -47,6 +47,17 @@ pub enum StepSecretError {
     },
 }
 
+impl From<&StepSecretError> for NotTaken {
+    fn from(error: &StepSecretError) -> Self {
+        match error {
+            StepSecretError::File { .. } => NotTaken::NotKept,
+            StepSecretError::UnknownNode(_)
+            | StepSecretError::NotControlPlane(_)
+            | StepSecretError::Kubeconfig { .. } => NotTaken::Refused,
+        }
+    }
+}
+
 /// The secrets of one lab.
 #[derive(Debug, Clone)]
 pub struct StepSecretStore {
@@ -63,7 +74,7 @@ impl StepSecrets for StepSecretStore {
         attempt: Attempt,
         name: SecretName,
     ) -> Option<SecretBytes> {
-        if name != SecretName::JoinToken || !self.allowed(node, step, attempt, name) {
+        if name != SecretName::JoinToken || self.allowed(node, step, attempt, name) != Some(true) {
             return None;
         }
         match self.join_token(node) {
@@ -82,15 +93,21 @@ impl StepSecrets for StepSecretStore {
         attempt: Attempt,
         name: SecretName,
         value: SecretBytes,
-    ) -> bool {
-        if name != SecretName::Kubeconfig || !self.allowed(node, step, attempt, name) {
-            return false;
+    ) -> Result<(), NotTaken> {
+        if name != SecretName::Kubeconfig {
+            return Err(NotTaken::Refused);
         }
-        let kept = self.keep_kubeconfig(node, value.expose_secret());
-        if let Err(error) = &kept {
-            tracing::error!(%node, error = chain(error), "the kubeconfig was not kept");
+        match self.allowed(node, step, attempt, name) {
+            Some(true) => {}
+            Some(false) => return Err(NotTaken::Refused),
+            // The coordinator is on its way down; its next life knows the attempt.
+            None => return Err(NotTaken::NotKept),
         }
-        kept.is_ok()
+        self.keep_kubeconfig(node, value.expose_secret())
+            .map_err(|error| {
+                tracing::error!(%node, error = chain(&error), "the kubeconfig was not kept");
+                NotTaken::from(&error)
+            })
     }
 }
 
@@ -127,14 +144,14 @@ impl StepSecretStore {
         write_private(&path, yaml.as_bytes()).map_err(|source| file_error(path, source))
     }
 
-    /// Whether that attempt is handed out to the node now and is one for this secret. Asks the engine; the caller's worker
-    /// thread waits.
-    fn allowed(&self, node: &NodeName, step: StepId, attempt: Attempt, name: SecretName) -> bool {
+    /// Whether that attempt is handed out to the node now and is one for this secret; None when the engine has ended. The
+    /// caller's worker thread waits for the engine.
+    fn allowed(&self, node: &NodeName, step: StepId, attempt: Attempt, name: SecretName) -> Option<bool> {
         let node = node.clone();
         let question = self
             .engine
             .ask(move |state| state.may_exchange_secret(&node, step, attempt, name));
-        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(question)).unwrap_or(false)
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(question))
     }
 
     fn node(&self, node: &NodeName) -> Result<(&Cluster, Role), StepSecretError> {
@@ -181,5 +198,45 @@ fn file_error(path: PathBuf, source: std::io::Error) -> StepSecretError {
     StepSecretError::File {
         path: path.display().to_string(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Engine;
+    use crate::envelope::Stamper;
+    use crate::journal::MemoryJournal;
+    use model::ids::LogId;
+
+    #[test]
+    fn what_cannot_be_kept_now_is_no_refusal() {
+        let home = tempfile::tempdir().expect("temp");
+        let places = Places {
+            home: home.path().to_owned(),
+            cache: home.path().join("cache"),
+            project: home.path().join("project"),
+            program: PathBuf::new(),
+        };
+        let journal = MemoryJournal::new(LogId([1; 16]));
+        let (_engine, handle, _effects) =
+            Engine::open(Box::new(journal), Stamper::default(), |_| None).expect("folds");
+        let store = StepSecretStore::new(Arc::new(Lab::default()), Arc::new(places), handle);
+        let answer = |name: &str, text: &str| {
+            let node = NodeName::new(name).expect("valid");
+            let kept = store.keep_kubeconfig(&node, text.as_bytes());
+            kept.map_err(|error| NotTaken::from(&error))
+        };
+        let minted = serde_norway::to_string(&kubeconfig::tests::minted()).expect("YAML");
+        // A file where the folder should be stands for a disk that takes nothing.
+        let folder = store.places.kubeconfig("app1");
+        let folder = folder.parent().expect("a folder");
+        std::fs::write(folder, "").expect("written");
+        assert_eq!(answer("app1-cp", &minted), Err(NotTaken::NotKept));
+        assert_eq!(answer("app1-cp", "no kubeconfig"), Err(NotTaken::Refused));
+        assert_eq!(answer("app1-worker", &minted), Err(NotTaken::Refused));
+        assert_eq!(answer("nobody", &minted), Err(NotTaken::Refused));
+        std::fs::remove_file(folder).expect("removed");
+        assert_eq!(answer("app1-cp", &minted), Ok(()));
     }
 }

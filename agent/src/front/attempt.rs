@@ -163,14 +163,21 @@ impl Attempt {
                 .await;
             match reply {
                 Reply::Secret { value: Some(secret) } => {
-                    secrets_grpc::put(&self.steps.context, &self.record.order, &secret).await;
+                    let taken = secrets_grpc::put(&self.steps.context, &self.record.order, &secret).await;
                     reach(Arrow::HandedOver);
                     self.steps
                         .context
                         .helper
                         .ask_until(&Request::Forget { step, attempt })
                         .await;
-                    outcome
+                    if taken {
+                        outcome
+                    } else {
+                        // A success whose yield is nowhere would be one for good; this has the coordinator look, and run it again.
+                        StepOutcome::Unknown {
+                            reason: "the coordinator did not take what the step yielded".into(),
+                        }
+                    }
                 }
                 _ => StepOutcome::Unknown {
                     reason: "what the step yielded went with a reboot".into(),

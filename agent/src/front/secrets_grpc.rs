@@ -49,10 +49,10 @@ pub(super) async fn fetch(context: &Context, order: &StepOrder, name: SecretName
     }
 }
 
-/// Hands a yielded secret over; tries until the coordinator has it, or will never take it.
-pub(super) async fn put(context: &Context, order: &StepOrder, secret: &Secret) {
+/// Hands a yielded secret over; tries until the coordinator has it, or will never take it. Says whether it has it.
+pub(super) async fn put(context: &Context, order: &StepOrder, secret: &Secret) -> bool {
     let Some(name) = order.body.yields_secret() else {
-        return;
+        return true;
     };
     let mut backoff = Backoff::new();
     let mut refusals = 0;
@@ -65,7 +65,7 @@ pub(super) async fn put(context: &Context, order: &StepOrder, secret: &Secret) {
             value: secret.expose().as_bytes().to_vec(),
         };
         match timed(link.put_step_secret(message)).await {
-            Ok(_) => return,
+            Ok(_) => return true,
             Err(status) if is_transient(&status) => {}
             // A coordinator that refuses knows the step no more, or has moved on: its own records decide.
             Err(status) => {
@@ -75,6 +75,7 @@ pub(super) async fn put(context: &Context, order: &StepOrder, secret: &Secret) {
         }
         tokio::time::sleep(backoff.next()).await;
     }
+    false
 }
 
 async fn present(context: &Context) -> Link {

@@ -38,6 +38,8 @@ pub(crate) struct State {
     pub(crate) acks: bool,
     /// No secret is taken: the coordinator is not ready for any.
     pub(crate) takes_no_secret: bool,
+    /// Every secret is refused: its attempt is none that runs.
+    pub(crate) refuses_secrets: bool,
     /// Every session is closed right after its welcome.
     pub(crate) sends_away: bool,
     session: Option<mpsc::Sender<Result<CoordinatorMessage, Status>>>,
@@ -332,6 +334,9 @@ impl AgentLink for Coordinator {
     ) -> Result<Response<PutStepSecretResponse>, Status> {
         if self.state().takes_no_secret {
             return Err(Status::unavailable("not now"));
+        }
+        if self.state().refuses_secrets {
+            return Err(Status::permission_denied("no such step"));
         }
         self.state().taken.push(request.into_inner());
         Ok(Response::new(PutStepSecretResponse {}))

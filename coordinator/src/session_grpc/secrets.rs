@@ -7,6 +7,17 @@ use secrecy::SecretSlice;
 /// Bytes that are wiped when dropped and do not print.
 pub type SecretBytes = SecretSlice<u8>;
 
+/// Why a yielded secret is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotTaken {
+    /// No such attempt runs there, or what it yields is not what it should be: to try again changes nothing.
+    #[error("no step that yields such a secret runs on this node")]
+    Refused,
+    /// It cannot be kept at the moment, for want of room for example: to try again is right.
+    #[error("the secret cannot be kept at the moment")]
+    NotKept,
+}
+
 /// Secrets of the steps that are dispatched now. `node` is the caller's own name, from its certificate; the implementor
 /// answers only for an attempt that is dispatched to that node at this moment.
 pub trait StepSecrets: Send + Sync {
@@ -14,7 +25,7 @@ pub trait StepSecrets: Send + Sync {
     fn fetch(&self, node: &NodeName, step: StepId, attempt: Attempt, name: SecretName)
     -> Option<SecretBytes>;
 
-    /// Takes the secret that the attempt yields, durably; false when no such attempt runs there.
+    /// Takes the secret that the attempt yields, durably.
     fn put(
         &self,
         node: &NodeName,
@@ -22,7 +33,7 @@ pub trait StepSecrets: Send + Sync {
         attempt: Attempt,
         name: SecretName,
         value: SecretBytes,
-    ) -> bool;
+    ) -> Result<(), NotTaken>;
 }
 
 /// For a coordinator that dispatches nothing.
@@ -34,7 +45,14 @@ impl StepSecrets for NoSecrets {
         None
     }
 
-    fn put(&self, _: &NodeName, _: StepId, _: Attempt, _: SecretName, _: SecretBytes) -> bool {
-        false
+    fn put(
+        &self,
+        _: &NodeName,
+        _: StepId,
+        _: Attempt,
+        _: SecretName,
+        _: SecretBytes,
+    ) -> Result<(), NotTaken> {
+        Err(NotTaken::Refused)
     }
 }

@@ -5,7 +5,7 @@ mod conversation;
 mod endings;
 mod logs;
 
-use super::{AgentHub, Ending, HubEvent, SecretBytes, StepSecrets};
+use super::{AgentHub, Ending, HubEvent, NotTaken, SecretBytes, StepSecrets};
 use crate::authority::AuditEvent;
 use crate::enrol_grpc::AgentBinaries;
 use crate::net::harness::{Credentials, PATIENCE, Yard, node, request, spec};

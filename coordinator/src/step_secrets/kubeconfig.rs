@@ -81,7 +81,7 @@ fn checked(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use rcgen::{CertificateParams, KeyPair};
     use std::net::Ipv4Addr;
@@ -89,7 +89,7 @@ mod tests {
     const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 168, 64, 20), 6443);
 
     /// As `kubeadm kubeconfig user` prints it.
-    fn minted() -> Value {
+    pub(in super::super) fn minted() -> Value {
         let pair = KeyPair::generate().expect("key");
         let params = CertificateParams::new(vec!["kubernetes".to_owned()]).expect("params");
         let certificate = STANDARD.encode(params.self_signed(&pair).expect("signed").pem());

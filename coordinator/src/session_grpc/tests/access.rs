@@ -151,14 +151,22 @@ impl StepSecrets for OneSecret {
         (mine && name == SecretName::JoinToken).then(|| SecretBytes::from(b"canary".to_vec()))
     }
 
-    fn put(&self, node: &NodeName, _: StepId, attempt: Attempt, _: SecretName, value: SecretBytes) -> bool {
-        if attempt == Attempt(2) {
-            self.0
-                .lock()
-                .expect("lock")
-                .push((node.clone(), value.expose_secret().to_vec()));
+    fn put(
+        &self,
+        node: &NodeName,
+        _: StepId,
+        attempt: Attempt,
+        _: SecretName,
+        value: SecretBytes,
+    ) -> Result<(), NotTaken> {
+        match attempt {
+            Attempt(2) => {}
+            Attempt(4) => return Err(NotTaken::NotKept),
+            _ => return Err(NotTaken::Refused),
         }
-        attempt == Attempt(2)
+        let mut kept = self.0.lock().expect("lock");
+        kept.push((node.clone(), value.expose_secret().to_vec()));
+        Ok(())
     }
 }
 
@@ -207,6 +215,8 @@ async fn secrets_go_to_the_callers_own_node_and_a_running_step_only() {
     mine.put_step_secret(put(2)).await.expect("taken");
     let refused = mine.put_step_secret(put(3)).await.expect_err("not running");
     assert_eq!(refused.code(), Code::PermissionDenied);
+    let later = mine.put_step_secret(put(4)).await.expect_err("no room");
+    assert_eq!(later.code(), Code::Unavailable);
     assert_eq!(
         *secrets.0.lock().expect("lock"),
         vec![(node("app1-worker"), b"config".to_vec())]
