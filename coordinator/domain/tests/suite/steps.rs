@@ -250,7 +250,7 @@ fn a_lower_epoch_is_refused() {
 fn a_secret_is_exchanged_only_for_an_attempt_that_runs_and_is_about_it() {
     let (token, kubeconfig) = (SecretName::JoinToken, SecretName::Kubeconfig);
     let mut sim = begun();
-    let may = |sim: &Sim, name: &str, step: &str, attempt: u32, secret| {
+    let may = |sim: &Sim, name: &str, step: &str, attempt: u64, secret| {
         let (step, attempt) = (sim.id(step), Attempt(attempt));
         sim.state.may_exchange_secret(&node(name), step, attempt, secret)
     };
