@@ -122,7 +122,7 @@ pub(crate) fn inputs(
 ) -> Result<Inputs, ComponentsError> {
     let values = values(loaded, lab, cluster, places, host)?;
     let manifests = manifests(loaded, lab, cluster, places, host)?;
-    let digest = inputs_digest(loaded, values.iter().chain(&manifests));
+    let digest = inputs_digest(loaded, &values.iter().chain(&manifests).collect::<Vec<_>>());
     Ok(Inputs {
         values,
         manifests,
@@ -233,7 +233,7 @@ fn secrets(
 }
 
 /// Digest over the identity of chart or bundled manifests and the rendered values. The values hold keys, hence a digest and never the text.
-fn inputs_digest<'a>(loaded: &Loaded, texts: impl Iterator<Item = &'a String>) -> Digest {
+fn inputs_digest(loaded: &Loaded, texts: &[&String]) -> Digest {
     let mut hash = Sha256::new();
     let named = loaded
         .component
@@ -241,7 +241,7 @@ fn inputs_digest<'a>(loaded: &Loaded, texts: impl Iterator<Item = &'a String>) -
         .as_ref()
         .or(loaded.component.bundled_manifests.as_ref());
     let chart = serde_json::to_vec(&named).unwrap_or_default();
-    for part in std::iter::once(chart.as_slice()).chain(texts.map(String::as_bytes)) {
+    for part in std::iter::once(chart.as_slice()).chain(texts.iter().map(|text| text.as_bytes())) {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(part);
     }
