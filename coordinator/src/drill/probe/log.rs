@@ -50,6 +50,26 @@ struct Files {
     closed: BTreeMap<u64, (u64, Moment)>,
     /// Newest segment of the first look and its bytes then.
     origin: Option<(u64, u64)>,
+    /// Bytes of closed segments, from that one on, that were truncated since.
+    truncated: u64,
+}
+
+impl Files {
+    /// Forgets files that are not listed any more. What was written into them stays written.
+    fn keep(&mut self, listed: &[u64]) {
+        let origin = self.origin.map(|(segment, _)| segment);
+        let gone = self.closed.extract_if(.., |segment, _| !listed.contains(segment));
+        let counts = gone.filter(|(segment, _)| origin.is_some_and(|origin| *segment >= origin));
+        self.truncated = counts.map(|(_, f)| f.0).fold(self.truncated, u64::saturating_add);
+    }
+
+    /// Bytes written since the first look, which the first call is part of; `newest` is the segment being written, with its bytes.
+    fn written(&mut self, newest: (u64, u64)) -> u64 {
+        let origin = *self.origin.get_or_insert(newest);
+        let closed = self.closed.range(origin.0..).map(|(_, f)| f.0);
+        let all = closed.fold(self.truncated.saturating_add(newest.1), u64::saturating_add);
+        all.saturating_sub(origin.1)
+    }
 }
 
 impl LogWatch {
@@ -112,7 +132,7 @@ impl LogWatch {
         let mut segments: Vec<u64> = links(&html).filter_map(segment).collect();
         segments.sort_unstable();
         let newest = *segments.last().ok_or("the log's folder has no segment file")?;
-        files.closed.retain(|segment, _| segments.contains(segment));
+        files.keep(&segments);
         let unknown: Vec<u64> = segments
             .iter()
             .copied()
@@ -144,16 +164,10 @@ impl LogWatch {
             .zip(&segments)
             .map(|((name, bytes), s)| (name.as_str(), bytes, born(*s)));
         let listing = Listing::new(entries).map_err(|e| e.to_string())?;
-        let origin = *files.origin.get_or_insert((newest, open.0));
-        let later = files
-            .closed
-            .range(origin.0..)
-            .map(|(_, f)| f.0)
-            .fold(open.0, u64::saturating_add);
         let facts = Facts {
             started: files.started,
             segment_bytes: self.settings.get(names::SEGMENT).copied().unwrap_or(0.0),
-            written: later.saturating_sub(origin.1),
+            written: files.written((newest, open.0)),
         };
         Ok(facts.values(&listing))
     }

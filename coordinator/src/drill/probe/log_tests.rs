@@ -85,3 +85,19 @@ fn segments_are_found_among_the_links_of_a_file_server() {
     let found: Vec<u64> = links(html).filter_map(segment).collect();
     assert_eq!(found, [2, 3]);
 }
+
+#[test]
+fn what_was_written_into_truncated_segments_stays_written() {
+    let mut files = Files::default();
+    let mut look = |listed: &[u64], closed: &[(u64, u64)], newest: (u64, u64)| {
+        files.keep(listed);
+        let close = |(segment, bytes): &(u64, u64)| (*segment, (*bytes, Moment(0)));
+        files.closed.extend(closed.iter().map(close));
+        files.written(newest)
+    };
+    assert_eq!(look(&[1, 2, 3], &[(1, 1000), (2, 1000)], (3, 400)), 0);
+    assert_eq!(look(&[2, 3, 4], &[(3, 1000)], (4, 100)), 700);
+    // The first look's own segment goes, and one that was closed before it, which never counted.
+    assert_eq!(look(&[4, 5], &[(4, 1000)], (5, 50)), 1650);
+    assert_eq!(look(&[5, 6], &[(5, 1000)], (6, 0)), 2600);
+}
