@@ -1,4 +1,4 @@
-//! The history file of one run: records are on disk before anything follows from them, samples within a second.
+//! The history file of one run: records are on disk before anything follows from them, samples are written within a second.
 
 use domain::drill::history::Line;
 use std::fs::{File, OpenOptions};
@@ -6,11 +6,14 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// How long a sample may stay in memory.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// Bytes that are not kept waiting for more.
+const ENOUGH: usize = 64 * 1024;
 
 enum Order {
     Append(Vec<u8>),
@@ -46,7 +49,7 @@ impl HistoryWriter {
         Ok(Self { orders })
     }
 
-    /// Appends lines; they reach the disk within a second.
+    /// Appends a line; it is written within a second.
     pub fn append(&self, line: &Line) {
         // The thread ends only with its senders, or after an error that the next record reports.
         let _ = self.orders.send(Order::Append(line.to_json()));
@@ -65,9 +68,10 @@ impl HistoryWriter {
 /// Writes until every sender is gone. After an error nothing is written any more, and every record is refused.
 fn write(mut file: File, orders: &Receiver<Order>) {
     let mut buffer = Vec::new();
+    let mut oldest: Option<Instant> = None;
     let mut broken: Option<io::ErrorKind> = None;
     loop {
-        let order = orders.recv_timeout(FLUSH_EVERY);
+        let order = orders.recv_timeout(left(oldest, Instant::now()));
         let (bytes, answer) = match order {
             Ok(Order::Append(bytes)) => (bytes, None),
             Ok(Order::Sync(bytes, answer)) => (bytes, Some(answer)),
@@ -77,9 +81,13 @@ fn write(mut file: File, orders: &Receiver<Order>) {
                 return;
             }
         };
-        let idle = bytes.is_empty();
+        let now = Instant::now();
+        if !bytes.is_empty() {
+            oldest.get_or_insert(now);
+        }
         buffer.extend(bytes);
-        if answer.is_none() && !idle && buffer.len() < 64 * 1024 {
+        // However much comes in, it keeps no line from being written when its time is over.
+        if answer.is_none() && !left(oldest, now).is_zero() && buffer.len() < ENOUGH {
             continue;
         }
         let written = match broken {
@@ -93,6 +101,7 @@ fn write(mut file: File, orders: &Receiver<Order>) {
             }),
         };
         buffer.clear();
+        oldest = None;
         if let Err(error) = &written {
             broken = Some(error.kind());
         }
@@ -100,6 +109,13 @@ fn write(mut file: File, orders: &Receiver<Order>) {
             let _ = answer.send(written);
         }
     }
+}
+
+/// How long the oldest line that is not written may still wait; a whole turn when there is none.
+fn left(oldest: Option<Instant>, now: Instant) -> Duration {
+    oldest.map_or(FLUSH_EVERY, |since| {
+        FLUSH_EVERY.saturating_sub(now.saturating_duration_since(since))
+    })
 }
 
 #[cfg(test)]
@@ -126,6 +142,17 @@ mod tests {
         let history = History::read(&std::fs::read_to_string(&path).expect("text"));
         assert_eq!(history.lines.len(), 101);
         assert!(history.damaged.is_empty());
+    }
+
+    #[test]
+    fn what_comes_later_gives_the_oldest_line_no_more_time() {
+        let began = Instant::now();
+        let at = |ms: u64| began + Duration::from_millis(ms);
+        assert_eq!(left(None, at(5_000)), FLUSH_EVERY);
+        assert_eq!(left(Some(began), at(0)), FLUSH_EVERY);
+        assert_eq!(left(Some(began), at(700)), Duration::from_millis(300));
+        assert_eq!(left(Some(began), at(1_000)), Duration::ZERO);
+        assert_eq!(left(Some(began), at(9_000)), Duration::ZERO);
     }
 
     #[tokio::test]
