@@ -7,9 +7,11 @@ use domain::drill::report::verdict::Verdict;
 use domain::status::Judged;
 use model::ids::RunId;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
-use std::io;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// Folder of one run.
@@ -27,7 +29,7 @@ pub fn report_path(places: &Places, run: RunId) -> PathBuf {
     folder(places, run).join("report.json")
 }
 
-/// All runs with a history, the oldest first.
+/// All runs with a record in their history, the oldest first. Without one nothing was ever begun, and there is nothing to judge.
 pub fn list(places: &Places) -> io::Result<Vec<RunId>> {
     let entries = match std::fs::read_dir(places.home.join("drills")) {
         Ok(entries) => entries,
@@ -40,13 +42,29 @@ pub fn list(places: &Places) -> io::Result<Vec<RunId>> {
         let Ok(run) = RunId::parse(&entry.file_name().to_string_lossy()) else {
             continue;
         };
-        let Ok(metadata) = std::fs::metadata(entry.path().join("history.jsonl")) else {
+        let history = entry.path().join("history.jsonl");
+        let Ok(metadata) = std::fs::metadata(&history) else {
             continue;
         };
+        if !has_record(&history) {
+            continue;
+        }
         runs.push((metadata.created().or_else(|_| metadata.modified())?, run));
     }
     runs.sort();
     Ok(runs.into_iter().map(|(_, run)| run).collect())
+}
+
+/// Whether a history says at least that its run began: that is its first line, made durable before anything else.
+fn has_record(history: &Path) -> bool {
+    #[derive(Deserialize)]
+    struct First {
+        #[serde(rename = "record")]
+        _record: IgnoredAny,
+    }
+    let mut line = Vec::new();
+    let read = File::open(history).and_then(|file| BufReader::new(file).read_until(b'\n', &mut line));
+    read.is_ok() && serde_json::from_slice::<First>(&line).is_ok()
 }
 
 /// The history of a run.
@@ -119,19 +137,39 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    #[test]
-    fn the_latest_run_that_judged_a_contract_is_shown() {
-        let home = tempfile::tempdir().expect("folder");
-        let places = Places {
+    /// The line that a history begins with, as far as it matters here.
+    const BEGAN: &str = "{\"time\":1,\"record\":{}}\n";
+
+    fn places(home: &tempfile::TempDir) -> Places {
+        Places {
             home: home.path().into(),
             cache: PathBuf::new(),
             project: PathBuf::new(),
             program: PathBuf::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_run_that_never_began_is_not_the_latest() {
+        let home = tempfile::tempdir().expect("folder");
+        let places = places(&home);
+        for (number, history) in [(1, BEGAN), (2, ""), (3, &BEGAN[..BEGAN.len() - 4])] {
+            let run = RunId([number; 16]);
+            std::fs::create_dir_all(folder(&places, run)).expect("folder");
+            std::fs::write(history_path(&places, run), history).expect("history");
+        }
+        std::fs::create_dir_all(folder(&places, RunId([4; 16]))).expect("folder");
+        assert_eq!(list(&places).expect("listed"), [RunId([1; 16])]);
+    }
+
+    #[test]
+    fn the_latest_run_that_judged_a_contract_is_shown() {
+        let home = tempfile::tempdir().expect("folder");
+        let places = places(&home);
         let write = |number: u8, to: &str, contracts: serde_json::Value| {
             let run = RunId([number; 16]);
             std::fs::create_dir_all(folder(&places, run)).expect("folder");
-            std::fs::write(history_path(&places, run), "").expect("history");
+            std::fs::write(history_path(&places, run), BEGAN).expect("history");
             let report = json!({"drill": format!("drill-{number}"), "run": run.to_string(), "to": to,
                 "contracts": contracts, "more": 1});
             std::fs::write(report_path(&places, run), report.to_string()).expect("report");
@@ -154,7 +192,7 @@ mod tests {
         text["expect_violation"] = json!(true);
         std::fs::write(report_path(&places, control), text.to_string()).expect("report");
         std::fs::create_dir_all(folder(&places, RunId([5; 16]))).expect("folder");
-        std::fs::write(history_path(&places, RunId([5; 16])), "").expect("a run that was never judged");
+        std::fs::write(history_path(&places, RunId([5; 16])), BEGAN).expect("a run that was never judged");
         let judged = judged(&places);
         let of = |id: &str| judged.get(id).map(|j| (j.drill.as_str(), j.verdict.as_str()));
         assert_eq!(of("C1"), Some(("drill-9", "pass")));

@@ -68,6 +68,8 @@ pub struct DrillService {
     /// Where runs live.
     pub tasks: Tasks,
     runs: Arc<Mutex<BTreeMap<RunId, Known>>>,
+    /// Held from the question whether a run may begin until it is on the list: nothing is on disk of one that may not.
+    beginning: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// A run of this daemon's life.
@@ -106,6 +108,7 @@ impl DrillService {
             host,
             tasks,
             runs: Arc::default(),
+            beginning: Arc::default(),
         }
     }
 
@@ -130,6 +133,10 @@ impl DrillService {
 
     /// Plans and begins a run.
     pub async fn start(&self, name: &str) -> Result<(RunId, DrillPlan), StartError> {
+        let _turn = self.beginning.lock().await;
+        if let Some(other) = self.unfinished() {
+            return Err(StartError::Busy(other));
+        }
         let up_active = self
             .engine
             .ask(|state| state.run.as_ref().is_some_and(|run| run.finished.is_none()))
@@ -140,7 +147,7 @@ impl DrillService {
         let plan = self.plan(name).await?;
         let run = RunId(*uuid::Uuid::new_v4().as_bytes());
         let (runner, handle) = self.runner(run, Arc::new(plan.clone())).await?;
-        self.enlist(run, name, handle)?;
+        self.lock().insert(run, Known::new(name, handle));
         let (service, carried_out) = (self.clone(), plan.clone());
         // Cut off by the daemon's end it is like one of a killed daemon: its faults are leases, and the next life undoes them.
         let whole = self.tasks.until_stop(async move {
@@ -153,6 +160,7 @@ impl DrillService {
 
     /// Ends what a coordinator left unfinished: its faults are undone, its verdict is inconclusive.
     pub async fn recover(&self) {
+        let _turn = self.beginning.lock().await;
         for run in runs::list(&self.places).unwrap_or_default() {
             let Ok(history) = runs::history(&self.places, run) else {
                 continue;
@@ -222,14 +230,10 @@ impl DrillService {
         Runner::new(folder, Arc::new(stage), self.facts(), timeline)
     }
 
-    /// Puts a new run on the list, unless another one is not over.
-    fn enlist(&self, run: RunId, drill: &str, handle: RunHandle) -> Result<(), StartError> {
-        let mut runs = self.lock();
-        if let Some((other, _)) = runs.iter().find(|(_, known)| !known.over) {
-            return Err(StartError::Busy(*other));
-        }
-        runs.insert(run, Known::new(drill, handle));
-        Ok(())
+    /// The run that is not over, if there is one.
+    fn unfinished(&self) -> Option<RunId> {
+        let runs = self.lock();
+        runs.iter().find(|(_, known)| !known.over).map(|(run, _)| *run)
     }
 
     fn ended(&self, run: RunId, error: Option<std::io::Error>) {

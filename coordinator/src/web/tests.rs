@@ -306,7 +306,7 @@ async fn reports_are_listed_and_shown_with_their_own_style_and_no_script() {
     let run = RunId([5; 16]);
     let folder = crate::drill::runs::folder(&yard.places, run);
     std::fs::create_dir_all(&folder).expect("folder");
-    std::fs::write(folder.join("history.jsonl"), "").expect("written");
+    std::fs::write(folder.join("history.jsonl"), "{\"record\":{}}\n").expect("written");
     let (_, list) = yard.get("reports").await;
     assert!(list.contains(r#""drill":null"#), "{list}");
     let (head, _) = yard.get(&format!("reports/{run}")).await;
