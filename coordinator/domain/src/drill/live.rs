@@ -102,13 +102,17 @@ impl Live {
         let since = self.undone.max(self.renewed.get(&sample.probe).copied());
         let live = self.probes.entry(sample.probe.clone()).or_default();
         live.all += 1;
-        if sample.is_good() {
-            live.good += 1;
-            live.bad_since = None;
-        } else {
-            // What did not leave the prober is no answer, and no rule may rest on it.
-            live.bad_since = live.bad_since.or(sample.sent);
-            live.detail.clone_from(&sample.detail);
+        match sample.answer {
+            Answer::Good => {
+                live.good += 1;
+                live.bad_since = None;
+            }
+            Answer::Bad => {
+                live.bad_since.get_or_insert(sample.sent.unwrap_or(sample.due));
+                live.detail.clone_from(&sample.detail);
+            }
+            // The prober's own trouble says nothing of what it asks.
+            Answer::NotSent => live.detail.clone_from(&sample.detail),
         }
         let arrival = self.arrivals.get_mut(&sample.probe);
         live.settle(sample, since, arrival);
@@ -185,6 +189,32 @@ mod tests {
             assert_eq!(live.probes["nodes"].good_in_row, in_row);
         }
     }
+
+    #[test]
+    fn what_was_not_sent_begins_no_outage_and_ends_none() {
+        let sample = |number: u64, answer| Sample {
+            probe: "api".into(),
+            number,
+            due: Moment(i64::try_from(number).expect("small")),
+            sent: (answer != Answer::NotSent).then_some(Moment(i64::try_from(number).expect("small"))),
+            done: Moment(1_000),
+            answer,
+            detail: String::new(),
+            values: BTreeMap::new(),
+        };
+        let mut live = Live::default();
+        let mut since = |number, answer| {
+            live.observe(&sample(number, answer));
+            live.probes["api"].bad_since
+        };
+        assert_eq!(since(0, Answer::NotSent), None);
+        assert_eq!(since(1, Answer::Good), None);
+        assert_eq!(since(2, Answer::NotSent), None);
+        assert_eq!(since(3, Answer::Bad), Some(Moment(3)));
+        assert_eq!(since(4, Answer::NotSent), Some(Moment(3)));
+        assert_eq!(since(5, Answer::Good), None);
+    }
+
     #[test]
     fn a_request_that_is_answered_late_is_waited_for() {
         let sample = |number: u64, answer| Sample {
