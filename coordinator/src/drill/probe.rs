@@ -36,7 +36,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How long requests that are under way at the end may still take.
-const LAST_ANSWERS: Duration = Duration::from_secs(2);
+pub(super) const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Requests of one probe that may be under way beyond those that its timeout explains.
 const SPARE: usize = 8;

@@ -240,16 +240,36 @@ impl Runner {
         }
     }
 
+    /// Takes in what is under way, for as long as probes wait for it themselves: a request of the last moment counts.
+    async fn last_answers(&mut self) {
+        let asking = self.asking.clone();
+        let ended = tokio::time::timeout(probe::LAST_ANSWERS, asking.wait());
+        tokio::pin!(ended);
+        loop {
+            tokio::select! {
+                biased;
+                _ = &mut ended => return self.take_in_rest(),
+                Some(sample) = self.samples.recv() => self.sampled(sample),
+            }
+        }
+    }
+
+    fn take_in_rest(&mut self) {
+        while let Ok(sample) = self.samples.try_recv() {
+            self.sampled(sample);
+        }
+    }
+
     /// Stops asking, writes down what is still on its way, and judges what is on disk: the same text that anybody can judge
     /// again later.
     async fn judge(&mut self) -> io::Result<()> {
         self.stop_probes();
-        while let Ok(sample) = self.samples.try_recv() {
-            self.sampled(sample);
-        }
+        self.last_answers().await;
         for sample in self.stage.last_looks().await {
             self.sampled(sample);
         }
+        // A probe that ended at its limit may have sent its last sample after ours.
+        self.take_in_rest();
         self.writer.append_durably(&[]).await?;
         let bytes = tokio::fs::read(self.folder.join("history.jsonl")).await?;
         let (facts, now) = (self.facts.clone(), self.timeline.now());

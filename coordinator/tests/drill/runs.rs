@@ -1,6 +1,6 @@
 //! What a run comes to, and that a run which is cut off anywhere leaves nothing broken.
 
-use crate::world::{Loopback, Nature, plan};
+use crate::world::{Loopback, Nature, SLOW, plan, plan_with_failing};
 use coordinator::drill::runner::{RunHandle, Runner};
 use coordinator::drill::stage::Stage;
 use coordinator::drill::timeline::Timeline;
@@ -8,7 +8,7 @@ use domain::drill::assemble::{Facts, assemble};
 use domain::drill::contract::ContractId;
 use domain::drill::history::History;
 use domain::drill::phases::Run;
-use domain::drill::record::AbortCause;
+use domain::drill::record::{AbortCause, Phase};
 use domain::drill::report::model::Report;
 use domain::drill::report::verdict::Verdict;
 use model::ids::RunId;
@@ -138,6 +138,32 @@ async fn a_fault_that_cannot_be_injected_proves_nothing() {
             .any(|n| n.contains("this world cannot be broken")),
         "{:?}",
         report.notes
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_of_the_last_moment_is_waited_for() {
+    let (folder, world) = (
+        tempfile::tempdir().expect("folder"),
+        Loopback::start(Nature::default()).await,
+    );
+    let (runner, _handle) = runner(folder.path(), &world);
+    let verdict = runner
+        .carry_out(RUN, plan_with_failing())
+        .await
+        .expect("recorded");
+    assert_eq!(verdict, Verdict::Pass);
+    let history = history(folder.path());
+    let end = history.phases().into_iter().find(|p| p.name == Phase::Verdict);
+    let end = end.expect("judged").from;
+    let samples = history.samples("slow");
+    let late = samples.iter().filter(|s| s.due <= end && s.done > end).count();
+    assert!(late > 0, "none was under way {SLOW:?} before {end}");
+    let last = samples.last().expect("asked").number;
+    assert_eq!(
+        samples.len(),
+        usize::try_from(last).expect("small") + 1,
+        "one is missing"
     );
 }
 

@@ -10,6 +10,7 @@ use model::moment::Moment;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
@@ -29,9 +30,24 @@ probes:
 phases: {steadySeconds: 1, observeSeconds: 2, verifySeconds: 10, consecutiveGood: 5}
 ";
 
+/// A service that nothing waits for, and that takes [`SLOW`] to fail.
+const FAILING: &str = "  - {name: slow, cluster: app2, expect: observes, look: {probe: api_ready}, periodMs: 50, timeoutMs: 900}\n";
+
+/// How long a request to the failing service is under way.
+pub(crate) const SLOW: Duration = Duration::from_millis(400);
+
 /// The plan of the scenario on the default lab.
 pub(crate) fn plan() -> DrillPlan {
-    let scenario = Scenario::from_yaml("loopback.yaml", "loopback", SCENARIO).expect("valid");
+    planned(SCENARIO)
+}
+
+/// The same, with the failing service watched.
+pub(crate) fn plan_with_failing() -> DrillPlan {
+    planned(&SCENARIO.replace("phases:", &format!("{FAILING}phases:")))
+}
+
+fn planned(text: &str) -> DrillPlan {
+    let scenario = Scenario::from_yaml("loopback.yaml", "loopback", text).expect("valid");
     drill_plan(&scenario, &Lab::default(), &[], &Present::default()).expect("fits")
 }
 
@@ -47,6 +63,7 @@ pub(crate) struct Nature {
 /// The world.
 pub(crate) struct Loopback {
     app: SocketAddr,
+    failing: SocketAddr,
     mgmt: SocketAddr,
     mgmt_task: Mutex<Option<JoinHandle<()>>>,
     pub(crate) broken: AtomicBool,
@@ -61,13 +78,28 @@ impl Loopback {
         let app = app_listener.local_addr().expect("address");
         let behind = nature.app_needs_mgmt.then_some(mgmt);
         tokio::spawn(serve(app_listener, behind));
+        let failing_listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let failing = failing_listener.local_addr().expect("address");
+        tokio::spawn(fail(failing_listener));
         Arc::new(Self {
             app,
+            failing,
             mgmt,
             mgmt_task: Mutex::new(Some(tokio::spawn(serve(listener, None)))),
             broken: AtomicBool::new(false),
             nature,
         })
+    }
+}
+
+async fn fail(listener: TcpListener) {
+    while let Ok((mut stream, _)) = listener.accept().await {
+        tokio::spawn(async move {
+            tokio::time::sleep(SLOW).await;
+            let _ = stream
+                .write_all(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n")
+                .await;
+        });
     }
 }
 
@@ -94,7 +126,11 @@ impl Stage for Loopback {
 
     async fn prepare(&self, probe: &Probe) -> Question {
         Question::Http {
-            address: if probe.name == "app" { self.app } else { self.mgmt },
+            address: match probe.name.as_str() {
+                "app" => self.app,
+                "slow" => self.failing,
+                _ => self.mgmt,
+            },
             host: probe.name.clone(),
             path: "/".into(),
             contains: "ok".into(),
