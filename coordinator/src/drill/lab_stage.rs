@@ -312,9 +312,10 @@ impl Stage for LabStage {
         }
     }
 
-    async fn last_looks(&self) -> Vec<Sample> {
+    async fn last_looks(&self, began: Moment) -> Vec<Sample> {
         let rebooted = self.rebooted();
-        last_looks::all(&self.plan, &self.grounds(&rebooted), self.run, self.timeline).await
+        let run = (self.run, began);
+        last_looks::all(&self.plan, &self.grounds(&rebooted), run, self.timeline).await
     }
 
     /// Every record of a drill is an event of the lab too.

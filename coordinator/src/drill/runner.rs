@@ -265,7 +265,7 @@ impl Runner {
     async fn judge(&mut self) -> io::Result<()> {
         self.stop_probes();
         self.last_answers().await;
-        for sample in self.stage.last_looks().await {
+        for sample in self.stage.last_looks(self.run.began).await {
             self.sampled(sample);
         }
         // A probe that ended at its limit may have sent its last sample after ours.

@@ -29,8 +29,9 @@ pub trait Stage: Send + Sync + 'static {
     /// leave part of it done. Answers when it took effect, where that is known better than by the length of the call.
     async fn perform(&self, probe: &Probe, deed: Deed) -> Result<Option<Between>, String>;
 
-    /// Looks that are taken once, when probing has ended and before the run is judged.
-    async fn last_looks(&self) -> Vec<Sample> {
+    /// Looks that are taken once, when probing has ended and before the run is judged. It began at `began`, maybe under another
+    /// coordinator.
+    async fn last_looks(&self, _began: Moment) -> Vec<Sample> {
         Vec::new()
     }
 

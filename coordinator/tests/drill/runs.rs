@@ -168,6 +168,29 @@ async fn a_request_of_the_last_moment_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_looks_go_back_to_the_begin_of_a_run_that_another_coordinator_began() {
+    let (folder, world) = (
+        tempfile::tempdir().expect("folder"),
+        Loopback::start(Nature::default()).await,
+    );
+    let (first, _handle) = runner(folder.path(), &world);
+    let watched = Arc::clone(&world);
+    let broken = async move {
+        while !watched.broken.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        () = broken => {}
+        _ = first.carry_out(RUN, plan()) => panic!("it ended before it was cut off"),
+    }
+    let left = history(folder.path());
+    let (second, _handle) = runner(folder.path(), &world);
+    second.recover(&left).await.expect("recorded");
+    assert_eq!(world.began.load(Ordering::SeqCst), left.lines[0].time.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_who_ends_it_gets_everything_back() {
     let (folder, world) = (
         tempfile::tempdir().expect("folder"),

@@ -14,6 +14,8 @@ use std::sync::Arc;
 pub struct Run {
     /// Which run; None before its first record.
     pub id: Option<RunId>,
+    /// When it began; of a run without records nothing is asked.
+    pub began: Moment,
     /// What is carried out.
     pub plan: Option<Arc<DrillPlan>>,
     /// The present phase.
@@ -77,6 +79,7 @@ impl Run {
         match record {
             Record::Started { run, plan } => {
                 self.id = Some(*run);
+                self.began = time;
                 self.plan = Some(Arc::new(DrillPlan::clone(plan)));
             }
             Record::PhaseEntered { phase } => {
