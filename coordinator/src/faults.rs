@@ -27,7 +27,7 @@ pub use survey::{PlaceSurvey, WholeSurvey, local};
 
 use model::fault::Fault;
 use model::ids::LeaseId;
-use model::lease::{LeaseState, LeaseStatus, Span};
+use model::lease::{LeaseState, LeaseStatus, Span, UndoCause};
 use model::moment::{ClockOffset, Moment};
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,28 @@ pub struct Lease {
     pub status: Option<LeaseStatus>,
     /// When the call that just returned took effect, for an injection or a release.
     pub timing: Option<Timing>,
+    /// Its end, where its place ended it before it was released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+}
+
+/// The end of a lease that its place ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Why.
+    pub by: UndoCause,
+    /// When, by the coordinator's clock.
+    pub at: Span,
+}
+
+impl Ended {
+    /// What its place says of the end, if it does; `injected` knows how far the place's clock is ahead. One that could not be injected
+    /// whole was undone with that, and not ended.
+    fn of(status: &LeaseStatus, injected: Timing) -> Option<Self> {
+        let by = status.cause.filter(|cause| *cause != UndoCause::InjectFailed)?;
+        let at = injected.of_place(status.undone?);
+        Some(Self { by, at })
+    }
 }
 
 /// When a call took effect, by two clocks.
@@ -89,16 +111,29 @@ impl Timing {
     /// When the change took place by the coordinator's clock: within the call, and within the place's own reading once the
     /// offset is taken off. The narrower bound wins on each side.
     pub fn by_coordinator(&self) -> Span {
-        let from = self.at.from.0.saturating_sub(self.offset_high_us);
-        let to = self.at.to.0.saturating_sub(self.offset_low_us);
+        let Span { from, to } = self.of_place(self.at);
         Span {
-            from: Moment(from.max(self.called.from.0)),
-            to: Moment(to.min(self.called.to.0)),
+            from: from.max(self.called.from),
+            to: to.min(self.called.to),
+        }
+    }
+
+    /// Any time of the place's clock, by the coordinator's: wider by what is not known of the offset.
+    pub fn of_place(&self, at: Span) -> Span {
+        Span {
+            from: Moment(at.from.0.saturating_sub(self.offset_high_us)),
+            to: Moment(at.to.0.saturating_sub(self.offset_low_us)),
         }
     }
 }
 
 impl Lease {
+    /// When the fault came or went, by the coordinator's clock; None where its place does not say.
+    pub fn changed(&self) -> Option<Span> {
+        let ended = self.ended.map(|ended| ended.at);
+        ended.or_else(|| Some(self.timing?.by_coordinator()))
+    }
+
     /// Whether its place said that the fault is gone.
     pub fn is_undone(&self) -> bool {
         self.status
@@ -156,6 +191,47 @@ pub enum FaultError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_end_by_its_place_is_told_by_our_clock_with_its_cause() {
+        let span = |from, to| Span {
+            from: Moment(from),
+            to: Moment(to),
+        };
+        let injected = Timing::new(span(0, 100), span(1_040, 1_060));
+        let mut status = LeaseStatus {
+            lease: LeaseId([1; 16]),
+            state: LeaseState::Undone,
+            armed: Moment(1_000),
+            deadline: Moment(90_000),
+            injected: Some(injected.at),
+            undone: Some(span(6_000, 6_010)),
+            cause: Some(UndoCause::AgentStart),
+            trouble: None,
+        };
+        let ended = Ended::of(&status, injected).expect("told");
+        assert_eq!(ended.by, UndoCause::AgentStart);
+        // The node is 1000 ahead, give or take what the injection's call leaves open.
+        assert!(ended.at.from.0 <= 5_000 && 5_010 <= ended.at.to.0, "{ended:?}");
+        assert!(ended.at.from.0 >= 4_960 && ended.at.to.0 <= 5_050, "{ended:?}");
+        let lease = |ended| Lease {
+            lease: status.lease,
+            fault: Fault::Host {
+                inject: model::fault::HostFault::Freeze {
+                    node: model::ids::NodeName::new("mgmt-worker").expect("valid"),
+                },
+            },
+            status: None,
+            timing: None,
+            ended,
+        };
+        assert_eq!(lease(Some(ended)).changed(), Some(ended.at));
+        assert_eq!(lease(None).changed(), None);
+        for cause in [None, Some(UndoCause::InjectFailed)] {
+            status.cause = cause;
+            assert_eq!(Ended::of(&status, injected), None);
+        }
+    }
 
     #[test]
     fn the_offset_of_a_clock_that_is_ahead_is_bounded_and_taken_off() {

@@ -2,7 +2,7 @@
 
 use super::probe::{Grounds, Question, SecretCanaryWatch, prepare, sentinel};
 use super::secret_canary::{Garden, NAMESPACE};
-use super::stage::{Between, Stage};
+use super::stage::{Between, Stage, Undone};
 use super::timeline::Timeline;
 use super::{kube, last_looks, own_namespace, probe};
 use crate::clock;
@@ -96,7 +96,7 @@ impl LabStage {
     fn between(&self, leases: &[Lease]) -> Option<Between> {
         // Both clocks are of this host; the run's was carried on without the adjustments that the wall's has seen since.
         let ahead = self.timeline.now().0.saturating_sub(clock::now().0);
-        let spans: Option<Vec<_>> = leases.iter().map(|l| Some(l.timing?.by_coordinator())).collect();
+        let spans: Option<Vec<_>> = leases.iter().map(Lease::changed).collect();
         let spans = spans?;
         let from = spans.iter().map(|s| s.from.0).min()?;
         let to = spans.iter().map(|s| s.to.0).max()?;
@@ -330,13 +330,18 @@ impl Stage for LabStage {
             }));
     }
 
-    async fn undo(&self, fault: &PlannedFault) -> Result<Option<Between>, String> {
+    async fn undo(&self, fault: &PlannedFault) -> Result<Undone, String> {
         match &fault.inject {
-            FaultKind::PodDelete { .. } => Ok(None),
+            FaultKind::PodDelete { .. } => Ok(Undone::default()),
             _ => {
                 let done = self.faults.undo_planned(self.run, fault).await;
-                done.map(|leases| self.between(&leases))
-                    .map_err(|error| chain(&error))
+                let leases = done.map_err(|error| chain(&error))?;
+                // It is not there whole any more from when the first of its parts went.
+                let ended = leases.iter().filter_map(|lease| lease.ended);
+                Ok(Undone {
+                    at: self.between(&leases),
+                    ended_by: ended.min_by_key(|ended| ended.at.from).map(|ended| ended.by),
+                })
             }
         }
     }

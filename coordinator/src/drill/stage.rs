@@ -7,10 +7,20 @@ use domain::drill::phases::Run;
 use domain::drill::plan::PlannedFault;
 use domain::drill::record::Record;
 use domain::drill::scenario::Probe;
+use model::lease::UndoCause;
 use model::moment::Moment;
 
 /// Last moment before a change and first moment after it, by the run's own clock.
 pub type Between = (Moment, Moment);
+
+/// How a fault came to be gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Undone {
+    /// When, where that is known better than by the length of the call.
+    pub at: Option<Between>,
+    /// Why its place had ended it before the call, if it had; then `at` may lie before the call.
+    pub ended_by: Option<UndoCause>,
+}
 
 /// The world that a run acts on.
 #[tonic::async_trait]
@@ -38,6 +48,7 @@ pub trait Stage: Send + Sync + 'static {
     /// A record is durable: for whoever else keeps a log.
     fn tell(&self, _run: &Run, _record: &Record) {}
 
-    /// Undoes; may be called again and for what was never injected. Answers when, as [`Stage::inject`] does.
-    async fn undo(&self, fault: &PlannedFault) -> Result<Option<Between>, String>;
+    /// Undoes; may be called again and for what was never injected. Answers when, as [`Stage::inject`] does, and whether the fault was
+    /// over already.
+    async fn undo(&self, fault: &PlannedFault) -> Result<Undone, String>;
 }

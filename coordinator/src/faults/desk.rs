@@ -4,7 +4,7 @@ use super::host::HostSide;
 use super::keeper::Held;
 use super::meeting::Meeting;
 use super::node::{self, Nodes};
-use super::{FaultError, Lease, News, capability};
+use super::{Ended, FaultError, Lease, News, capability};
 use crate::clock;
 use crate::engine::EngineHandle;
 use crate::offsets::ClockOffsets;
@@ -90,6 +90,7 @@ impl Faults {
         self.check(&fault)?;
         self.held.ready().await;
         self.held.take(lease);
+        self.held.remember(lease, fault.clone());
         let deadline = clock::now().plus_millis(terms.ttl_ms());
         let taken = Record::LeaseTaken {
             lease,
@@ -118,12 +119,14 @@ impl Faults {
             Ok((status, called)) => {
                 let at = status.injected.unwrap_or(called);
                 let offset = self.offset_at(&fault);
+                self.held.injected(lease, called);
                 self.log(Record::LeaseInjected { lease, called, at }).await?;
                 Ok(Lease {
                     lease,
                     fault,
                     timing: node::timing(called, status.injected, offset),
                     status: Some(status),
+                    ended: None,
                 })
             }
             Err(error) => {
@@ -154,6 +157,7 @@ impl Faults {
             fault: open.fault,
             status,
             timing: None,
+            ended: None,
         })
     }
 
@@ -202,14 +206,26 @@ impl Faults {
             to: clock::now(),
         };
         let at = status.as_ref().and_then(|s| s.undone);
-        let cause = status.as_ref().and_then(|s| s.cause).unwrap_or(cause);
-        self.log(Record::LeaseUndone { lease, cause, at }).await?;
-        self.nodes.news.forget(lease);
+        let told = status.as_ref().and_then(|s| s.cause).unwrap_or(cause);
+        let undone = Record::LeaseUndone {
+            lease,
+            cause: told,
+            at,
+        };
+        self.log(undone).await?;
+        // Its place may have ended it before this order came, and the book not have heard of it yet.
+        let by_place = status.as_ref().filter(|_| told != cause);
+        let ended = by_place.and_then(|status| self.ended(&open.fault, status));
+        let timing = node::timing(called, at, self.offset_at(&open.fault));
+        if ended.is_none() {
+            self.nodes.news.forget(lease);
+        }
         Ok(Lease {
             lease,
-            timing: node::timing(called, at, self.offset_at(&open.fault)),
             fault: open.fault,
             status,
+            timing: timing.filter(|_| ended.is_none()),
+            ended,
         })
     }
 
@@ -242,13 +258,21 @@ impl Faults {
     async fn over(&self, lease: LeaseId) -> Option<Lease> {
         let status = self.status(lease).await?;
         let fault = self.held.fault(lease)?;
-        self.nodes.news.forget(lease);
+        // What its place said is kept: who asks again, as for a fault of several parts, must hear the same.
         Some(Lease {
             lease,
+            ended: self.ended(&fault, &status),
             fault,
             status: Some(status),
             timing: None,
         })
+    }
+
+    /// When and why its place ended a lease of this process, by our clock.
+    fn ended(&self, fault: &Fault, status: &LeaseStatus) -> Option<Ended> {
+        let called = self.held.called(status.lease)?;
+        let injected = node::timing(called, status.injected, self.offset_at(fault))?;
+        Ended::of(status, injected)
     }
 
     async fn inject_on_node(
@@ -259,11 +283,6 @@ impl Faults {
         fault: &NodeFault,
     ) -> Result<(LeaseStatus, Span), FaultError> {
         self.nodes.news.follow(node::intended(lease, terms.ttl_ms()));
-        let place = Fault::Node {
-            node: node.clone(),
-            inject: fault.clone(),
-        };
-        self.held.remember(lease, place);
         let body = NodeStep::InjectFault {
             lease,
             terms,

@@ -3,7 +3,7 @@
 use super::desk::Faults;
 use model::fault::Fault;
 use model::ids::{Attempt, LeaseId};
-use model::lease::{LeaseState, UndoCause};
+use model::lease::{LeaseState, Span, UndoCause};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,6 +24,7 @@ pub(super) struct Held {
 struct Numbers {
     held: bool,
     fault: Option<Fault>,
+    called: Option<Span>,
     renewals: u32,
     releases: u64,
 }
@@ -60,6 +61,15 @@ impl Held {
 
     pub(super) fn fault(&self, lease: LeaseId) -> Option<Fault> {
         self.book().get(&lease)?.fault.clone()
+    }
+
+    /// The call that injected took so long.
+    pub(super) fn injected(&self, lease: LeaseId, called: Span) {
+        self.book().entry(lease).or_default().called = Some(called);
+    }
+
+    pub(super) fn called(&self, lease: LeaseId) -> Option<Span> {
+        self.book().get(&lease)?.called
     }
 
     pub(super) fn next_renewal(&self, lease: LeaseId) -> u32 {

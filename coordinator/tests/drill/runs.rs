@@ -142,6 +142,32 @@ async fn a_fault_that_cannot_be_injected_proves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fault_that_ends_before_it_is_undone_proves_nothing_and_is_told() {
+    let nature = Nature {
+        ends_early: true,
+        ..Nature::default()
+    };
+    let (folder, world) = (
+        tempfile::tempdir().expect("folder"),
+        Loopback::start(nature).await,
+    );
+    let (runner, _handle) = runner(folder.path(), &world);
+    let verdict = runner.carry_out(RUN, plan()).await.expect("recorded");
+    let (report, history) = (report(folder.path()), history(folder.path()));
+    assert_eq!(verdict, Verdict::Inconclusive, "{:?}", report.notes);
+    let note = |n: &String| n.starts_with("away was not in force") && n.contains("(agent_start)");
+    assert!(report.notes.iter().any(note), "{:?}", report.notes);
+    assert_eq!(report.faults[0].end, "agent_start");
+    // The outage ends with the fault and not with the order to undo it, so the return is after its end and can be measured.
+    let revert = history.phases().into_iter().find(|p| p.name == Phase::Revert);
+    let (ended, revert) = (history.faults()[0].ended.expect("over"), revert.expect("undone"));
+    assert!(ended.1 < revert.from, "{ended:?} {revert:?}");
+    let from_end = report.recovery.iter().find(|r| r.counted_from == "revert");
+    let back = from_end.and_then(|r| r.service_good).expect("measured");
+    assert!(back.high.micros() > 0, "{back:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_of_the_last_moment_is_waited_for() {
     let (folder, world) = (
         tempfile::tempdir().expect("folder"),

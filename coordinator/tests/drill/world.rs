@@ -1,12 +1,14 @@
 //! Two servers: an application, and a management service that the fault takes away.
 
 use coordinator::drill::probe::Question;
-use coordinator::drill::stage::{Between, Stage};
+use coordinator::drill::stage::{Between, Stage, Undone};
+use coordinator::drill::timeline::Timeline;
 use domain::drill::deed::Deed;
 use domain::drill::history::Sample;
 use domain::drill::plan::{DrillPlan, PlannedFault, Present, drill_plan};
 use domain::drill::scenario::{Probe, Scenario};
 use model::lab::Lab;
+use model::lease::UndoCause;
 use model::moment::Moment;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,6 +39,9 @@ const FAILING: &str = "  - {name: slow, cluster: app2, expect: observes, look: {
 /// How long a request to the failing service is under way.
 pub(crate) const SLOW: Duration = Duration::from_millis(400);
 
+/// When an outage ends that its place ends itself, after it began.
+const EARLY: Duration = Duration::from_millis(500);
+
 /// The plan of the scenario on the default lab.
 pub(crate) fn plan() -> DrillPlan {
     planned(SCENARIO)
@@ -59,6 +64,8 @@ pub(crate) struct Nature {
     pub(crate) app_needs_mgmt: bool,
     /// Injections are refused.
     pub(crate) refuses: bool,
+    /// The fault is over long before it is to be undone.
+    pub(crate) ends_early: bool,
 }
 
 /// The world.
@@ -66,10 +73,11 @@ pub(crate) struct Loopback {
     app: SocketAddr,
     failing: SocketAddr,
     mgmt: SocketAddr,
-    mgmt_task: Mutex<Option<JoinHandle<()>>>,
+    mgmt_task: Arc<Mutex<Option<JoinHandle<()>>>>,
     pub(crate) broken: AtomicBool,
     /// The begin of the run, as it was told for the last looks.
     pub(crate) began: AtomicI64,
+    ended: Arc<Mutex<Option<Between>>>,
     nature: Nature,
 }
 
@@ -88,12 +96,32 @@ impl Loopback {
             app,
             failing,
             mgmt,
-            mgmt_task: Mutex::new(Some(tokio::spawn(serve(listener, None)))),
+            mgmt_task: Arc::new(Mutex::new(Some(tokio::spawn(serve(listener, None))))),
             broken: AtomicBool::new(false),
             began: AtomicI64::new(0),
+            ended: Arc::default(),
             nature,
         })
     }
+
+    /// The management service comes back without anybody's order, as when the place of the fault began a new life.
+    fn end_by_itself(&self) {
+        let (task, ended, address) = (Arc::clone(&self.mgmt_task), Arc::clone(&self.ended), self.mgmt);
+        tokio::spawn(async move {
+            tokio::time::sleep(EARLY).await;
+            let from = Timeline::begin().now();
+            bring_back(&mut task.lock().await, address).await.expect("bind");
+            *ended.lock().await = Some((from, Timeline::begin().now()));
+        });
+    }
+}
+
+async fn bring_back(task: &mut Option<JoinHandle<()>>, address: SocketAddr) -> Result<(), String> {
+    if task.is_none() {
+        let listener = TcpListener::bind(address).await.map_err(|e| e.to_string())?;
+        *task = Some(tokio::spawn(serve(listener, None)));
+    }
+    Ok(())
 }
 
 async fn fail(listener: TcpListener) {
@@ -151,6 +179,9 @@ impl Stage for Loopback {
             task.abort();
             let _ = task.await;
         }
+        if self.nature.ends_early {
+            self.end_by_itself();
+        }
         Ok(None)
     }
 
@@ -163,13 +194,13 @@ impl Stage for Loopback {
         Err("this world has no secrets".into())
     }
 
-    async fn undo(&self, _: &PlannedFault) -> Result<Option<Between>, String> {
-        let mut task = self.mgmt_task.lock().await;
-        if task.is_none() {
-            let listener = TcpListener::bind(self.mgmt).await.map_err(|e| e.to_string())?;
-            *task = Some(tokio::spawn(serve(listener, None)));
-        }
+    async fn undo(&self, _: &PlannedFault) -> Result<Undone, String> {
+        bring_back(&mut self.mgmt_task.lock().await, self.mgmt).await?;
         self.broken.store(false, Ordering::SeqCst);
-        Ok(None)
+        let at = *self.ended.lock().await;
+        Ok(Undone {
+            at,
+            ended_by: at.map(|_| UndoCause::AgentStart),
+        })
     }
 }

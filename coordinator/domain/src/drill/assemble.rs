@@ -3,6 +3,7 @@
 mod backlog;
 mod canary;
 mod delivery;
+mod ended;
 mod figures;
 mod foreseen;
 mod ledgers;
@@ -159,7 +160,8 @@ fn objectives(plan: &DrillPlan) -> slo::Objectives {
     }
 }
 
-/// What the run itself says beside its contracts: whether it went to its end, and whether everything came back.
+/// What the run itself says beside its contracts: whether it went to its end, whether what it broke was broken until it undid it, and
+/// whether everything came back.
 fn own_verdict(
     plan: &DrillPlan,
     history: &History,
@@ -167,7 +169,8 @@ fn own_verdict(
 ) -> Verdict {
     let undone = history.faults().iter().all(|fault| fault.ended.is_some());
     let broke = !history.faults().is_empty();
-    if !is_conclusive(history.abort()) || !undone || (!broke && !plan.faults.is_empty()) {
+    let early = ended::all(history).iter().any(|ended| ended.early);
+    if !is_conclusive(history.abort()) || !undone || early || (!broke && !plan.faults.is_empty()) {
         return Verdict::Inconclusive;
     }
     if recoveries.iter().any(|r| r.outcome == Outcome::NotRecovered) {
@@ -205,11 +208,13 @@ fn scale_label(plan: &DrillPlan) -> Option<String> {
 }
 
 fn fault_bands(plan: &DrillPlan, history: &History, end: Moment) -> Vec<FaultBand> {
+    let ended = ended::all(history);
     history
         .faults()
         .into_iter()
         .map(|span| {
             let planned = plan.fault(&span.name);
+            let by_place = ended.iter().find(|e| e.fault == span.name);
             let nodes = planned.map(|f| {
                 f.nodes
                     .iter()
@@ -222,10 +227,10 @@ fn fault_bands(plan: &DrillPlan, history: &History, end: Moment) -> Vec<FaultBan
                 target: nodes.filter(|n| !n.is_empty()).unwrap_or(span.name),
                 from: span.began.0.into(),
                 to: span.ended.map_or(end, |(_, by)| by).into(),
-                end: if span.ended.is_some() {
-                    "reverted"
-                } else {
-                    "still_in_force"
+                end: match (span.ended, by_place) {
+                    (None, _) => "still_in_force",
+                    (Some(_), Some(by_place)) => by_place.word(),
+                    (Some(_), None) => "reverted",
                 }
                 .to_owned(),
             }
@@ -266,6 +271,8 @@ fn notes(plan: &DrillPlan, history: &History) -> Vec<String> {
             notes.push(note);
         }
     }
+    let early = ended::all(history).into_iter().filter(|ended| ended.early);
+    notes.extend(early.map(|ended| ended.note()));
     for (_, record) in history.records() {
         if matches!(record, Record::HeldBack { .. }) {
             notes.push(format!("It was chosen when to begin: {}.", record.message()));

@@ -20,6 +20,7 @@ use super::deed::Deed;
 use super::live::Live;
 use super::record::{AbortCause, Record};
 use super::report::verdict::Verdict;
+use model::lease::UndoCause;
 use model::moment::Moment;
 
 /// How long after the end of a lease an undo is still tried before the run gives it to `drill doctor`, milliseconds.
@@ -62,6 +63,8 @@ pub enum Event {
         from: Moment,
         /// First moment without it.
         to: Moment,
+        /// Why its place had ended it before it was told to, if it had.
+        ended_by: Option<UndoCause>,
     },
     /// A fault could not be undone.
     UndoFailed {
@@ -165,7 +168,17 @@ pub fn step(run: &Run, event: Event, now: Moment) -> Decision {
         Event::GuardsChecked(failed) => draft.guards_checked(failed),
         Event::Injected { fault, from, to } => draft.record(Record::FaultInjected { fault, from, to }),
         Event::InjectFailed { fault, reason } => draft.inject_failed(fault, reason),
-        Event::Undone { fault, from, to } => draft.record(Record::FaultUndone { fault, from, to }),
+        Event::Undone {
+            fault,
+            from,
+            to,
+            ended_by,
+        } => draft.record(Record::FaultUndone {
+            fault,
+            from,
+            to,
+            ended_by,
+        }),
         Event::UndoFailed { fault, reason } => draft.record(Record::UndoFailed { fault, reason }),
         Event::DeedDone {
             probe,

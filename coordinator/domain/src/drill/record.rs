@@ -8,6 +8,7 @@ use super::plan::DrillPlan;
 use super::report::figure::seconds;
 use super::report::verdict::Verdict;
 use model::ids::{ClusterName, RunId};
+use model::lease::UndoCause;
 use model::moment::Moment;
 use serde::{Deserialize, Serialize};
 
@@ -169,6 +170,9 @@ pub enum Record {
         from: Moment,
         /// First moment without it.
         to: Moment,
+        /// Why its place had ended it before it was told to; None when the run's own undo did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ended_by: Option<UndoCause>,
     },
     /// It could not be undone yet; this is tried again.
     UndoFailed {
@@ -239,6 +243,12 @@ impl Record {
             Self::FaultInjected { fault, .. } => format!("{fault} took hold"),
             Self::FaultFailed { fault, reason } => format!("{fault} could not be injected: {reason}"),
             Self::UndoIntended { fault } => format!("undoing {fault}"),
+            Self::FaultUndone {
+                fault,
+                ended_by: Some(cause),
+                from,
+                ..
+            } => format!("{fault} was over already: its place ended it at {from} ({cause})"),
             Self::FaultUndone { fault, .. } => format!("{fault} is undone"),
             Self::UndoFailed { fault, reason } => format!("{fault} is not undone yet: {reason}"),
             Self::DeedOrdered { probe, deed } => format!("{probe}: {}", deed.text()),

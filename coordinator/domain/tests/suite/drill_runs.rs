@@ -190,7 +190,13 @@ impl World {
             }
             Effect::Undo { fault } if well => {
                 self.act(&effect);
-                Event::Undone { fault, from, to }
+                let ended_by = None;
+                Event::Undone {
+                    fault,
+                    from,
+                    to,
+                    ended_by,
+                }
             }
             Effect::Undo { fault } => {
                 if dice.roll(2) == 0 {

@@ -11,6 +11,7 @@ use domain::drill::report::model::Report;
 use domain::drill::report::parts::{Outcome, Recovery};
 use domain::drill::report::verdict::Verdict;
 use domain::drill::scenario::{Expectation, Probe, Scale};
+use model::lease::UndoCause;
 use model::moment::Moment;
 use std::collections::BTreeMap;
 
@@ -56,7 +57,16 @@ pub(crate) fn history(
         phase(FAULT + 1000, Phase::Observe),
     ]);
     let (from, to) = (Moment(UNDONE), Moment(UNDONE + 1000));
-    lines.push(record(UNDONE + 1000, Record::FaultUndone { fault, from, to }));
+    let ended_by = None;
+    lines.push(record(
+        UNDONE + 1000,
+        Record::FaultUndone {
+            fault,
+            from,
+            to,
+            ended_by,
+        },
+    ));
     lines.extend([phase(UNDONE + 1000, Phase::Verify), phase(END, Phase::Verdict)]);
     for probe in &probes {
         let period = i64::try_from(probe.period_ms).expect("small") * 1000;
@@ -230,6 +240,85 @@ fn nodes_are_back_when_a_kubelet_says_so_and_not_when_the_store_is_read_again() 
     assert!(bounds.low.micros() <= api - UNDONE, "{bounds:?}");
     assert!(bounds.high.micros() >= kubelet - UNDONE, "{bounds:?}");
     assert_eq!(back.outcome, Outcome::Recovered);
+}
+
+/// The same run, whose fault had been ended by its place when it was ordered to be undone.
+fn ended_by_place(mut history: History, at: i64, cause: UndoCause) -> History {
+    let undone = |line: &Line| matches!(line.what, What::Record(Record::FaultUndone { .. }));
+    let index = history.lines.iter().position(undone).expect("undone");
+    if let What::Record(Record::FaultUndone {
+        fault,
+        from,
+        to,
+        ended_by,
+    }) = &mut history.lines[index].what
+    {
+        (*from, *to, *ended_by) = (Moment(at), Moment(at + 1000), Some(cause));
+        let fault = fault.clone();
+        let intended = Line {
+            time: Moment(UNDONE),
+            what: What::Record(Record::UndoIntended { fault }),
+        };
+        history.lines.insert(index, intended);
+    }
+    history
+}
+
+#[test]
+fn a_fault_that_its_place_ended_early_makes_the_run_inconclusive() {
+    let judged = |at: i64, cause: UndoCause| {
+        let whole = history(planned("worker-loss"), as_planned);
+        let history = ended_by_place(whole, at, cause);
+        assemble(&history, &Facts::default(), Moment(END)).expect("planned")
+    };
+    let told = |report: &Report| report.notes.iter().any(|n| n.contains("was not in force"));
+    let early = judged(FAULT + 5_000_000, UndoCause::AgentStart);
+    assert_eq!(early.verdict, Verdict::Inconclusive);
+    assert_eq!(early.faults[0].end, "agent_start");
+    assert_eq!(early.faults[0].to.micros(), FAULT + 5_001_000);
+    let note = early.notes.iter().find(|n| n.contains("was not in force"));
+    let note = note.expect("told");
+    assert!(
+        note.contains("1970-01-01T00:00:25.000000Z") && note.contains("agent_start"),
+        "{note}"
+    );
+    // Half a second before the order nothing was measured that would have been otherwise.
+    let hardly = judged(UNDONE - 500_000, UndoCause::Expired);
+    assert_eq!((hardly.verdict, told(&hardly)), (Verdict::Pass, false));
+    assert_eq!(hardly.faults[0].end, "lease_expired");
+    // An order of the run's own, whose answer was not heard.
+    let ours = judged(UNDONE + 500_000, UndoCause::Released);
+    assert_eq!((ours.verdict, told(&ours)), (Verdict::Pass, false));
+    assert_eq!(ours.faults[0].end, "reverted");
+    assert_eq!(run(planned("worker-loss"), as_planned).faults[0].end, "reverted");
+}
+
+#[test]
+fn histories_of_before_are_read_as_undone_by_the_run() {
+    let text = r#"{"record":"fault_undone","fault":"f","from":1,"to":2}"#;
+    let record: Record = serde_json::from_str(text).expect("a record");
+    assert!(
+        matches!(&record, Record::FaultUndone { ended_by: None, .. }),
+        "{record:?}"
+    );
+    assert_eq!(serde_json::to_string(&record).expect("text"), text);
+}
+
+#[test]
+fn what_was_back_before_the_undo_has_no_time_from_it() {
+    let report = run(planned("worker-loss"), |probe, at| {
+        let (good, values) = as_planned(probe, at);
+        (good || at >= FAULT + 10_000_000, values)
+    });
+    let back: Vec<_> = report
+        .recovery
+        .iter()
+        .filter(|r| r.counted_from == "revert" && r.outcome == Outcome::Recovered)
+        .collect();
+    assert!(!back.is_empty(), "{:?}", report.recovery);
+    assert!(back.iter().all(|r| r.service_good.is_none()), "{back:?}");
+    let ids: Vec<&str> = report.measurements.iter().map(|m| m.id.as_str()).collect();
+    assert!(!ids.iter().any(|id| id.starts_with("recovery.")), "{ids:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Orders to the world: one after another for each fault, side by side for different ones, every answer an event.
 
-use crate::drill::stage::{Between, Stage};
+use crate::drill::stage::{Between, Stage, Undone};
 use crate::drill::timeline::Timeline;
 use domain::drill::deed::Deed;
 use domain::drill::phases::{Effect, Event, Run};
@@ -78,13 +78,19 @@ impl Orders {
                     let from = timeline.now();
                     let done = match &planned {
                         Some(planned) => stage.undo(planned).await,
-                        None => Ok(None),
+                        None => Ok(Undone::default()),
                     };
                     let to = timeline.now();
                     let _ = events.send(match done {
                         Ok(known) => {
-                            let (from, to) = narrowed((from, to), known);
-                            Event::Undone { fault, from, to }
+                            let ended_by = known.ended_by;
+                            let (from, to) = gone((from, to), known);
+                            Event::Undone {
+                                fault,
+                                from,
+                                to,
+                                ended_by,
+                            }
                         }
                         Err(reason) => Event::UndoFailed { fault, reason },
                     });
@@ -157,9 +163,18 @@ fn narrowed(call: Between, known: Option<Between>) -> Between {
     if from <= to { (from, to) } else { call }
 }
 
+/// When a fault went: within the call that undid it, or before it where its place had ended it, in whole or in part.
+fn gone(call: Between, known: Undone) -> Between {
+    match (known.ended_by, known.at) {
+        (Some(_), Some((from, to))) => (from.min(call.1), to.min(call.1)),
+        _ => narrowed(call, known.at),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::lease::UndoCause;
     use model::moment::Moment;
 
     #[test]
@@ -172,6 +187,30 @@ mod tests {
             (Some(span(95, 99)), span(10, 90)),
         ] {
             assert_eq!(narrowed(span(10, 90), known), expected, "{known:?}");
+        }
+    }
+
+    #[test]
+    fn what_its_place_ended_went_before_the_call() {
+        let span = |from, to| (Moment(from), Moment(to));
+        let by_place = |at| Undone {
+            at,
+            ended_by: Some(UndoCause::AgentStart),
+        };
+        for (known, expected) in [
+            (by_place(Some(span(1, 2))), span(1, 2)),
+            // One of its parts was there until the call.
+            (by_place(Some(span(1, 50))), span(1, 50)),
+            (by_place(None), span(10, 90)),
+            (
+                Undone {
+                    at: Some(span(1, 50)),
+                    ..Undone::default()
+                },
+                span(10, 50),
+            ),
+        ] {
+            assert_eq!(gone(span(10, 90), known), expected, "{known:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::canary::{Books, Way};
 use super::figures::figure;
-use super::recovery::canary_subject;
+use super::recovery::{after, canary_subject};
 use super::watch::{Watch, Window};
 use crate::drill::arrival::STORED_UNTIL;
 use crate::drill::history::Sample;
@@ -43,7 +43,10 @@ pub(super) fn complete(recoveries: &mut [Recovery], books: &[Books], window: &Wi
                 // Neither has a request that went unanswered.
                 _ => None,
             };
-            recovery.data_complete = book.complete.zip(since).map(|(edge, since)| edge.since(since));
+            recovery.data_complete = book
+                .complete
+                .zip(since)
+                .and_then(|(edge, since)| after(edge, since));
         }
     }
 }
@@ -97,14 +100,15 @@ pub(super) fn figures(books: &[Books], window: &Window) -> Vec<Measurement> {
             count("duplicated", book.duplicated(), Worse::Neither, method);
         }
         for (id, since) in [("rto", window.fault), ("recovery", window.undone)] {
-            let Some((complete, since)) = book.complete.zip(since) else {
+            let complete = book.complete.zip(since);
+            let Some(bounds) = complete.and_then(|(edge, since)| after(edge, since)) else {
                 continue;
             };
             let method = "until everything that was served before the receiver answered again had arrived";
             all.push(figure(
                 format!("{id}.{cluster}_{way}.data_complete"),
                 "seconds",
-                complete.since(since),
+                bounds,
                 Worse::Higher,
                 method,
             ));

@@ -74,7 +74,7 @@ pub(super) fn faults<'a>(records: impl Iterator<Item = (Moment, &'a Record)>) ->
                     ended: None,
                 });
             }
-            Record::FaultUndone { fault, from, to } => {
+            Record::FaultUndone { fault, from, to, .. } => {
                 if let Some(span) = spans.iter_mut().rev().find(|s| s.name == *fault) {
                     span.ended = Some((*from, *to));
                 }

@@ -34,6 +34,7 @@ pub fn service_good(recovery: &Recovery) -> String {
     match (recovery.service_good, recovery.outcome) {
         (Some(bounds), _) => interval(bounds, "seconds"),
         (None, Outcome::NeverSeenDown) => "never seen down".into(),
+        (None, Outcome::Recovered) => "before that".into(),
         (None, _) => "never in this run".into(),
     }
 }

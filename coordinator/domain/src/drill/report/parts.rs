@@ -34,7 +34,8 @@ pub struct FaultBand {
     pub from: Stamp,
     /// When it was undone; the end of the run when it never was.
     pub to: Stamp,
-    /// `reverted`, `lease_expired`, `still_in_force`
+    /// `reverted`, `still_in_force`, or why its place ended it: `lease_expired`, `released`, `coordinator_lost`, `agent_start`, `boot`,
+    /// `healed`
     pub end: String,
 }
 
@@ -116,7 +117,8 @@ pub struct Recovery {
     /// What became of it.
     #[serde(default)]
     pub outcome: Outcome,
-    /// Until every vantage point was answered well again; None where `outcome` is not `recovered`.
+    /// Until every vantage point was answered well again; None where `outcome` is not `recovered`, and where that was before the clock
+    /// started.
     pub service_good: Option<Bounds>,
     /// Until the last sample of the backlog was stored; None: it was not measured.
     pub data_complete: Option<Bounds>,
