@@ -2,7 +2,7 @@
 
 use super::arrival::Arrival;
 use super::backlog::Tracker;
-use super::history::Sample;
+use super::history::{Answer, Sample};
 use super::plan::DrillPlan;
 use super::scenario::Look;
 use model::moment::Moment;
@@ -155,7 +155,7 @@ impl ProbeLive {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drill::history::{AS_OF, Answer};
+    use crate::drill::history::AS_OF;
 
     #[test]
     fn what_was_stored_before_the_undo_proves_no_recovery() {

@@ -448,7 +448,7 @@ fn agents_that_never_answer_again_are_not_full_by_what_they_said_before() {
             ContractId::C6,
         )
     };
-    for (causes, expected) in [(&[][..], Verdict::Fail), (&[LOST], Verdict::Inconclusive)] {
+    for (causes, expected) in [(&[][..], Verdict::Fail), (&[LOST][..], Verdict::Inconclusive)] {
         let (verdict, why) = partition(causes);
         assert_eq!(verdict, expected, "{why}");
         assert!(
