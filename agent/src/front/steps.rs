@@ -406,7 +406,7 @@ mod tests {
         let older = record(1, StepPhase::Reported { outcome });
         assert!(steps.transition(&older, None).steps.is_empty());
         steps.write(&older, None).await.expect("written");
-        assert_eq!(steps.records(), [newer.clone()]);
+        assert_eq!(steps.records(), std::slice::from_ref(&newer));
         assert_eq!(steps.state().active[&newer.step()].attempt, newer.attempt());
     }
 
@@ -416,7 +416,7 @@ mod tests {
         runs(&steps, &record(1, StepPhase::Accepted));
         let outcome = StepOutcome::Cancelled;
         let over = record(1, StepPhase::Reported { outcome });
-        assert_eq!(steps.transition(&over, None).steps, [over.clone()]);
+        assert_eq!(steps.transition(&over, None).steps, std::slice::from_ref(&over));
         steps.write(&over, None).await.expect("written");
         assert_eq!(steps.records(), [over]);
         assert!(steps.state().active.is_empty());

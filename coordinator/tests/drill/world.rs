@@ -110,7 +110,7 @@ impl Loopback {
         tokio::spawn(async move {
             tokio::time::sleep(EARLY).await;
             let from = Timeline::begin().now();
-            bring_back(&mut task.lock().await, address).await.expect("bind");
+            bring_back(&mut *task.lock().await, address).await.expect("bind");
             *ended.lock().await = Some((from, Timeline::begin().now()));
         });
     }
@@ -195,7 +195,7 @@ impl Stage for Loopback {
     }
 
     async fn undo(&self, _: &PlannedFault) -> Result<Undone, String> {
-        bring_back(&mut self.mgmt_task.lock().await, self.mgmt).await?;
+        bring_back(&mut *self.mgmt_task.lock().await, self.mgmt).await?;
         self.broken.store(false, Ordering::SeqCst);
         let at = *self.ended.lock().await;
         Ok(Undone {

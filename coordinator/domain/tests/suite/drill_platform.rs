@@ -117,8 +117,8 @@ fn the_second_phase_of_the_pki_never_stands_without_the_first() {
     assert_eq!(found, Verdict::Inconclusive, "{why}");
 }
 
-/// What is said of the Secret `b` of app1 in C3 where looks at it and at another one see `seen` of it from the fault to the undo; None: they
-/// fail, or, of a figure, they do not have it.
+/// What C3 says of the Secret `b` of app1 of which looks in the outage see these figures, beside another that is well; where
+/// there are none, the looks fail.
 fn said_of_b(seen: impl Fn(i64) -> Option<Vec<(&'static str, f64)>>) -> Vec<(String, Verdict, String)> {
     let report = run(planned("vault-down"), |probe, at| {
         if !matches!(probe.look, Look::SecretAge {}) {

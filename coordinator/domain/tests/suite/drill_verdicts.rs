@@ -104,9 +104,10 @@ pub(crate) fn ended_early(mut history: History, at: i64, causes: &[AbortCause]) 
     history
 }
 
-/// What leaves doubt, and what is part of the experiment.
+/// What leaves doubt.
 pub(crate) const LOST: AbortCause = AbortCause::CoordinatorLost {};
 
+/// What is part of the experiment.
 fn rule() -> AbortCause {
     AbortCause::Rule {
         reason: "a probe had no good answer for 45 s".into(),
