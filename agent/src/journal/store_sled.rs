@@ -34,10 +34,12 @@ pub(super) struct Store {
 
 /// Opens the store; one that cannot be opened or read whole is moved aside, and the reason is given.
 pub(super) fn open_or_put_aside(folder: &Path) -> Result<(Store, Option<String>), JournalError> {
-    let reason = match open(folder) {
+    let reason = match open_again(folder) {
         Ok(store) => return Ok((store, None)),
         Err(JournalError::Full) if release_ballast(folder) => return open(folder).map(|store| (store, None)),
         Err(error @ (JournalError::Full | JournalError::Sync(_))) => return Err(error),
+        // Somebody else's store is no damaged one.
+        Err(error) if is_held(&error) => return Err(error),
         Err(error) => {
             let cause = std::error::Error::source(&error)
                 .map(ToString::to_string)
@@ -77,7 +79,8 @@ pub(super) fn open(folder: &Path) -> Result<Store, JournalError> {
     Ok(Store { db, file })
 }
 
-/// Opens a store that was closed just now: a thread of sled's own may hold its file a moment longer.
+/// Opens a store that may have been closed just now: a thread of sled's own, or a process that is ending, may hold its file a moment
+/// longer.
 pub(super) fn open_again(folder: &Path) -> Result<Store, JournalError> {
     for _ in 0..HELD_TRIES {
         match open(folder) {

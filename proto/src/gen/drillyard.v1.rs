@@ -877,7 +877,7 @@ pub struct StartDrillResponse {
     pub run_id: ::prost::alloc::vec::Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
     pub plan_digest: ::prost::alloc::vec::Vec<u8>,
-    /// set for a dry run: {"digest","text","plan"}
+    /// set for a dry run: {"digest","text","windows","plan"}
     #[prost(bytes = "vec", tag = "3")]
     pub plan_json: ::prost::alloc::vec::Vec<u8>,
 }

@@ -49,7 +49,6 @@ pub(super) const UNREACHED: &[(&str, &str)] = &[
         "the lab document's rules refuse such a node before the launcher sees it",
     ),
     ("DY-0305", "a host program that vanishes after the host check"),
-    ("DY-0307", "a file operation that fails for root"),
     ("DY-0309", "a cache without a root file system in a real run"),
     ("DY-0310", "a damaged content store in a real run"),
     ("DY-0312", "a node whose init dies while it boots"),
