@@ -92,7 +92,7 @@ fn a_contract_fails_only_where_a_check_did() {
     let step = sim.id(READY);
     let attempt = sim.state.steps[&step].attempt;
     let outcome = StepOutcome::Failed {
-        code: "DY-0503".into(),
+        code: "DY-0601".into(),
         message: "not ready after 60 s".into(),
         output: String::new(),
     };
