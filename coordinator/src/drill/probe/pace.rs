@@ -130,11 +130,21 @@ impl Pace {
             _ => return own,
         };
         match *self.mood.borrow() {
-            Mood::Returning if self.good_in_row < ENOUGH => own.min(fast),
+            Mood::Returning if self.good_in_row < enough(&probe.look) => own.min(fast),
             Mood::Changing { until } if now < until => own,
             _ => own.max(calm),
         }
     }
+}
+
+/// Good answers in a row after which nobody is in a hurry any more. A store is good again while what it has is not older than so
+/// much, and when it has everything shows only after that.
+fn enough(look: &Look) -> u32 {
+    let (Look::CanaryStored { fresh_ms, .. } | Look::LogCanaryStored { fresh_ms, .. }) = look else {
+        return ENOUGH;
+    };
+    let until_whole = u128::from(*fresh_ms) / FAST_QUERY.as_millis();
+    ENOUGH.saturating_add(u32::try_from(until_whole).unwrap_or(u32::MAX))
 }
 
 /// A run that is over changes no more.
@@ -241,6 +251,28 @@ mod tests {
         assert_eq!(rates(), [OWN; 4]);
         tempo.undoing();
         assert_eq!(rates(), [OWN; 4]);
+    }
+
+    #[test]
+    fn a_store_is_watched_until_it_may_have_everything() {
+        let tempo = Tempo::default();
+        let mut pace = tempo.pace();
+        let store = probe(
+            Expectation::ComesBack,
+            Look::LogCanaryStored {
+                receiver: ClusterName::new("mgmt").expect("valid"),
+                namespace: "monitoring".into(),
+                service: "log-receiver".into(),
+                container: "canary".into(),
+                fresh_ms: 12_000,
+            },
+        );
+        tempo.undoing();
+        // Twelve seconds of queries beyond what is enough elsewhere.
+        (1..ENOUGH + 240).for_each(|_| pace.saw(true));
+        assert_eq!(pace.period_at(&store, Instant::now()), FAST_QUERY);
+        pace.saw(true);
+        assert_eq!(pace.period_at(&store, Instant::now()), CALM);
     }
 
     #[tokio::test]
