@@ -156,6 +156,14 @@ impl Draft<'_> {
             if node.link != Link::Lost || silent < GIVE_UP_MS || self.began_ms_ago() < GIVE_UP_MS {
                 continue;
             }
+            // A run that waits for its agent, and longer, gives up with that.
+            let is_awaited = plan.steps.iter().any(|step| {
+                matches!(&step.body, StepBody::Host(HostStep::AwaitAgent { node }) if node == name)
+                    && self.known(step.id).is_some_and(|known| known.phase.in_flight())
+            });
+            if is_awaited {
+                continue;
+            }
             for step in self.held_up_by(&plan, name) {
                 self.decide(
                     &step,

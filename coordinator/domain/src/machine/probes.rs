@@ -125,8 +125,9 @@ fn verdict(
         let patience = known.failures == 0 && known.looks < MAX_LOOKS;
         return (!patience).then_some("the cluster has served, so this is not made anew");
     }
-    // One that was given up before it was handed out has no epoch either, and may be begun.
-    if init_phase(planned).is_some() && !known.ours && known.epoch.is_none() {
+    // One that was given up before it was handed out has no epoch either, and may be begun; a join token is only added to others.
+    let begins_a_cluster = init_phase(planned).is_some_and(|phase| phase != InitPhase::BootstrapToken);
+    if begins_a_cluster && !known.ours && known.epoch.is_none() {
         return Some("this log did not start it");
     }
     if known

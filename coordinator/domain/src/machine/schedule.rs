@@ -38,6 +38,10 @@ impl Draft<'_> {
         match state {
             None => self.begin(step, Attempt(1)),
             Some((StepPhase::Intended, _)) => self.hand_out(step),
+            // What is to be replaced first says nothing of what replaces it.
+            Some((StepPhase::Unknown { .. } | StepPhase::Failed, false))
+                if matches!(step.body, StepBody::Host(HostStep::AwaitReady { .. }))
+                    && !self.state.needs_met(step) => {}
             Some((StepPhase::Unknown { .. } | StepPhase::Failed, false)) => self.probe(step),
             Some((StepPhase::Backoff { until }, _)) if until <= self.now => self.after_pause(step),
             Some((StepPhase::Succeeded { .. }, _)) => self.doubt_after_boot(step),

@@ -1,22 +1,31 @@
 //! A component that was ready at an earlier run: what a new run does when it is gone, only not ready, or untouched.
 
-use crate::fixtures::awaited_plan;
+use crate::fixtures::{awaited_plan, host_step};
 use crate::sim::Sim;
 use crate::steps::{INSTALL, outcome};
 use domain::component::Component;
 use domain::effect::Effect;
 use domain::event::Event;
+use domain::plan::HostStep;
 use domain::record::RunOutcome;
 use domain::state::StepPhase;
 use domain::status::{Observed, status};
-use model::ids::Attempt;
+use model::ids::{Attempt, Digest};
 use model::lab::Lab;
 use model::step::{ProbeResult, StepOutcome};
+use std::sync::Arc;
 
 const READY: &str = "mgmt await_ready/network";
 
 /// A lab whose first run has ended well, and whose second one has just been asked for.
 fn up_again() -> Sim {
+    let mut sim = up_once();
+    let _ = sim.up(2, true);
+    sim
+}
+
+/// A lab whose first run has ended well.
+fn up_once() -> Sim {
     let mut sim = Sim::new(awaited_plan());
     let _ = sim.up(1, true);
     for node in ["mgmt-cp", "mgmt-worker"] {
@@ -29,7 +38,6 @@ fn up_again() -> Sim {
     done(&mut sim, READY);
     assert_eq!(outcome(&sim), Some(RunOutcome::Succeeded));
     sim.take();
-    let _ = sim.up(2, true);
     sim
 }
 
@@ -111,6 +119,45 @@ fn what_is_ready_is_left_alone() {
     assert_eq!(ran(&mut sim), Vec::<String>::new());
     assert_eq!(outcome(&sim), Some(RunOutcome::Succeeded));
     assert_eq!(sim.state.run.as_ref().expect("run").executed, 0);
+    sim.check();
+}
+
+/// What is there is ready, and is the old version.
+#[test]
+fn what_is_replaced_first_is_looked_at_after_that() {
+    let mut sim = up_once();
+    let mut plan = awaited_plan();
+    let install = plan.steps.iter_mut().find(|step| step.name == INSTALL);
+    let install = install.expect("the install");
+    let Some(HostStep::InstallComponent {
+        component, cluster, ..
+    }) = install.host_step().cloned()
+    else {
+        panic!("{INSTALL} is no install");
+    };
+    let digest = Digest([9; 32]);
+    let changed = HostStep::InstallComponent {
+        component,
+        cluster: cluster.clone(),
+        digest,
+    };
+    *install = host_step(&cluster, "mgmt", changed, &install.needs, &install.provides);
+    plan.digest = digest;
+    sim.plan = Arc::new(plan);
+    let _ = sim.up(2, true);
+    let looks = |sim: &mut Sim| {
+        let effects = sim.take();
+        let looked = effects.iter().filter(|effect| match effect {
+            Effect::ProbeHost { step, .. } => step.name == READY,
+            _ => false,
+        });
+        looked.count()
+    };
+    assert_eq!(looks(&mut sim), 0, "the install has not run");
+    done(&mut sim, INSTALL);
+    assert_eq!(looks(&mut sim), 1);
+    answer(&mut sim, READY, ProbeResult::Done);
+    assert_eq!(outcome(&sim), Some(RunOutcome::Succeeded));
     sim.check();
 }
 
