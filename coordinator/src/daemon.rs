@@ -44,7 +44,7 @@ use shell::telemetry::{self, Format};
 use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -60,6 +60,10 @@ const AUDIT_CAPACITY: usize = 1024;
 /// The web view's port, counted from the lab's first one: enrolment, agents, operators, web.
 const WEB_PORT: u16 = 3;
 
+/// How long a home is waited for that nobody serves, and the pause between two tries.
+const HOLD_LIMIT: Duration = Duration::from_secs(10);
+const HOLD_PAUSE: Duration = Duration::from_millis(100);
+
 /// How long tasks may take to end.
 const GRACE: Duration = Duration::from_secs(4);
 
@@ -71,7 +75,7 @@ type Stop = Box<dyn std::error::Error + Send + Sync>;
 pub fn serve(lab: Lab, places: Places, json: bool, web_port: Option<u16>) -> Result<Outcome, Failure> {
     let format = if json { Format::Json } else { Format::Text };
     telemetry::init(format, "info", false).map_err(|e| internal(&e))?;
-    let lock = HomeLock::acquire(&places.home).map_err(|e| match &e {
+    let lock = hold(&places).map_err(|e| match &e {
         LockError::Held { .. } => Failure::from_error(Outcome::Conflict, "DY-0160", &e, "coordinator status"),
         _ => internal(&e),
     })?;
@@ -85,6 +89,21 @@ pub fn serve(lab: Lab, places: Places, json: bool, web_port: Option<u16>) -> Res
     runtime.shutdown_timeout(Duration::from_secs(2));
     drop(lock);
     served.map(|()| Outcome::Done).map_err(|e| internal(e.as_ref()))
+}
+
+/// Takes the home. Whoever has it and leaves no note is no daemon, or one that ends: `doctor` holds it while it checks the log.
+fn hold(places: &Places) -> Result<HomeLock, LockError> {
+    let since = Instant::now();
+    loop {
+        match HomeLock::acquire(&places.home) {
+            Err(LockError::Held { .. })
+                if DaemonRecord::alive(places).is_none() && since.elapsed() < HOLD_LIMIT =>
+            {
+                std::thread::sleep(HOLD_PAUSE);
+            }
+            other => return other,
+        }
+    }
 }
 
 fn internal(error: &(dyn std::error::Error + 'static)) -> Failure {

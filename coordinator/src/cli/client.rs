@@ -5,7 +5,9 @@ use crate::daemon_record::DaemonRecord;
 use crate::exit::{Failure, Outcome};
 use crate::files;
 use crate::operator_auth::connect_operator;
+use proto::v1::GetStatusRequest;
 use proto::v1::operator_client::OperatorClient;
+use serde_json::Value;
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -14,6 +16,9 @@ use tonic::transport::Channel;
 
 /// How long a daemon may take from its start to its first answer.
 const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a status is waited for: a coordinator whose disk hangs answers none.
+const STATUS_LIMIT: Duration = Duration::from_secs(10);
 
 /// Client of a daemon that already runs; None when none does.
 pub(crate) async fn connect(context: &Context) -> Option<OperatorClient<Channel>> {
@@ -73,6 +78,15 @@ pub(crate) fn no_daemon() -> Failure {
         "no coordinator serves this lab: it is not up, or its daemon has ended",
         "coordinator up",
     )
+}
+
+/// The status document of the lab.
+pub(crate) async fn status_of(client: &mut OperatorClient<Channel>) -> Result<Value, Failure> {
+    let mut request = tonic::Request::new(GetStatusRequest {});
+    request.set_timeout(STATUS_LIMIT);
+    let answer = client.get_status(request).await.map_err(|s| refused(&s))?;
+    serde_json::from_slice(&answer.into_inner().status_json)
+        .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0114", &e, "coordinator down, then up"))
 }
 
 /// An answer that was a refusal.

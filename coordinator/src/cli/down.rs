@@ -11,8 +11,12 @@ use crate::journal::{HomeLock, LockError};
 use proto::v1::StopDaemonRequest;
 use std::time::{Duration, Instant};
 
-/// How long a daemon may take to end after it was asked, and one that starts until it can be asked.
-const STOP_LIMIT: Duration = Duration::from_secs(15);
+/// How long a daemon may take to end after it was asked, and one that starts until it can be asked: longer than an orderly stop, which
+/// waits for the first opening of a Vault (30 s), and for tasks, engine and runtime (8 s).
+const STOP_LIMIT: Duration = Duration::from_secs(45);
+
+/// After how long it gets a signal too: it may not have heard the call.
+const SIGNAL_AFTER: Duration = Duration::from_secs(7);
 
 /// Pause between two looks at it.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -125,7 +129,7 @@ fn stop_daemon(context: &Context) -> Result<(), Failure> {
             if since.elapsed() > STOP_LIMIT {
                 return Err(does_not_end(Some(record.pid)));
             }
-            if since.elapsed() > STOP_LIMIT / 2 && !asked {
+            if since.elapsed() > SIGNAL_AFTER && !asked {
                 asked = true;
                 if let Ok(pid) = i32::try_from(record.pid) {
                     let _ = nix::sys::signal::kill(

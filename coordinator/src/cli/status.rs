@@ -1,7 +1,7 @@
 //! `status`: one look at the lab.
 
 use super::args::Status;
-use super::client::{connect, no_daemon, refused};
+use super::client::{connect, no_daemon, status_of};
 use super::output::{out, outln};
 use super::{Context, block_on, watch};
 use crate::clock;
@@ -9,23 +9,16 @@ use crate::exit::{Failure, Outcome};
 use crate::readiness;
 use domain::drill::countdown::DrillNow;
 use model::moment::Moment;
-use proto::v1::GetStatusRequest;
 use serde_json::Value;
 
 pub(crate) fn run(context: &Context, options: &Status) -> Result<Outcome, Failure> {
     if options.watch {
         return watch::run(context);
     }
-    let document = block_on(async {
+    let mut status = block_on(async {
         let mut client = connect(context).await.ok_or_else(no_daemon)?;
-        let answer = client
-            .get_status(GetStatusRequest {})
-            .await
-            .map_err(|s| refused(&s))?;
-        Ok(answer.into_inner().status_json)
+        status_of(&mut client).await
     })?;
-    let mut status: Value = serde_json::from_slice(&document)
-        .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0114", &e, "coordinator down, then up"))?;
     if let Some(node) = &options.node {
         only(&mut status, node)?;
     }

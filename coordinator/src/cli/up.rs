@@ -1,7 +1,7 @@
 //! `up`: check the host, make the bundle, start the daemon, walk the phases, say what was reached.
 
 use super::args::Up;
-use super::client::{connect_or_start, refused};
+use super::client::{connect_or_start, refused, status_of};
 use super::node::launch_failure;
 use super::output::{out, outln};
 use super::progress::Display;
@@ -9,8 +9,8 @@ use super::{Context, block_on, bundle, doctor};
 use crate::exit::{Failure, Outcome};
 use proto::v1::operator_client::OperatorClient;
 use proto::v1::{
-    CancelRunRequest, ConfirmGateRequest, GetStatusRequest, StartRunRequest, StartRunResponse,
-    SubscribeRequest, subscribe_response::Item,
+    CancelRunRequest, ConfirmGateRequest, StartRunRequest, StartRunResponse, SubscribeRequest,
+    subscribe_response::Item,
 };
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
@@ -125,12 +125,7 @@ async fn confirm_reached(
     run: &StartRunResponse,
     display: &mut Display,
 ) -> Result<Option<u64>, Failure> {
-    let answer = client
-        .get_status(GetStatusRequest {})
-        .await
-        .map_err(|s| refused(&s))?;
-    let status: Value = serde_json::from_slice(&answer.into_inner().status_json)
-        .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0114", &e, "coordinator down, then up"))?;
+    let status = status_of(client).await?;
     let Some(gate) = open_gate(&status, &hex::encode(&run.run_id)) else {
         return Ok(None);
     };

@@ -1,11 +1,11 @@
 //! `status --watch`: the dashboard on a terminal, plain lines elsewhere, one document per line with `--json`.
 
-use super::client::{connect, no_daemon, refused};
+use super::client::{connect, no_daemon, refused, status_of};
 use super::{Context, block_on, events, output, status};
 use crate::dashboard::{self, Latest, Model, Update};
 use crate::exit::{Failure, Outcome};
 use proto::v1::operator_client::OperatorClient;
-use proto::v1::{GetStatusRequest, SubscribeRequest, subscribe_response::Item};
+use proto::v1::{SubscribeRequest, subscribe_response::Item};
 use serde_json::Value;
 use std::fmt::Arguments;
 use std::io::{self, IsTerminal};
@@ -29,7 +29,7 @@ pub(crate) fn run(context: &Context) -> Result<Outcome, Failure> {
     // The first answer comes before the screen is taken: whoever has no daemon sees the error and not an empty frame.
     let first = block_on(async {
         let mut client = connect(context).await.ok_or_else(no_daemon)?;
-        ask(&mut client).await
+        status_of(&mut client).await
     })?;
     let (teller, updates) = Teller::new();
     let (lab, places) = (context.lab.clone(), context.places.clone());
@@ -60,15 +60,6 @@ pub(crate) fn run(context: &Context) -> Result<Outcome, Failure> {
         )
     })?;
     Ok(Outcome::Done)
-}
-
-async fn ask(client: &mut OperatorClient<Channel>) -> Result<Value, Failure> {
-    let answer = client
-        .get_status(GetStatusRequest {})
-        .await
-        .map_err(|s| refused(&s))?;
-    serde_json::from_slice(&answer.into_inner().status_json)
-        .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0114", &e, "coordinator down, then up"))
 }
 
 /// Where the next stream begins.
@@ -189,7 +180,7 @@ async fn statuses(mut client: OperatorClient<Channel>, teller: &Teller) -> Resul
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        if !teller.status(ask(&mut client).await?) {
+        if !teller.status(status_of(&mut client).await?) {
             return Ok(End::Unwanted);
         }
     }

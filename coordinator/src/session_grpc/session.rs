@@ -111,7 +111,6 @@ impl Session {
         };
         let mut reconnect_at = Instant::now() + AGE.mul_f64(rand::rng().random_range(0.8..1.2));
         let mut silent_at = Instant::now() + SILENCE;
-        let stopping = self.service.tasks.token();
         // Revoked between the check of the call and the first look at `revocations`.
         if self.service.authority.check(&self.node).is_err() {
             return Ending::Revoked;
@@ -119,13 +118,7 @@ impl Session {
         loop {
             tokio::select! {
                 biased;
-                () = stopping.cancelled() => return Ending::Stopping,
-                reason = end_asked_for(&mut ended) => return reason,
-                _ = revocations.changed() => {
-                    if self.service.authority.check(&self.node).is_err() {
-                        return Ending::Revoked;
-                    }
-                }
+                ending = self.cut_off(&mut ended, &mut revocations) => return ending,
                 () = tokio::time::sleep_until(silent_at) => return Ending::Silent,
                 () = tokio::time::sleep_until(reconnect_at) => {
                     reconnect_at += AGE;
@@ -138,7 +131,13 @@ impl Session {
                 message = inbound.message() => {
                     match message {
                         Ok(Some(message)) => {
-                            if let Err(invalid) = self.take(id, message, &mut bucket).await {
+                            // Whoever is held back must hear of its end all the same.
+                            let taken = tokio::select! {
+                                biased;
+                                ending = self.cut_off(&mut ended, &mut revocations) => return ending,
+                                taken = self.take(id, message, &mut bucket) => taken,
+                            };
+                            if let Err(invalid) = taken {
                                 return refused(invalid);
                             }
                         }
@@ -147,6 +146,28 @@ impl Session {
                     }
                     // It was not silent while it was held back.
                     silent_at = Instant::now() + SILENCE;
+                }
+            }
+        }
+    }
+
+    /// Waits until somebody else ends the session: the daemon's stop, a newer session of the node, a revocation.
+    async fn cut_off(
+        &self,
+        ended: &mut watch::Receiver<Option<Ending>>,
+        revocations: &mut watch::Receiver<u64>,
+    ) -> Ending {
+        let stopping = self.service.tasks.token();
+        loop {
+            tokio::select! {
+                biased;
+                () = stopping.cancelled() => return Ending::Stopping,
+                reason = end_asked_for(ended) => return reason,
+                // After its authority nobody revokes any more.
+                Ok(()) = revocations.changed() => {
+                    if self.service.authority.check(&self.node).is_err() {
+                        return Ending::Revoked;
+                    }
                 }
             }
         }

@@ -576,7 +576,7 @@ pub struct SubscribeRequest {
     #[prost(uint64, tag = "5")]
     pub tail: u64,
     /// Of what is in the log already no samples of a node's facts: of a lab that idles there is little else.
-    #[prost(bool, tag = "6")]
+    #[prost(bool, tag = "7")]
     pub past_without_samples: bool,
 }
 /// What a subscriber wants. An empty list is no condition; all conditions must hold. Bookmarks tell of what was left out.
