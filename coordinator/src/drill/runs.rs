@@ -31,6 +31,13 @@ pub fn report_path(places: &Places, run: RunId) -> PathBuf {
 
 /// All runs with a record in their history, the oldest first. Without one nothing was ever begun, and there is nothing to judge.
 pub fn list(places: &Places) -> io::Result<Vec<RunId>> {
+    let mut runs = histories(places)?;
+    runs.retain(|run| has_record(&history_path(places, *run)));
+    Ok(runs)
+}
+
+/// All runs whose history is not empty, the oldest first; none of them is read.
+fn histories(places: &Places) -> io::Result<Vec<RunId>> {
     let entries = match std::fs::read_dir(places.home.join("drills")) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -42,11 +49,10 @@ pub fn list(places: &Places) -> io::Result<Vec<RunId>> {
         let Ok(run) = RunId::parse(&entry.file_name().to_string_lossy()) else {
             continue;
         };
-        let history = entry.path().join("history.jsonl");
-        let Ok(metadata) = std::fs::metadata(&history) else {
+        let Ok(metadata) = std::fs::metadata(entry.path().join("history.jsonl")) else {
             continue;
         };
-        if !has_record(&history) {
+        if metadata.len() == 0 {
             continue;
         }
         runs.push((metadata.created().or_else(|_| metadata.modified())?, run));
@@ -80,7 +86,8 @@ const LOOKED_THROUGH: usize = 50;
 /// an earlier one that did.
 pub fn judged(places: &Places) -> BTreeMap<String, Judged> {
     let mut found = BTreeMap::new();
-    for run in list(places)
+    // Asked with every status: a run that never began has no report either.
+    for run in histories(places)
         .unwrap_or_default()
         .into_iter()
         .rev()
