@@ -25,20 +25,21 @@ const FULL_BUNDLE_MIB: u64 = 20 * 1024;
 const ANY_GO: &str = "1";
 
 pub(crate) fn run(context: &Context, options: &Doctor) -> Result<Outcome, Failure> {
-    let mut checks = look_everywhere(context);
+    let mut checks = look(context, LAST_PHASE);
+    let mut log = log_check::look(&context.places.home);
     if options.fix {
         for check in checks.iter().filter(|c| c.level != Level::Ok && c.fix.is_some()) {
             eprintln!("mending {}", check.id);
             fix(check)?;
         }
-        if checks
-            .iter()
-            .any(|c| c.id == log_check::ID && c.level != Level::Ok)
-        {
+        // All of it is read for a look, as at a start: one that is whole is not read again.
+        if log.level != Level::Ok {
             mend_log(context)?;
+            log = log_check::look(&context.places.home);
         }
-        checks = look_everywhere(context);
+        checks = look(context, LAST_PHASE);
     }
+    checks.push(log);
     if context.json {
         outln!("{}", serde_json::to_string(&checks).unwrap_or_default());
     } else {
@@ -120,13 +121,6 @@ fn line(check: &HostCheck) -> String {
         "{status} {:<22} found {}, need {}{remedy}",
         check.id, check.found, check.need
     )
-}
-
-/// For all phases, and at what only `doctor` looks.
-fn look_everywhere(context: &Context) -> Vec<HostCheck> {
-    let mut checks = look(context, LAST_PHASE);
-    checks.push(log_check::look(&context.places.home));
-    checks
 }
 
 fn look(context: &Context, phase: u8) -> Vec<HostCheck> {

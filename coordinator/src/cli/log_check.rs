@@ -9,7 +9,7 @@ use launcher::doctor::HostCheck;
 use std::path::{Path, PathBuf};
 
 /// Stable name of the check.
-pub(super) const ID: &str = "log";
+const ID: &str = "log";
 
 const LOG: &str = "log.redb";
 

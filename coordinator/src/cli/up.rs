@@ -258,6 +258,7 @@ mod tests {
         assert!(open_gate(&json!({"run": {"id": "ab"}}), "ab").is_none());
         assert!(open_gate(&json!({"run": null}), "ab").is_none());
     }
+
     #[test]
     fn nobody_is_asked_twice_nor_after_the_last_phase() {
         let asked: Vec<u64> = (1..=4)
