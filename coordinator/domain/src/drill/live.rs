@@ -240,28 +240,4 @@ mod tests {
         // A request that never left the prober is no evidence either.
         assert_eq!(row(6, Answer::NotSent), 0);
     }
-
-    #[test]
-    fn what_did_not_leave_the_prober_is_not_bad() {
-        let mut live = Live::default();
-        let mut numbers = 0..;
-        let mut bad_since = |due: i64, answer| {
-            live.observe(&Sample {
-                probe: "web".into(),
-                number: numbers.next().unwrap_or_default(),
-                due: Moment(due),
-                sent: (answer != Answer::NotSent).then_some(Moment(due)),
-                done: Moment(due + 5),
-                answer,
-                detail: String::new(),
-                values: BTreeMap::new(),
-            });
-            live.probes["web"].bad_since
-        };
-        assert_eq!(bad_since(10, Answer::Good), None);
-        assert_eq!(bad_since(20, Answer::NotSent), None);
-        assert_eq!(bad_since(30, Answer::Bad), Some(Moment(30)));
-        assert_eq!(bad_since(40, Answer::NotSent), Some(Moment(30)));
-        assert_eq!(bad_since(50, Answer::Good), None);
-    }
 }

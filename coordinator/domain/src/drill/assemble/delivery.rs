@@ -2,7 +2,7 @@
 
 use super::canary::{Books, Way};
 use super::figures::figure;
-use super::recovery::{after, canary_subject};
+use super::recovery::canary_subject;
 use super::watch::{Watch, Window};
 use crate::drill::arrival::STORED_UNTIL;
 use crate::drill::history::Sample;
@@ -46,7 +46,7 @@ pub(super) fn complete(recoveries: &mut [Recovery], books: &[Books], window: &Wi
             recovery.data_complete = book
                 .complete
                 .zip(since)
-                .and_then(|(edge, since)| after(edge, since));
+                .and_then(|(edge, since)| edge.counted_from(since));
         }
     }
 }
@@ -101,7 +101,7 @@ pub(super) fn figures(books: &[Books], window: &Window) -> Vec<Measurement> {
         }
         for (id, since) in [("rto", window.fault), ("recovery", window.undone)] {
             let complete = book.complete.zip(since);
-            let Some(bounds) = complete.and_then(|(edge, since)| after(edge, since)) else {
+            let Some(bounds) = complete.and_then(|(edge, since)| edge.counted_from(since)) else {
                 continue;
             };
             let method = "until everything that was served before the receiver answered again had arrived";

@@ -43,10 +43,7 @@ pub(super) fn all(watches: &[Watch<'_>], window: &Window) -> Vec<Recovery> {
                 subject: subject.clone(),
                 counted_from: counted_from.to_owned(),
                 outcome: came_back.outcome(),
-                service_good: match came_back {
-                    Recovered::At(back) => after(back, since),
-                    Recovered::NeverDown | Recovered::NotYet => None,
-                },
+                service_good: came_back.since(since),
                 data_complete: None,
                 vantages: vantages.clone(),
                 clock_offset: Quantity::ZERO,
@@ -54,11 +51,6 @@ pub(super) fn all(watches: &[Watch<'_>], window: &Window) -> Vec<Recovery> {
         }
     }
     all
-}
-
-/// Time from `since` to the return. What was back before that has no such time, and 0 s would be a wrong one.
-pub(super) fn after(back: Edge, since: Edge) -> Option<Bounds> {
-    (back.by >= since.after).then(|| back.since(since))
 }
 
 /// The longest recovery from the fault, over all subjects that were seen down; None when one never came back or none was.

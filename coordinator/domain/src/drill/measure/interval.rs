@@ -65,6 +65,11 @@ impl Edge {
         }
     }
 
+    /// The same where a clock started at `start`: what was before that has no such time, and 0 s would be a wrong one.
+    pub fn counted_from(self, start: Self) -> Option<Bounds> {
+        (self.by >= start.after).then(|| self.since(start))
+    }
+
     /// For the report.
     pub fn between(self) -> Between {
         Between {
@@ -224,10 +229,10 @@ impl Recovered {
         }
     }
 
-    /// Time from the fault; None when it did not recover, or had nothing to recover from.
+    /// Time from the fault; None when it did not recover, had nothing to recover from, or was back before it.
     pub fn since(self, fault: Edge) -> Option<Bounds> {
         match self {
-            Self::At(edge) => Some(edge.since(fault)),
+            Self::At(edge) => edge.counted_from(fault),
             Self::NeverDown | Self::NotYet => None,
         }
     }
