@@ -1,5 +1,6 @@
 //! Containers by the labels that kubelet gives them, through containerd's own tool.
 
+use super::took::Took;
 use crate::command;
 use crate::step::StepError;
 use model::fault_parts::{StaticPod, Workload};
@@ -42,28 +43,44 @@ pub(super) fn of_workload(workload: &Workload) -> Result<Vec<String>, StepError>
     Ok(found)
 }
 
-/// Kills what runs of them; those that ended meanwhile are fine.
-pub(super) fn kill(containers: &[String]) -> Result<(), StepError> {
-    each(
-        containers,
-        |task| task != Task::Ended,
-        &["kill", "--signal", "SIGKILL"],
-    )
+/// Kills them, without a look first; those that ended meanwhile are fine. It takes hold with the first one's end.
+pub(super) fn kill(alive: &[String], took: &mut Took) -> Result<(), StepError> {
+    let words = ["kill", "--signal", "SIGKILL"];
+    each(alive, |task| task != Task::Ended, &words, || took.hold())
+}
+
+/// Kills what runs of them.
+pub(super) fn kill_running(containers: &[String]) -> Result<(), StepError> {
+    kill(&alive(containers)?, &mut Took::begin())
+}
+
+/// Freezes them, without a look first. It takes hold with the first one.
+pub(super) fn pause(alive: &[String], took: &mut Took) -> Result<(), StepError> {
+    each(alive, |task| task == Task::Running, &["pause"], || took.hold())
 }
 
 /// Freezes what runs of them.
-pub(super) fn pause(containers: &[String]) -> Result<(), StepError> {
-    each(containers, |task| task == Task::Running, &["pause"])
+pub(super) fn pause_running(containers: &[String]) -> Result<(), StepError> {
+    let running = those(containers, |task| task == Task::Running)?;
+    pause(&running, &mut Took::begin())
 }
 
 /// Lets what stands still of them go on.
 pub(super) fn resume(containers: &[String]) -> Result<(), StepError> {
-    each(containers, |task| task == Task::Paused, &["resume"])
+    let paused = those(containers, |task| task == Task::Paused)?;
+    each(&paused, |task| task == Task::Paused, &["resume"], || {})
 }
 
-/// Whether a process of them is left.
-pub(super) fn is_any_running(containers: &[String]) -> Result<bool, StepError> {
-    Ok(tasks(containers)?.iter().any(|(_, task)| *task != Task::Ended))
+/// Those of them whose process is left, in their order.
+pub(super) fn alive(containers: &[String]) -> Result<Vec<String>, StepError> {
+    those(containers, |task| task != Task::Ended)
+}
+
+fn those(containers: &[String], wanted: impl Fn(Task) -> bool) -> Result<Vec<String>, StepError> {
+    let mut tasks = tasks(containers)?;
+    tasks.retain(|(_, task)| wanted(*task));
+    let is_one = |id: &&String| tasks.iter().any(|(wanted, _)| wanted == *id);
+    Ok(containers.iter().filter(is_one).cloned().collect())
 }
 
 /// The tasks of these containers.
@@ -75,19 +92,28 @@ pub(super) fn tasks(containers: &[String]) -> Result<Vec<(String, Task)>, StepEr
         .collect())
 }
 
-fn each(containers: &[String], wanted: impl Fn(Task) -> bool, words: &[&str]) -> Result<(), StepError> {
-    for (id, _) in tasks(containers)?.iter().filter(|(_, task)| wanted(*task)) {
+/// Does it to each, and says so of each to which it was done.
+fn each(
+    containers: &[String],
+    wanted: impl Fn(Task) -> bool,
+    words: &[&str],
+    mut done: impl FnMut(),
+) -> Result<(), StepError> {
+    for id in containers {
         let all: Vec<&str> = ["tasks"]
             .iter()
             .chain(words)
             .copied()
             .chain([id.as_str()])
             .collect();
-        if let Err(error) = ctr(&all) {
-            // It may have ended between the two calls; only one that is still as it was is a failure.
-            let still = tasks(std::slice::from_ref(id))?;
-            if still.iter().any(|(_, task)| wanted(*task)) {
-                return Err(error);
+        match ctr(&all) {
+            Ok(_) => done(),
+            // It may have ended since it was looked at; only one that is still as it was is a failure.
+            Err(error) => {
+                let still = tasks(std::slice::from_ref(id))?;
+                if still.iter().any(|(_, task)| wanted(*task)) {
+                    return Err(error);
+                }
             }
         }
     }

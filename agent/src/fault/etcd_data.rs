@@ -3,7 +3,8 @@
 //! All of it is in one folder beside the data, named after the lease: the snapshot, and what was taken away. The latter is
 //! kept until the restore has succeeded, and comes back where it does not: a drill must not cost a cluster.
 
-use super::{Trace, containers, static_pod};
+use super::took::Took;
+use super::{Targets, Trace, containers, static_pod};
 use crate::command;
 use crate::durable;
 use crate::step::{Context, StepError, systemd, until};
@@ -25,11 +26,11 @@ const LOOK: Duration = Duration::from_millis(100);
 /// What stands on etcd's data, and must be away while it is exchanged.
 const HELD: [StaticPod; 2] = [StaticPod::KubeApiserver, StaticPod::Etcd];
 
-/// Saves the snapshot and lets `lag` pass.
-pub(super) fn prepare(context: &Context, lease: LeaseId, lag: LagSeconds) -> Result<(), StepError> {
+/// Saves the snapshot and lets `lag` pass; the containers that stand on the data.
+pub(super) fn prepare(context: &Context, lease: LeaseId, lag: LagSeconds) -> Result<Targets, StepError> {
     let place = Place::of(context, lease);
     if place.lost.exists() {
-        return Ok(());
+        return static_pod::running(&HELD);
     }
     durable::folder(&place.folder, 0o700).map_err(StepError::io("make", &place.folder))?;
     if !place.snapshot.exists() {
@@ -37,19 +38,22 @@ pub(super) fn prepare(context: &Context, lease: LeaseId, lag: LagSeconds) -> Res
     }
     context.say("a snapshot is saved; what is written from now on will be lost");
     std::thread::sleep(Duration::from_secs(lag.get().into()));
-    Ok(())
+    static_pod::running(&HELD)
 }
 
-/// Takes the API server, etcd and its data away.
-pub(super) fn inject(context: &Context, lease: LeaseId) -> Result<(), StepError> {
+/// Takes the API server, etcd and its data away. It takes hold with the API server's end.
+pub(super) fn inject(
+    context: &Context,
+    lease: LeaseId,
+    found: &Targets,
+    took: &mut Took,
+) -> Result<(), StepError> {
     let place = Place::of(context, lease);
-    for pod in HELD {
-        static_pod::inject(context, lease, pod)?;
-    }
+    static_pod::inject(context, lease, &HELD, found, took)?;
     let etcd = containers::of_static_pod(StaticPod::Etcd)?;
     until("etcd ended", GONE, LOOK, || {
-        let runs = containers::is_any_running(&etcd)?;
-        Ok(runs.then(|| "its container runs".into()))
+        let left = containers::alive(&etcd)?;
+        Ok((!left.is_empty()).then(|| "its container runs".into()))
     })?;
     if place.data.exists() && !place.lost.exists() {
         std::fs::rename(&place.data, &place.lost).map_err(StepError::io("take away", &place.data))?;
@@ -78,7 +82,7 @@ pub(super) fn undo(context: &Context, lease: LeaseId, booted: bool) -> Result<()
     if taken && !booted {
         systemd::restart(NodeUnit::Kubelet.unit())?;
         for pod in [StaticPod::KubeControllerManager, StaticPod::KubeScheduler] {
-            containers::kill(&containers::of_static_pod(pod)?)?;
+            containers::kill_running(&containers::of_static_pod(pod)?)?;
         }
     }
     match std::fs::remove_dir_all(&place.folder) {

@@ -47,23 +47,22 @@ pub(crate) fn inject(
         return Err(StepError::Lease("is over before the fault was injected"));
     }
     context.say("injecting the fault");
-    let prepared = prepare(context, lease, fault);
-    let from = clock::now();
-    if let Err(error) = prepared.and_then(|()| break_it(context, lease, fault)) {
-        // The first cause is what the operator must see; the timer stands for a mending that fails as well.
-        finish(context, record, UndoCause::InjectFailed)?;
-        return Err(error);
-    }
+    let broken = prepare(context, lease, fault).and_then(|targets| break_it(context, lease, fault, &targets));
+    let injected = match broken {
+        Ok(injected) => injected,
+        Err(error) => {
+            // The first cause is what the operator must see; the timer stands for a mending that fails as well.
+            finish(context, record, UndoCause::InjectFailed)?;
+            return Err(error);
+        }
+    };
     reach(Arrow::Injected);
     if clock::monotonic_ms() >= record.due_ms {
         // Injecting took so long that the timer waits for our lock already.
         finish(context, record, UndoCause::Expired)?;
         return Err(StepError::Lease("was over before the fault was there whole"));
     }
-    record.status.injected = Some(Span {
-        from,
-        to: clock::now(),
-    });
+    record.status.injected = Some(injected);
     record.status.state = LeaseState::Injected;
     write(paths, &record)
 }

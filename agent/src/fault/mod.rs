@@ -19,6 +19,7 @@ pub(crate) mod record;
 mod residue;
 mod static_pod;
 mod stop_unit;
+mod took;
 mod workload;
 
 pub use lease::{undo, undo_all};
@@ -29,6 +30,8 @@ pub use residue::{survey, survey_file};
 use crate::step::{Context, StepError};
 use model::fault::NodeFault;
 use model::ids::LeaseId;
+use model::lease::Span;
+use took::Took;
 
 /// What is there of a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,27 +44,41 @@ pub(crate) enum Trace {
     Nothing,
 }
 
+/// Containers that a fault acts on, found before it acts.
+type Targets = Vec<String>;
+
 /// What must be there before it is broken. The caller has recorded and armed the undo; nothing is broken yet.
-fn prepare(context: &Context, lease: LeaseId, fault: &NodeFault) -> Result<(), StepError> {
+fn prepare(context: &Context, lease: LeaseId, fault: &NodeFault) -> Result<Targets, StepError> {
     match fault {
+        NodeFault::StopStaticPod { pod } => static_pod::running(&[*pod]),
+        NodeFault::PauseWorkload { workload } | NodeFault::KillWorkload { workload } => {
+            workload::find(workload)
+        }
         NodeFault::LoseEtcdData { lag } => etcd_data::prepare(context, lease, *lag),
-        _ => Ok(()),
+        _ => Ok(Targets::new()),
     }
 }
 
-/// Breaks it. The caller has recorded and armed the undo.
-fn inject(context: &Context, lease: LeaseId, fault: &NodeFault) -> Result<(), StepError> {
+/// Breaks it; when it took hold. The caller has recorded and armed the undo.
+fn inject(
+    context: &Context,
+    lease: LeaseId,
+    fault: &NodeFault,
+    targets: &Targets,
+) -> Result<Span, StepError> {
+    let mut took = Took::begin();
     match fault {
         NodeFault::StopUnit { unit } => stop_unit::inject(*unit),
-        NodeFault::StopStaticPod { pod } => static_pod::inject(context, lease, *pod),
-        NodeFault::PauseWorkload { workload } => workload::pause(workload),
-        NodeFault::KillWorkload { workload } => workload::kill(workload),
+        NodeFault::StopStaticPod { pod } => static_pod::inject(context, lease, &[*pod], targets, &mut took),
+        NodeFault::PauseWorkload { workload } => workload::pause(workload, targets, &mut took),
+        NodeFault::KillWorkload { .. } => containers::kill(targets, &mut took),
         NodeFault::CutPeers { peers } => packets::cut(lease, peers),
         NodeFault::LosePackets { peers, percent } => packets::lose(lease, peers, *percent),
         NodeFault::DropDns {} => packets::drop_dns(lease),
         NodeFault::FillDisk { volume, keep } => fill_disk::inject(context, lease, *volume, *keep),
-        NodeFault::LoseEtcdData { .. } => etcd_data::inject(context, lease),
-    }
+        NodeFault::LoseEtcdData { .. } => etcd_data::inject(context, lease, targets, &mut took),
+    }?;
+    Ok(took.end())
 }
 
 /// Mends it, whatever is there of it. After a boot only what is on the disk has survived.

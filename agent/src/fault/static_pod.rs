@@ -3,17 +3,43 @@
 //! The held file carries lease and pod in its name, so that whoever finds it knows what it is. Moving is a rename within
 //! one file system: the manifest is in one place or the other, whoever dies when.
 
-use super::{Trace, containers};
+use super::took::Took;
+use super::{Targets, Trace, containers};
 use crate::durable;
 use crate::step::{Context, StepError};
 use model::fault_parts::StaticPod;
 use model::ids::LeaseId;
 use std::path::PathBuf;
 
-/// Moves the manifest away, then kills what runs of it: kubelet alone would let it end in its own time.
-pub(super) fn inject(context: &Context, lease: LeaseId, pod: StaticPod) -> Result<(), StepError> {
-    hold(context, lease, pod)?;
-    containers::kill(&containers::of_static_pod(pod)?)
+/// Moves the manifests away, then kills what runs of them: kubelet alone would let it end in its own time. `found` are their
+/// containers, the first pod's first.
+pub(super) fn inject(
+    context: &Context,
+    lease: LeaseId,
+    pods: &[StaticPod],
+    found: &[String],
+    took: &mut Took,
+) -> Result<(), StepError> {
+    let folder = context.paths.held_manifests();
+    for pod in pods {
+        hold(context, lease, *pod)?;
+    }
+    containers::kill(found, took)?;
+    durable::sync_folder(&folder).map_err(StepError::io("sync", folder))?;
+    // One that kubelet started between the look and the move is none of those that were found.
+    for pod in pods {
+        containers::kill_running(&containers::of_static_pod(*pod)?)?;
+    }
+    Ok(())
+}
+
+/// What runs of the pods, the first one's first.
+pub(super) fn running(pods: &[StaticPod]) -> Result<Targets, StepError> {
+    let mut all = Targets::new();
+    for pod in pods {
+        all.extend(containers::of_static_pod(*pod)?);
+    }
+    containers::alive(&all)
 }
 
 /// Moves the manifest back. Where somebody has written another in the meantime, theirs stays.
@@ -57,6 +83,7 @@ pub(super) fn all_held(context: &Context) -> Vec<(LeaseId, StaticPod)> {
         .collect()
 }
 
+/// Durable once the folder is synced.
 fn hold(context: &Context, lease: LeaseId, pod: StaticPod) -> Result<(), StepError> {
     let (manifest, held) = (manifest(context, pod), held(context, lease, pod));
     if held.exists() && !manifest.exists() {
@@ -68,8 +95,7 @@ fn hold(context: &Context, lease: LeaseId, pod: StaticPod) -> Result<(), StepErr
     }
     let folder = context.paths.held_manifests();
     durable::folder(&folder, 0o700).map_err(StepError::io("make", &folder))?;
-    std::fs::rename(&manifest, &held).map_err(StepError::io("move away", manifest))?;
-    durable::sync_folder(&folder).map_err(StepError::io("sync", folder))
+    std::fs::rename(&manifest, &held).map_err(StepError::io("move away", manifest))
 }
 
 fn manifest(context: &Context, pod: StaticPod) -> PathBuf {

@@ -1,24 +1,32 @@
-//! Pods of one label on this node: frozen in place until the lease ends, or killed once.
+//! Pods of one label on this node: frozen in place until the lease ends, or killed once, which kubelet undoes.
 
-use super::{Trace, containers};
+use super::took::Took;
+use super::{Targets, Trace, containers};
 use crate::step::StepError;
 use model::fault_parts::Workload;
 
-/// Freezes all containers: what serves them sees a hang, not a refusal.
-pub(super) fn pause(workload: &Workload) -> Result<(), StepError> {
-    let found = found(workload)?;
-    containers::pause(&found)
+/// What runs of its containers. A fault that hits nothing would be reported as survived.
+pub(super) fn find(workload: &Workload) -> Result<Targets, StepError> {
+    let found = containers::of_workload(workload)?;
+    if found.is_empty() {
+        let (namespace, key, value) = (workload.namespace(), workload.key(), workload.value());
+        return Err(StepError::Missing {
+            what: format!("a container of {namespace}, {key}={value}"),
+        });
+    }
+    containers::alive(&found)
+}
+
+/// Freezes all containers: what serves them sees a hang, not a refusal. `found` are those of before.
+pub(super) fn pause(workload: &Workload, found: &Targets, took: &mut Took) -> Result<(), StepError> {
+    containers::pause(found, took)?;
+    // One that kubelet started meanwhile is none of those that were found.
+    containers::pause_running(&containers::of_workload(workload)?)
 }
 
 /// Lets go on whatever of the label stands still now, also a container that came after the injection.
 pub(super) fn resume(workload: &Workload) -> Result<(), StepError> {
     containers::resume(&containers::of_workload(workload)?)
-}
-
-/// Kills all containers. Kubelet starts them anew, which is the undo.
-pub(super) fn kill(workload: &Workload) -> Result<(), StepError> {
-    let found = found(workload)?;
-    containers::kill(&found)
 }
 
 pub(super) fn trace(workload: &Workload) -> Result<Trace, StepError> {
@@ -30,16 +38,4 @@ pub(super) fn trace(workload: &Workload) -> Result<Trace, StepError> {
         (_, 0) => Trace::Whole,
         (_, running) => Trace::Part(format!("{paused} containers stand still, {running} run")),
     })
-}
-
-/// A fault that hits nothing would be reported as survived.
-fn found(workload: &Workload) -> Result<Vec<String>, StepError> {
-    let found = containers::of_workload(workload)?;
-    if found.is_empty() {
-        let (namespace, key, value) = (workload.namespace(), workload.key(), workload.value());
-        return Err(StepError::Missing {
-            what: format!("a container of {namespace}, {key}={value}"),
-        });
-    }
-    Ok(found)
 }

@@ -176,7 +176,7 @@ pub struct LeaseStatus {
     pub armed: Moment,
     /// When the undo fires unless renewed.
     pub deadline: Moment,
-    /// When the fault was injected.
+    /// When the fault took hold: what follows its first effect completes it, and is not in here.
     #[serde(default)]
     pub injected: Option<Span>,
     /// When it was undone.
