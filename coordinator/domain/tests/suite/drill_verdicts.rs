@@ -382,7 +382,7 @@ fn an_agent_that_did_not_notice_a_cut_is_no_evidence_and_requests_across_it_are(
     let (verdict, why) = contract(&partition(true), ContractId::C6);
     assert_eq!(verdict, Verdict::Pass);
     assert!(why.contains("app1-mesh: never seen other than good"), "{why}");
-    assert!(why.contains("app2-web-from-app1: answered again"), "{why}");
+    assert!(why.contains("app2-web-over-mesh: answered again"), "{why}");
     assert_eq!(contract(&partition(false), ContractId::C6).0, Verdict::Fail);
 }
 
@@ -429,7 +429,7 @@ fn a_mesh_that_was_not_watched_to_the_end_is_not_convicted() {
     assert_eq!(verdict, Verdict::Inconclusive, "{why}");
     for text in [
         "app1-mesh: not full at the end of the run; the run was not watched to its end",
-        "app2-web-from-app1: not answered again; the run was not watched to its end",
+        "app2-web-over-mesh: not answered again; the run was not watched to its end",
     ] {
         assert!(why.contains(text), "{why}");
     }

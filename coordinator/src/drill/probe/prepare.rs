@@ -287,11 +287,17 @@ async fn http(
             cluster: asking,
             namespace: at,
             service: asker,
+        }
+        | Via::Mesh {
+            cluster: asking,
+            namespace: at,
+            service: asker,
         } => {
             let asked_at = self::ports(grounds.cluster(asking)?, at, asker).await?;
-            // Its own cluster's services have names; another cluster's are reached as any client outside reaches them. The dot at
-            // the end spares the cluster's DNS the search through three domains, six questions for each request.
-            let (target, port) = if *asking == probe.cluster {
+            let by_name = *asking == probe.cluster || matches!(via, Via::Mesh { .. });
+            // Its own cluster's services have names, global ones among them; others are reached as any client outside reaches them. The
+            // dot at the end spares the cluster's DNS the search through three domains, six questions for each request.
+            let (target, port) = if by_name {
                 (format!("{service}.{namespace}.svc.cluster.local."), ports.port)
             } else {
                 (

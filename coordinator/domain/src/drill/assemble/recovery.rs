@@ -6,7 +6,7 @@ use super::watch::{Watch, Window};
 use crate::drill::measure::interval::{Edge, Recovered, recovered};
 use crate::drill::measure::quantity::Quantity;
 use crate::drill::report::parts::{Bounds, Outcome, Recovery};
-use crate::drill::scenario::{Expectation, Look};
+use crate::drill::scenario::{Expectation, Look, Via};
 use model::ids::ClusterName;
 use std::collections::BTreeMap;
 
@@ -74,6 +74,10 @@ fn subject(watch: &Watch<'_>) -> String {
         Look::ApiReady {} => format!("{cluster} api"),
         Look::NodesReady {} => format!("{cluster} nodes"),
         Look::Mesh { .. } => format!("{cluster} mesh"),
+        Look::Http {
+            via: Via::Mesh { .. },
+            ..
+        } => format!("{cluster} over the mesh"),
         Look::Http { .. } => format!("{cluster} service"),
         Look::CanaryStored { .. } => canary_subject(cluster, Way::Metrics),
         Look::LogCanaryStored { .. } => canary_subject(cluster, Way::Logs),

@@ -148,7 +148,7 @@ pub(super) fn probes(
     for (i, probe) in scenario.probes.iter().enumerate() {
         known(lab, &format!("probes[{i}].cluster"), &probe.cluster)?;
         if let Look::Http {
-            via: Via::Pod { cluster, .. },
+            via: Via::Pod { cluster, .. } | Via::Mesh { cluster, .. },
             ..
         } = &probe.look
         {

@@ -242,6 +242,16 @@ pub enum Via {
         /// Service that answers `/dial`.
         service: String,
     },
+    /// A pod of another cluster, which asks by way of the mesh: the service is a global one, with pods in the probe's cluster alone,
+    /// and is asked by the name that it has in the asking cluster. The pod is told to by its own NodePort.
+    Mesh {
+        /// The cluster whose pod asks.
+        cluster: ClusterName,
+        /// Namespace of the asking service.
+        namespace: String,
+        /// Service that answers `/dial`.
+        service: String,
+    },
     /// The cluster's API server, which proxies to the service.
     ApiServer {},
 }
@@ -285,6 +295,10 @@ impl Probe {
                 via: Via::Pod { cluster, .. },
                 ..
             } => format!("pod in {cluster}"),
+            Look::Http {
+                via: Via::Mesh { cluster, .. },
+                ..
+            } => format!("pod in {cluster}, over the mesh"),
             Look::Mesh { .. } | Look::PhantomPods {} => format!("nodes of {}", self.cluster),
             _ => format!("API server of {}", self.cluster),
         }
