@@ -1,6 +1,6 @@
 //! The write-ahead log of a metrics agent: what its deadline is computed from, read off the running agent.
 //!
-//! The configuration of agent and receiver is read once, on the intact lab; metrics, files and free disk at every look.
+//! The configuration of agent and receiver is read once, on the intact lab; metrics and files at every look, free disk every 30 s.
 
 use super::Seen;
 use super::settings::{self, Settings};
@@ -13,10 +13,16 @@ use domain::drill::measure::wal::listing::Listing;
 use futures_util::future::join_all;
 use model::moment::Moment;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 /// Files whose length is asked for at the same time.
 const AT_ONCE: usize = 8;
+
+/// How old a free disk may be: the kubelet adds up the disk use of every pod for an answer, out of figures that are ten seconds old
+/// themselves.
+const FREE_FOR: Duration = Duration::from_secs(30);
 
 /// Where the log is.
 #[derive(Debug, Clone)]
@@ -40,6 +46,8 @@ pub struct LogWatch {
     place: LogPlace,
     settings: Settings,
     files: Mutex<Files>,
+    /// Bytes free on the agent's node, and when that was asked.
+    free: Mutex<Option<(Instant, f64)>>,
 }
 
 /// Files that are closed do not change, so each is asked for once.
@@ -89,6 +97,7 @@ impl LogWatch {
             place,
             settings,
             files: Mutex::default(),
+            free: Mutex::default(),
         })
     }
 
@@ -120,8 +129,12 @@ impl LogWatch {
         let listing = self.listing(&pod, &mut files).await?;
         drop(files);
         values.extend(listing);
-        if let Some(free) = self.free(&pod).await {
-            values.insert(names::FREE.into(), free);
+        let mut free = self.free.lock().await;
+        if free.is_none_or(|(asked, _)| asked.elapsed() >= FREE_FOR) {
+            *free = self.ask_free(&pod).await.map(|bytes| (Instant::now(), bytes));
+        }
+        if let Some((_, bytes)) = *free {
+            values.insert(names::FREE.into(), bytes);
         }
         Ok(values)
     }
@@ -187,7 +200,7 @@ impl LogWatch {
     }
 
     /// Bytes free on the agent's node; None when the kubelet does not say.
-    async fn free(&self, pod: &str) -> Option<f64> {
+    async fn ask_free(&self, pod: &str) -> Option<f64> {
         let pod = kube::one(&self.cluster, "Pod", &self.place.namespace, pod)
             .await
             .ok()??;

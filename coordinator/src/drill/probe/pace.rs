@@ -2,38 +2,105 @@
 //!
 //! The width of an edge is one period and one request. Asking fast all the time would load the nodes for nothing, so what is
 //! to go and come back is asked fast around the moments at which it can. When that is, the run's phases say and no answer
-//! does, but for one: who has been good for a while is not in a hurry any more. It stays open loop. What must stay good is asked at its own
-//! rate around those moments and seldom otherwise too; the share of its good answers is one of time, not of requests.
+//! does, but for one: who has been good for a while is not in a hurry any more. It stays open loop. What must stay good, and what is
+//! only observed, is asked at its own rate around those moments and seldom otherwise too; the share of good answers is one of time, not of requests.
 
-use domain::drill::scenario::{Expectation, Look, Probe};
+use domain::drill::scenario::{Expectation, Look, Probe, Via};
 use std::future::pending;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Period of what nothing happens to, where its own is shorter.
-const CALM: Duration = Duration::from_secs(1);
-
-/// The same of a request that must be answered all the time, each of which costs its cluster a third of a percent of a core.
-const CALM_STEADY: Duration = Duration::from_secs(2);
-
-/// The same of a look into every Cilium agent, which starts a program in each.
-const CALM_LOOK: Duration = Duration::from_secs(30);
-
 /// How long something may happen after a fault was ordered.
 const CHANGING: Duration = Duration::from_secs(10);
 
-/// Period of an HTTP request while its subject comes back.
-const FAST: Duration = Duration::from_millis(20);
+/// Good answers in a row after which nobody is in a hurry any more.
+const ENOUGH: u32 = 50;
 
-/// Period of a list of nodes and their leases while they come back: two lists a time.
-const FAST_LIST: Duration = Duration::from_millis(100);
+/// The same of a look that starts a program in each Cilium agent.
+const ENOUGH_LOOKS: u32 = 3;
 
 /// Period of a query to a store while it comes back.
 const FAST_QUERY: Duration = Duration::from_millis(50);
 
-/// Good answers in a row after which nobody is in a hurry any more.
-const ENOUGH: u32 = 50;
+/// Period, where the probe's own is shorter, while nothing happens to what it asks. The dearer a request is to a cluster that the
+/// drill spares, the longer: what a request costs is in `docs/drills/results.md`.
+fn calm(probe: &Probe) -> Duration {
+    use Expectation::{ComesBack, StaysGood};
+    let seconds = match (probe.expect, &probe.look) {
+        // Two requests in one: the pod is asked, and asks.
+        (
+            StaysGood,
+            Look::Http {
+                via: Via::Pod { .. } | Via::Mesh { .. },
+                ..
+            },
+        ) => 4,
+        (StaysGood, Look::Http { .. } | Look::ApiReady {}) => 2,
+        (
+            ComesBack,
+            Look::Http {
+                via: Via::Pod { .. } | Via::Mesh { .. },
+                ..
+            },
+        ) => 5,
+        (ComesBack, Look::Http { .. } | Look::ApiReady {} | Look::NodesReady {}) => 1,
+        (ComesBack, Look::CanaryStored { .. } | Look::LogCanaryStored { .. }) => 1,
+        (ComesBack, Look::Mesh { .. }) => 30,
+        // Three requests, two of them for lists.
+        (_, Look::SecretCanary { .. }) => 2,
+        (_, Look::SecretAge {}) => 5,
+        // Each asks the policies' webhook.
+        (_, Look::PodRefused { .. }) => 15,
+        // A log, of which nothing is missed: a look reads what came since the last one.
+        (_, Look::CanaryServed { .. }) => 15,
+        // A page of a hundred kilobytes, of which counters are kept.
+        (_, Look::Metrics { .. }) => 30,
+        _ => 0,
+    };
+    Duration::from_secs(seconds)
+}
+
+/// Period, where the probe's own is longer, while what it asks comes back.
+fn fast(probe: &Probe) -> Duration {
+    let millis = match (probe.expect, &probe.look) {
+        (Expectation::ComesBack, Look::Http { .. } | Look::ApiReady {}) => 20,
+        (Expectation::ComesBack, Look::CanaryStored { .. } | Look::LogCanaryStored { .. }) => {
+            return FAST_QUERY;
+        }
+        // Two lists a time; four objects.
+        (Expectation::ComesBack, Look::NodesReady {} | Look::Pki { .. }) => 100,
+        (Expectation::ComesBack, Look::Mesh { .. }) => 2_000,
+        _ => return Duration::MAX,
+    };
+    Duration::from_millis(millis)
+}
+
+/// How long after a fault was ordered something may happen to what the probe asks.
+fn changing(probe: &Probe) -> Duration {
+    match probe.look {
+        // The run acts on it by itself, later.
+        Look::SecretCanary {
+            act_after_seconds, ..
+        } => CHANGING + Duration::from_secs(act_after_seconds),
+        _ => CHANGING,
+    }
+}
+
+/// Good answers in a row after which nobody is in a hurry any more. A store is good again while what it has is not older than so
+/// much, and when it has everything shows only after that.
+fn enough(probe: &Probe) -> u32 {
+    match &probe.look {
+        Look::CanaryStored { fresh_ms, .. } | Look::LogCanaryStored { fresh_ms, .. } => {
+            let until_whole = u128::from(*fresh_ms) / FAST_QUERY.as_millis();
+            ENOUGH.saturating_add(u32::try_from(until_whole).unwrap_or(u32::MAX))
+        }
+        Look::Mesh { .. } => ENOUGH_LOOKS,
+        // It is good with the old value, and the run writes a new one when its source is back.
+        Look::SecretCanary { .. } => u32::MAX,
+        _ => ENOUGH,
+    }
+}
 
 /// What a run goes through, for all its probes.
 #[derive(Debug)]
@@ -51,7 +118,7 @@ pub struct Pace {
 #[derive(Debug, Clone, Copy)]
 enum Mood {
     Calm,
-    Changing { until: Instant },
+    Changing { since: Instant },
     Returning,
 }
 
@@ -73,8 +140,8 @@ impl Tempo {
 
     /// Faults are about to be injected.
     pub fn breaking(&self) {
-        let until = Instant::now() + CHANGING;
-        self.0.send_replace(Mood::Changing { until });
+        let since = Instant::now();
+        self.0.send_replace(Mood::Changing { since });
     }
 
     /// Undoing begins: from here on every probe of the run hurries until it was good for a while.
@@ -119,32 +186,12 @@ impl Pace {
 
     fn period_at(&self, probe: &Probe, now: Instant) -> Duration {
         let own = Duration::from_millis(probe.period_ms);
-        let (calm, fast) = match (probe.expect, &probe.look) {
-            (Expectation::StaysGood, Look::Http { .. } | Look::ApiReady {}) => (CALM_STEADY, own),
-            (Expectation::ComesBack, Look::Http { .. } | Look::ApiReady {}) => (CALM, FAST),
-            (Expectation::ComesBack, Look::NodesReady {}) => (CALM, FAST_LIST),
-            (Expectation::ComesBack, Look::CanaryStored { .. } | Look::LogCanaryStored { .. }) => {
-                (CALM, FAST_QUERY)
-            }
-            (Expectation::ComesBack, Look::Mesh { .. }) => (CALM_LOOK, own),
-            _ => return own,
-        };
         match *self.mood.borrow() {
-            Mood::Returning if self.good_in_row < enough(&probe.look) => own.min(fast),
-            Mood::Changing { until } if now < until => own,
-            _ => own.max(calm),
+            Mood::Returning if self.good_in_row < enough(probe) => own.min(fast(probe)),
+            Mood::Changing { since } if now < since + changing(probe) => own,
+            _ => own.max(calm(probe)),
         }
     }
-}
-
-/// Good answers in a row after which nobody is in a hurry any more. A store is good again while what it has is not older than so
-/// much, and when it has everything shows only after that.
-fn enough(look: &Look) -> u32 {
-    let (Look::CanaryStored { fresh_ms, .. } | Look::LogCanaryStored { fresh_ms, .. }) = look else {
-        return ENOUGH;
-    };
-    let until_whole = u128::from(*fresh_ms) / FAST_QUERY.as_millis();
-    ENOUGH.saturating_add(u32::try_from(until_whole).unwrap_or(u32::MAX))
 }
 
 /// A run that is over changes no more.
@@ -156,10 +203,11 @@ async fn changed(mood: &mut watch::Receiver<Mood>) {
 
 #[cfg(test)]
 mod tests {
+    use super::Expectation::{ComesBack, Observes, StaysGood};
     use super::*;
     use model::ids::ClusterName;
 
-    const OWN: Duration = Duration::from_millis(50);
+    const OWN: Duration = Duration::from_millis(500);
 
     fn probe(expect: Expectation, look: Look) -> Probe {
         Probe {
@@ -169,125 +217,139 @@ mod tests {
             expect,
             needs: None,
             look,
-            period_ms: 50,
+            period_ms: 500,
             timeout_ms: 900,
             consecutive_good: None,
         }
     }
 
-    #[test]
-    fn what_comes_back_is_asked_fast_only_when_it_can_change() {
-        let tempo = Tempo::default();
-        let api = probe(Expectation::ComesBack, Look::ApiReady {});
-        let mut pace = tempo.pace();
-        pace.saw(true);
-        let period = |pace: &Pace| pace.period_at(&api, Instant::now());
-        assert_eq!(period(&pace), CALM);
-        tempo.breaking();
-        assert_eq!(period(&pace), OWN);
-        assert_eq!(pace.period_at(&api, Instant::now() + CHANGING), CALM);
-        tempo.undoing();
-        assert_eq!(period(&pace), FAST);
-        (0..ENOUGH).for_each(|_| pace.saw(true));
-        assert_eq!(period(&pace), CALM);
-        pace.saw(false);
-        assert_eq!(period(&pace), FAST);
-        assert_eq!(period(&tempo.pace()), FAST, "each probe counts for itself");
+    fn http(via: Via) -> Look {
+        Look::Http {
+            namespace: "demo".into(),
+            service: "web".into(),
+            path: "/".into(),
+            contains: String::new(),
+            via,
+        }
     }
 
-    #[test]
-    fn the_dearer_a_look_is_the_calmer_it_waits() {
-        let tempo = Tempo::default();
-        let pace = tempo.pace();
-        let mesh = probe(Expectation::ComesBack, Look::Mesh { peers: vec![] });
-        let period = || pace.period_at(&mesh, Instant::now());
-        assert_eq!(period(), CALM_LOOK);
-        tempo.breaking();
-        assert_eq!(period(), OWN);
-        assert_eq!(pace.period_at(&mesh, Instant::now() + CHANGING), CALM_LOOK);
-        tempo.undoing();
-        assert_eq!(period(), OWN, "it is never asked more often than it says");
+    fn from_pod() -> Look {
+        http(Via::Pod {
+            cluster: ClusterName::new("app2").expect("valid"),
+            namespace: "demo".into(),
+            service: "web".into(),
+        })
     }
 
-    #[test]
-    fn what_must_stay_good_is_asked_at_its_own_rate_when_something_can_change_and_seldom_otherwise() {
-        let tempo = Tempo::default();
-        let mut pace = tempo.pace();
-        let api = probe(Expectation::StaysGood, Look::ApiReady {});
-        let period = |pace: &Pace| pace.period_at(&api, Instant::now());
-        assert_eq!(period(&pace), CALM_STEADY);
-        tempo.breaking();
-        assert_eq!(period(&pace), OWN);
-        assert_eq!(pace.period_at(&api, Instant::now() + CHANGING), CALM_STEADY);
-        tempo.undoing();
-        assert_eq!(period(&pace), OWN);
-        (0..ENOUGH).for_each(|_| pace.saw(true));
-        assert_eq!(period(&pace), CALM_STEADY);
+    fn secret_canary() -> Look {
+        Look::SecretCanary {
+            store: "vault".into(),
+            refresh_seconds: 15,
+            act_after_seconds: 20,
+            deleted_counts: false,
+        }
     }
 
+    fn log_stored(fresh_ms: u64) -> Look {
+        Look::LogCanaryStored {
+            receiver: ClusterName::new("mgmt").expect("valid"),
+            namespace: "monitoring".into(),
+            service: "log-receiver".into(),
+            container: "canary".into(),
+            fresh_ms,
+        }
+    }
+
+    /// Milliseconds of a period while nothing happens, while something changes, and from then on until it was good for long enough.
+    type Periods = [u64; 3];
+
     #[test]
-    fn what_only_observes_and_what_costs_much_keep_their_rate() {
-        let tempo = Tempo::default();
-        let pace = tempo.pace();
-        let rates = || {
-            [
-                (Expectation::Observes, Look::ApiReady {}),
-                (Expectation::Observes, Look::NodesReady {}),
-                (Expectation::StaysGood, Look::Mesh { peers: vec![] }),
-                (
-                    Expectation::ComesBack,
-                    Look::Metrics {
-                        namespace: String::new(),
-                        selector: String::new(),
-                        port: 1,
-                        keep: vec![],
-                    },
-                ),
-            ]
-            .map(|(expect, look)| pace.period_at(&probe(expect, look), Instant::now()))
+    fn each_look_is_asked_as_often_as_it_can_change_and_as_seldom_as_it_is_dear() {
+        let metrics = || Look::Metrics {
+            namespace: String::new(),
+            selector: String::new(),
+            port: 1,
+            keep: vec![],
         };
-        assert_eq!(rates(), [OWN; 4]);
+        let table: [(Expectation, Look, Periods); 13] = [
+            (ComesBack, Look::ApiReady {}, [1_000, 500, 20]),
+            (ComesBack, http(Via::Host {}), [1_000, 500, 20]),
+            (ComesBack, from_pod(), [5_000, 500, 20]),
+            (ComesBack, Look::NodesReady {}, [1_000, 500, 100]),
+            (ComesBack, log_stored(1), [1_000, 500, 50]),
+            (ComesBack, Look::Mesh { peers: vec![] }, [30_000, 500, 500]),
+            (StaysGood, http(Via::Host {}), [2_000, 500, 500]),
+            (StaysGood, from_pod(), [4_000, 500, 500]),
+            (StaysGood, Look::SecretAge {}, [5_000, 500, 500]),
+            (Observes, metrics(), [30_000, 500, 500]),
+            (ComesBack, secret_canary(), [2_000, 500, 500]),
+            // What nothing is known of keeps its rate.
+            (Observes, Look::NodesReady {}, [500, 500, 500]),
+            (StaysGood, Look::Mesh { peers: vec![] }, [500, 500, 500]),
+        ];
+        for (expect, look, periods) in table {
+            let probe = probe(expect, look);
+            let tempo = Tempo::default();
+            let mut pace = tempo.pace();
+            let is = |pace: &Pace, millis: u64, what: &str| {
+                let period = pace.period_at(&probe, Instant::now());
+                assert_eq!(period, Duration::from_millis(millis), "{what}: {probe:?}");
+            };
+            pace.saw(true);
+            is(&pace, periods[0], "calm");
+            tempo.breaking();
+            is(&pace, periods[1], "changing");
+            let later = Instant::now() + changing(&probe);
+            assert_eq!(pace.period_at(&probe, later), Duration::from_millis(periods[0]));
+            tempo.undoing();
+            is(&pace, periods[2], "returning");
+            let long = enough(&probe).min(100);
+            (0..long).for_each(|_| pace.saw(true));
+            let after = if long < 100 { periods[0] } else { periods[2] };
+            is(&pace, after, "good for a while");
+            pace.saw(false);
+            is(&pace, periods[2], "bad once more");
+            is(&tempo.pace(), periods[2], "each probe counts for itself");
+        }
+    }
+
+    #[test]
+    fn what_the_run_does_to_secrets_later_is_watched_as_closely_as_the_fault() {
+        let tempo = Tempo::default();
+        let canary = probe(ComesBack, secret_canary());
+        let pace = tempo.pace();
         tempo.breaking();
-        assert_eq!(rates(), [OWN; 4]);
-        tempo.undoing();
-        assert_eq!(rates(), [OWN; 4]);
+        let after = |seconds| pace.period_at(&canary, Instant::now() + Duration::from_secs(seconds));
+        assert_eq!((after(20), after(29)), (OWN, OWN));
+        assert_eq!(after(31), Duration::from_secs(2));
     }
 
     #[test]
     fn a_store_is_watched_until_it_may_have_everything() {
         let tempo = Tempo::default();
         let mut pace = tempo.pace();
-        let store = probe(
-            Expectation::ComesBack,
-            Look::LogCanaryStored {
-                receiver: ClusterName::new("mgmt").expect("valid"),
-                namespace: "monitoring".into(),
-                service: "log-receiver".into(),
-                container: "canary".into(),
-                fresh_ms: 12_000,
-            },
-        );
+        let store = probe(ComesBack, log_stored(12_000));
         tempo.undoing();
         // Twelve seconds of queries beyond what is enough elsewhere.
         (1..ENOUGH + 240).for_each(|_| pace.saw(true));
         assert_eq!(pace.period_at(&store, Instant::now()), FAST_QUERY);
         pace.saw(true);
-        assert_eq!(pace.period_at(&store, Instant::now()), CALM);
+        assert_eq!(pace.period_at(&store, Instant::now()), Duration::from_secs(1));
     }
 
     #[tokio::test]
     async fn who_waits_calmly_is_woken_by_a_change() {
         let tempo = Tempo::default();
-        let api = probe(Expectation::ComesBack, Look::ApiReady {});
+        let api = probe(ComesBack, Look::ApiReady {});
         let mut pace = tempo.pace();
         let begun = Instant::now();
         let hour = Duration::from_secs(3600);
-        assert_eq!(pace.period(&api), CALM);
+        assert_eq!(pace.period(&api), Duration::from_secs(1));
         tempo.breaking();
         let due = pace.wait(&api, begun + hour).await;
         assert!(due >= begun && due <= Instant::now());
         // What keeps its rate is not asked out of turn.
-        let steady = probe(Expectation::Observes, Look::ApiReady {});
+        let steady = probe(Observes, Look::ApiReady {});
         let mut pace = tempo.pace();
         assert_eq!(pace.period(&steady), OWN);
         tempo.undoing();
@@ -299,7 +361,7 @@ mod tests {
     async fn a_run_that_is_gone_wakes_nobody() {
         let mut pace = Tempo::default().pace();
         let due = Instant::now() + OWN;
-        let api = probe(Expectation::ComesBack, Look::ApiReady {});
+        let api = probe(ComesBack, Look::ApiReady {});
         assert_eq!(pace.wait(&api, due).await, due);
         assert!(Instant::now() >= due);
     }
