@@ -116,7 +116,7 @@ async fn run(lab: Arc<Lab>, places: Arc<Places>, web_port: Option<u16>) -> Resul
     let termination = Termination::register()?;
     let fresh = LogId(*uuid::Uuid::new_v4().as_bytes());
     let metrics = Metrics::default();
-    let journal = RedbJournal::open(&places.home.join("log.redb"), fresh)?.timed(metrics.log_times());
+    let journal = RedbJournal::open(&places.log(), fresh)?.timed(metrics.log_times());
     let (epoch, log_id, reader) = (journal.epoch(), journal.log_id(), journal.reader());
     tracing::info!(revision = %reader.head(), chain = %journal.chain(), "the log is whole");
     let authority = Arc::new(Authority::open(&places.home, &lab.name, clock::now())?);

@@ -95,6 +95,11 @@ impl Places {
         self.home.join("kubeconfig").join(cluster)
     }
 
+    /// The durable log.
+    pub fn log(&self) -> PathBuf {
+        self.home.join("log.redb")
+    }
+
     /// Where the daemon says that it serves: pid, start time and operator port.
     pub fn daemon_record(&self) -> PathBuf {
         self.home.join("daemon.json")

@@ -26,7 +26,7 @@ const ANY_GO: &str = "1";
 
 pub(crate) fn run(context: &Context, options: &Doctor) -> Result<Outcome, Failure> {
     let mut checks = look(context, LAST_PHASE);
-    let mut log = log_check::look(&context.places.home);
+    let mut log = log_check::look(&context.places);
     if options.fix {
         for check in checks.iter().filter(|c| c.level != Level::Ok && c.fix.is_some()) {
             eprintln!("mending {}", check.id);
@@ -35,7 +35,7 @@ pub(crate) fn run(context: &Context, options: &Doctor) -> Result<Outcome, Failur
         // All of it is read for a look, as at a start: one that is whole is not read again.
         if log.level != Level::Ok {
             mend_log(context)?;
-            log = log_check::look(&context.places.home);
+            log = log_check::look(&context.places);
         }
         checks = look(context, LAST_PHASE);
     }
@@ -100,7 +100,7 @@ fn fix(check: &HostCheck) -> Result<(), Failure> {
 }
 
 fn mend_log(context: &Context) -> Result<(), Failure> {
-    if let Some(aside) = log_check::mend(&context.places.home)? {
+    if let Some(aside) = log_check::mend(&context.places)? {
         eprintln!("mending log: the damaged one is now {}", aside.display());
     }
     Ok(())

@@ -68,7 +68,7 @@ fn forget_nodes(context: &Context) -> std::io::Result<()> {
         other => other,
     };
     absent_is_fine(std::fs::rename(
-        home.join("log.redb"),
+        context.places.log(),
         home.join("log.redb.before-down"),
     ))?;
     absent_is_fine(std::fs::remove_dir_all(home.join("kubeconfig")))?;

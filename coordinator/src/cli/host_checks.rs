@@ -17,7 +17,7 @@ const TOLERANCE_MS: u64 = 5 * 60 * 1000;
 pub(super) fn look(context: &Context) -> Vec<HostCheck> {
     let written = [
         context.places.program.clone(),
-        context.places.home.join("log.redb"),
+        context.places.log(),
         context.places.home.join("pki/root.pem"),
     ];
     vec![ports(context), clock(crate::clock::now(), &written)]

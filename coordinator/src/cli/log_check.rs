@@ -5,13 +5,12 @@
 use super::host_checks::check;
 use crate::exit::{Failure, Outcome, chain};
 use crate::journal::{HomeLock, JournalError, LockError, RedbJournal, quarantine};
+use crate::places::Places;
 use launcher::doctor::HostCheck;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Stable name of the check.
 const ID: &str = "log";
-
-const LOG: &str = "log.redb";
 
 /// What is done about damage.
 const PUT_ASIDE: &str = "`coordinator doctor --fix` renames it to log.redb.damaged-1, and the next start begins a new log, which knows \
@@ -21,22 +20,22 @@ const PUT_ASIDE: &str = "`coordinator doctor --fix` renames it to log.redb.damag
 const PUT_RIGHT: &str = "put the cause right: its disk, its owner, or what else has it open";
 
 /// The check of the lab's log.
-pub(super) fn look(home: &Path) -> HostCheck {
+pub(super) fn look(places: &Places) -> HostCheck {
     let need = "a durable log that is whole".to_owned();
-    match found(home) {
+    match found(places) {
         Ok(found) => check(ID, true, found.to_owned(), need, String::new()),
         Err((found, remedy)) => check(ID, false, found, need, remedy.to_owned()),
     }
 }
 
 /// Puts the log aside if it is damaged, and says where it is then. One that cannot be read now stays: it may be whole.
-pub(super) fn mend(home: &Path) -> Result<Option<PathBuf>, Failure> {
-    let path = home.join(LOG);
+pub(super) fn mend(places: &Places) -> Result<Option<PathBuf>, Failure> {
+    let path = places.log();
     let failed = |error: &(dyn std::error::Error + 'static)| {
         Failure::from_error(Outcome::Preflight, "DY-0106", error, "coordinator doctor")
     };
     // Held until it is renamed: no daemon may open it in between.
-    let _lock = HomeLock::acquire(home).map_err(|e| failed(&e))?;
+    let _lock = HomeLock::acquire(&places.home).map_err(|e| failed(&e))?;
     if !path.exists() {
         return Ok(None);
     }
@@ -47,12 +46,12 @@ pub(super) fn mend(home: &Path) -> Result<Option<PathBuf>, Failure> {
 }
 
 /// What is there of a log; or what is wrong with it, and what to do.
-fn found(home: &Path) -> Result<&'static str, (String, &'static str)> {
-    let path = home.join(LOG);
+fn found(places: &Places) -> Result<&'static str, (String, &'static str)> {
+    let path = places.log();
     if !path.exists() {
         return Ok("none yet");
     }
-    let _lock = match HomeLock::acquire(home) {
+    let _lock = match HomeLock::acquire(&places.home) {
         Ok(lock) => lock,
         // It was checked when that one started.
         Err(LockError::Held { .. }) => return Ok("in use by this lab's coordinator"),
@@ -74,32 +73,37 @@ mod tests {
     #[test]
     fn a_damaged_log_is_named_and_put_aside_on_request_while_no_daemon_runs() {
         let home = tempfile::tempdir().expect("temp dir");
-        let home = home.path();
-        let path = home.join(LOG);
-        assert_eq!(look(home).found, "none yet");
+        let places = Places {
+            home: home.path().to_owned(),
+            cache: PathBuf::new(),
+            project: PathBuf::new(),
+            program: PathBuf::new(),
+        };
+        let path = places.log();
+        assert_eq!(look(&places).found, "none yet");
         assert!(!path.exists(), "nothing is made by looking");
         drop(RedbJournal::open(&path, LogId([7; 16])).expect("opens"));
-        assert_eq!(look(home).found, "whole");
-        assert_eq!(mend(home).expect("nothing to do"), None);
+        assert_eq!(look(&places).found, "whole");
+        assert_eq!(mend(&places).expect("nothing to do"), None);
 
         std::fs::write(&path, [1; 5000]).expect("rubbish");
-        let bad = look(home);
+        let bad = look(&places);
         assert!(
             bad.level == Level::Fail
                 && bad.found.contains("is damaged")
                 && bad.remedy.contains("doctor --fix"),
             "{bad:?}"
         );
-        let daemon = HomeLock::acquire(home).expect("free");
-        assert_eq!(look(home).level, Level::Ok, "the daemon's own matter");
-        mend(home).expect_err("a daemon may have it open");
+        let daemon = HomeLock::acquire(&places.home).expect("free");
+        assert_eq!(look(&places).level, Level::Ok, "the daemon's own matter");
+        mend(&places).expect_err("a daemon may have it open");
         drop(daemon);
         assert!(path.exists(), "looking alone changed it");
 
-        let aside = mend(home).expect("put aside").expect("there was damage");
+        let aside = mend(&places).expect("put aside").expect("there was damage");
         assert_eq!(std::fs::read(&aside).expect("kept").first(), Some(&1));
-        assert_eq!(look(home).found, "none yet");
+        assert_eq!(look(&places).found, "none yet");
         drop(RedbJournal::open(&path, LogId([8; 16])).expect("a new one"));
-        assert_eq!(look(home).found, "whole");
+        assert_eq!(look(&places).found, "whole");
     }
 }

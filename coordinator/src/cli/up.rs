@@ -53,7 +53,7 @@ pub(crate) fn run(context: &Context, options: &Up) -> Result<Outcome, Failure> {
 /// A coordinator that died in the middle of a run carries it on as soon as it is started, while the host is looked at again.
 /// One that cannot start says so after that look, which may know why.
 fn resume(context: &Context) {
-    if context.places.home.join("log.redb").exists() {
+    if context.places.log().exists() {
         let _ = block_on(connect_or_start(context));
     }
 }

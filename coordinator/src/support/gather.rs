@@ -269,7 +269,7 @@ pub fn from_log(lab: &Lab, places: &Places) -> Gathered {
 }
 
 fn read_log(lab: &Lab, places: &Places, gathered: &mut Gathered) -> Result<(), Cause> {
-    let path = places.home.join("log.redb");
+    let path = places.log();
     if !path.is_file() {
         return Err("there is no log: the lab was never up".into());
     }
