@@ -58,13 +58,14 @@ pub async fn listen(
         let of_engine = waiting.iter().filter(|event| is_of_engine(event)).count();
         let mut room = engine.room(of_engine).await;
         for event in waiting.drain(..) {
-            match event {
+            let event = match event {
                 HubEvent::Heartbeat { node, at, offset, .. } => {
                     metrics.heartbeat();
                     note(&seen, &node, at);
                     if let Some(offset) = offset {
                         offsets.note(&node, offset);
                     }
+                    None
                 }
                 HubEvent::Connected { node, session, hello } => {
                     note(&seen, &node, clock::now());
@@ -77,7 +78,7 @@ pub async fn listen(
                     };
                     // Before the machine hears of the session: the agent must know the epoch before any order can reach it.
                     drop(hub.send(&node, Message::Welcome(welcome)));
-                    let event = Event::AgentConnected {
+                    Some(Event::AgentConnected {
                         node,
                         session,
                         version: hello.version,
@@ -85,22 +86,17 @@ pub async fn listen(
                         incarnation: hello.incarnation,
                         first_unacked: hello.first_unacked,
                         last_seq: hello.last_seq,
-                    };
-                    engine.submit_in(&mut room, event);
+                    })
                 }
                 HubEvent::Disconnected {
                     node,
                     session,
                     reason,
-                } => {
-                    let reason = reason.to_string();
-                    let event = Event::AgentDisconnected {
-                        node,
-                        session,
-                        reason,
-                    };
-                    engine.submit_in(&mut room, event);
-                }
+                } => Some(Event::AgentDisconnected {
+                    node,
+                    session,
+                    reason: reason.to_string(),
+                }),
                 HubEvent::Events {
                     node,
                     session,
@@ -108,46 +104,45 @@ pub async fn listen(
                 } => {
                     note(&seen, &node, clock::now());
                     news.events(&events);
-                    let event = Event::NodeEvents {
+                    Some(Event::NodeEvents {
                         node,
                         session,
                         events,
-                    };
-                    engine.submit_in(&mut room, event);
+                    })
                 }
                 HubEvent::StepStates {
                     node,
                     session,
                     states,
-                } => {
-                    let event = Event::StepStates {
-                        node,
-                        session,
-                        states,
-                    };
-                    engine.submit_in(&mut room, event);
-                }
+                } => Some(Event::StepStates {
+                    node,
+                    session,
+                    states,
+                }),
                 HubEvent::Faults {
                     node,
                     request,
                     survey,
-                } => news.surveyed(&node, request, survey),
+                } => {
+                    news.surveyed(&node, request, survey);
+                    None
+                }
                 HubEvent::Probe {
                     node,
                     session,
                     step,
                     attempt,
                     result,
-                } => {
-                    let event = Event::ProbeAnswered {
-                        node,
-                        session,
-                        step,
-                        attempt,
-                        result,
-                    };
-                    engine.submit_in(&mut room, event);
-                }
+                } => Some(Event::ProbeAnswered {
+                    node,
+                    session,
+                    step,
+                    attempt,
+                    result,
+                }),
+            };
+            if let Some(event) = event {
+                engine.submit_in(&mut room, event);
             }
         }
     }
