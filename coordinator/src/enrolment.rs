@@ -58,9 +58,8 @@ impl Enrolment {
     pub fn give(&self, node: &str, replace: bool) -> Result<Moment, EnrolmentError> {
         let spec = self.spec(node)?;
         let now = clock::now();
-        let (token, audit) = self.authority.mint(&spec, replace, now)?;
-        self.deliver(node, &token, audit)?;
-        Ok(now.plus_millis(TOKEN_LIFE_MS))
+        let minted = self.authority.mint(&spec, replace, now)?;
+        self.deliver(node, minted, now)
     }
 
     /// Ends all certificates, tokens and sessions of `node`; returns the generation that a new token will carry. One that
@@ -78,11 +77,10 @@ impl Enrolment {
     fn give_unasked(&self, node: &str) -> Result<Option<Moment>, EnrolmentError> {
         let spec = self.spec(node)?;
         let now = clock::now();
-        let Some((token, audit)) = self.authority.mint_unasked(&spec, now)? else {
+        let Some(minted) = self.authority.mint_unasked(&spec, now)? else {
             return Ok(None);
         };
-        self.deliver(node, &token, audit)?;
-        Ok(Some(now.plus_millis(TOKEN_LIFE_MS)))
+        self.deliver(node, minted, now).map(Some)
     }
 
     fn spec(&self, node: &str) -> Result<NodeSpec, EnrolmentError> {
@@ -90,12 +88,18 @@ impl Enrolment {
         Ok(NodeSpec::of(cluster, spec))
     }
 
-    fn deliver(&self, node: &str, token: &Token, audit: Vec<AuditEvent>) -> Result<(), EnrolmentError> {
+    /// Tells of a token that was made at `now` and puts it into `node`; returns the end of its life.
+    fn deliver(
+        &self,
+        node: &str,
+        (token, audit): (Token, Vec<AuditEvent>),
+        now: Moment,
+    ) -> Result<Moment, EnrolmentError> {
         self.audit.record(audit);
         ensure_nodes::provider(&self.lab, &self.places)
             .deliver_token(node, token.expose())
-            .inspect_err(|_| self.withdraw(node, token))?;
-        Ok(())
+            .inspect_err(|_| self.withdraw(node, &token))?;
+        Ok(now.plus_millis(TOKEN_LIFE_MS))
     }
 
     /// A token that did not arrive must not count as one that the node has: the next look gives it another one.

@@ -174,12 +174,11 @@ impl Authority {
         replaces: bool,
         now: Moment,
     ) -> Result<(Token, Vec<AuditEvent>), registry::MintError> {
-        let token = Token::generate();
-        let audit = self.registry().mint(node, &token, replaces, now)?;
+        let minted = self.registry().mint(node, replaces, now)?;
         if replaces {
             self.announce_revocation();
         }
-        Ok((token, audit))
+        Ok(minted)
     }
 
     /// As [`Self::mint`], with nobody asking: only for a node that [lacks a token](Self::lacks_token). Looked at again under
@@ -193,9 +192,7 @@ impl Authority {
         if !registry.lacks_token(&node.name, now) {
             return Ok(None);
         }
-        let token = Token::generate();
-        let audit = registry.mint(node, &token, false, now)?;
-        Ok(Some((token, audit)))
+        registry.mint(node, false, now).map(Some)
     }
 
     /// Ends a token that could not be delivered, unless it was redeemed already.

@@ -197,10 +197,9 @@ impl Registry {
     pub(super) fn mint(
         &mut self,
         spec: &NodeSpec,
-        token: &Token,
         replaces: bool,
         now: Moment,
-    ) -> Result<Vec<AuditEvent>, MintError> {
+    ) -> Result<(Token, Vec<AuditEvent>), MintError> {
         let mut next = self.content.clone();
         next.tokens
             .retain(|_, token| token.expires.plus_millis(REMEMBER_MS) > now);
@@ -228,6 +227,7 @@ impl Registry {
         node.revoked = false;
         let generation = node.generation;
         next.end_tokens(&spec.name);
+        let token = Token::generate();
         let (id, secret_sha256) = token::parse(token.expose())
             .map(|(id, hash)| (id.to_owned(), hash))
             .unwrap_or_default();
@@ -249,7 +249,7 @@ impl Registry {
             generation,
             expires,
         });
-        Ok(audit)
+        Ok((token, audit))
     }
 
     pub(super) fn knows(&self, node: &NodeName) -> bool {
