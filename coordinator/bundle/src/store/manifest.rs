@@ -18,8 +18,8 @@ const SCHEMA: u32 = 1;
 pub(super) struct StoreManifest {
     schema_version: u32,
     bytes: u64,
-    snapshots: usize,
-    blobs: usize,
+    snapshots: u64,
+    blobs: u64,
 }
 
 /// What is wrong with a store.
@@ -88,8 +88,8 @@ pub(crate) fn check(store: &Path) -> Result<u64, StoreFault> {
     // A blob that broke says more than the length that is gone.
     let read = blobs(&store.join(CONTAINERD).join(BLOBS))?;
     let counts = [
-        ("snapshots", count(made.snapshots), count(now.snapshots)),
-        ("blobs", count(made.blobs), count(now.blobs)),
+        ("snapshots", made.snapshots, now.snapshots),
+        ("blobs", made.blobs, now.blobs),
         ("bytes", made.bytes, now.bytes),
     ];
     match counts.iter().find(|(_, made, now)| made != now) {
@@ -119,12 +119,8 @@ fn file(store: &Path) -> PathBuf {
     store.join("manifest.json")
 }
 
-fn count(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
-}
-
-fn entries(dir: &Path) -> Result<usize, BuildError> {
-    Ok(fs::read_dir(dir).at("list", dir)?.count())
+fn entries(dir: &Path) -> Result<u64, BuildError> {
+    Ok(fs::read_dir(dir).at("list", dir)?.map(|_| 1_u64).sum())
 }
 
 fn bytes(dir: &Path) -> Result<u64, BuildError> {
