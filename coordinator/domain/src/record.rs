@@ -416,6 +416,20 @@ pub struct Source {
     pub monotonic_ms: u64,
 }
 
+impl Source {
+    /// Where `event` is in the stream of `node`.
+    pub(crate) fn of(node: &NodeName, event: &NodeEvent) -> Self {
+        Self {
+            node: node.clone(),
+            incarnation: event.incarnation,
+            seq: event.seq,
+            time: event.time,
+            boot: event.boot,
+            monotonic_ms: event.monotonic_ms,
+        }
+    }
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -21,14 +21,7 @@ pub(super) mod codes {
 impl Draft<'_> {
     /// Turns a step's event into the record that it means; decides on none when it means nothing for the current attempt.
     pub(super) fn step_event(&mut self, node: &NodeName, event: &NodeEvent) {
-        let source = Some(Source {
-            node: node.clone(),
-            incarnation: event.incarnation,
-            seq: event.seq,
-            time: event.time,
-            boot: event.boot,
-            monotonic_ms: event.monotonic_ms,
-        });
+        let source = Some(Source::of(node, event));
         match &event.kind {
             NodeEventKind::StepStarted { step, attempt, unit }
                 if self.in_phase(*step, *attempt, handed_out) =>

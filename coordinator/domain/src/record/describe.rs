@@ -118,14 +118,7 @@ impl Record {
             | Record::StepFailed { source, .. }
             | Record::StepUnknown { source, .. }
             | Record::StepCancelled { source, .. } => source.clone(),
-            Record::Node { node, event } => Some(Source {
-                node: node.clone(),
-                incarnation: event.incarnation,
-                seq: event.seq,
-                time: event.time,
-                boot: event.boot,
-                monotonic_ms: event.monotonic_ms,
-            }),
+            Record::Node { node, event } => Some(Source::of(node, event)),
             _ => None,
         }
     }
