@@ -14,7 +14,7 @@ use crate::places::Places;
 use domain::event::Event;
 use domain::plan::{HostStep, PlannedStep};
 use model::ids::{Attempt, ClusterName, ComponentName, Digest};
-use model::lab::Lab;
+use model::lab::{self, Lab};
 use model::step::{ProbeResult, StepOutcome};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -182,12 +182,7 @@ impl Host {
         planned: Digest,
     ) -> Result<(), Stopped> {
         let loaded = self.component(component)?;
-        let Some(place) = self.lab.cluster(cluster.as_str()) else {
-            return Err(Stopped {
-                code: "DY-0212",
-                message: format!("the lab has no cluster {cluster}"),
-            });
-        };
+        let place = self.place(cluster)?;
         let inputs = inputs(&loaded, &self.lab, place, &self.places, self.facts)
             .map_err(|e| Stopped::because("DY-0211", &e))?;
         // Installed all the same, it would be taken for what was planned, now and in every later run.
@@ -236,12 +231,7 @@ impl Host {
         cluster: &ClusterName,
     ) -> Result<(), Stopped> {
         let loaded = self.component(component)?;
-        let Some(place) = self.lab.cluster(cluster.as_str()) else {
-            return Err(Stopped {
-                code: "DY-0212",
-                message: format!("the lab has no cluster {cluster}"),
-            });
-        };
+        let place = self.place(cluster)?;
         let api = self.open(cluster).await?;
         let limit = Duration::from_millis(step.budget_ms);
         let since = Instant::now();
@@ -307,6 +297,14 @@ impl Host {
                 code: "DY-0212",
                 message: format!("no component {name}"),
             })
+    }
+
+    /// The cluster as the lab document has it.
+    fn place(&self, cluster: &ClusterName) -> Result<&lab::Cluster, Stopped> {
+        self.lab.cluster(cluster.as_str()).ok_or_else(|| Stopped {
+            code: "DY-0212",
+            message: format!("the lab has no cluster {cluster}"),
+        })
     }
 }
 
