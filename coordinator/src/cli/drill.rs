@@ -69,6 +69,15 @@ fn list(context: &Context) -> Result<Outcome, Failure> {
             scenario.summary
         );
     }
+    match library::gaps(&context.places, &context.lab) {
+        Ok(gaps) => {
+            outln!("\nnot covered");
+            for gap in gaps {
+                outln!("{:<30} {}", gap.subject, gap.reason);
+            }
+        }
+        Err(error) => broken.push(error),
+    }
     whole(&broken)
 }
 
@@ -143,7 +152,8 @@ fn offline_plan(context: &Context, name: &str) -> Result<Value, Failure> {
         .map(|l| l.component)
         .collect();
     let present = Present::assumed(&context.lab, &components);
-    let plan = drill_plan(&scenario, &context.lab, &components, &present).map_err(|e| wrong(&e))?;
+    let mut plan = drill_plan(&scenario, &context.lab, &components, &present).map_err(|e| wrong(&e))?;
+    plan.gaps = library::gaps(&context.places, &context.lab).map_err(|e| refused_scenario(&e))?;
     let windows = PlannedWindow::unseen(&plan, "no coordinator serves this lab, so no agent can be asked");
     let text = plan.to_text() + &PlannedWindow::text(&windows);
     Ok(json!({"digest": plan.digest, "text": text, "windows": windows, "plan": plan}))

@@ -128,7 +128,9 @@ impl DrillService {
             .await
             .ok_or(StartError::Ending)?;
         let present = library::present(&status, &components);
-        Ok(drill_plan(&scenario, &self.lab, &components, &present)?)
+        let mut plan = drill_plan(&scenario, &self.lab, &components, &present)?;
+        plan.gaps = library::gaps(&self.places, &self.lab)?;
+        Ok(plan)
     }
 
     /// Plans and begins a run.

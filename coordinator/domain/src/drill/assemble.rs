@@ -259,7 +259,12 @@ fn coverage(plan: &DrillPlan) -> Vec<CoverageRow> {
             )
         }),
     });
-    contracts.chain(probes).collect()
+    let gaps = plan.gaps.iter().map(|gap| CoverageRow {
+        subject: gap.subject.clone(),
+        covered: false,
+        reason: gap.reason.clone(),
+    });
+    contracts.chain(probes).chain(gaps).collect()
 }
 
 fn notes(plan: &DrillPlan, history: &History) -> Vec<String> {

@@ -19,6 +19,7 @@ pub mod deed;
 pub mod history;
 pub mod live;
 pub mod measure;
+pub mod not_covered;
 pub mod phases;
 pub mod plan;
 pub mod record;

@@ -8,6 +8,7 @@ pub use cycle::{Dependency, DependencyKind};
 pub use resolve::Present;
 
 use super::contract::ContractId;
+use super::not_covered::Gap;
 use super::scenario::{FaultKind, Look, Probe, Scenario};
 use crate::component::Component;
 use model::ids::{ClusterName, Digest, NodeName};
@@ -36,6 +37,10 @@ pub struct DrillPlan {
     pub dependencies: Vec<Dependency>,
     /// Digest over all of the above; equal digests are the same experiment.
     pub digest: Digest,
+    /// What no drill on this lab looks at, with the reason: for the report's coverage. Set by whoever knows the lab's provider and
+    /// its files; empty in plans of older releases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
 }
 
 /// A fault with its nodes and its lease.
@@ -138,6 +143,7 @@ pub fn drill_plan(
         blast_radius,
         dependencies,
         digest: Digest([0; 32]),
+        gaps: Vec::new(),
     };
     let mut hash = Sha256::new();
     hash.update(b"drillyard/drill-plan/v1");

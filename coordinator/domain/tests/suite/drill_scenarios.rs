@@ -1,11 +1,14 @@
 //! Scenario files: the shipped ones fit the default lab, and a broken one is refused at the right field.
 
+use crate::drill_verdicts::run;
 use domain::component::Component;
 use domain::document::DocumentError;
 use domain::drill::contract::ContractId;
+use domain::drill::not_covered::{NotCovered, STEM};
 use domain::drill::plan::{DependencyKind, DrillPlan, DrillPlanError, Present, drill_plan};
 use domain::drill::scenario::{Look, RESERVED, Scenario};
 use model::lab::Lab;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const GOLDEN: &str = "tests/golden/drill-plan.txt";
@@ -19,6 +22,7 @@ fn shipped() -> Vec<(String, String)> {
         .expect("values/drills")
         .map(|entry| entry.expect("entry").path())
         .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
+        .filter(|path| path.file_stem().is_some_and(|stem| stem != STEM))
         .map(|path| {
             let stem = path.file_stem().expect("name").to_string_lossy().into_owned();
             (stem, std::fs::read_to_string(&path).expect("text"))
@@ -84,6 +88,34 @@ fn every_shipped_scenario_is_valid_and_fits_the_default_lab() {
             "{stem}: {:?}",
             plan.coverage
         );
+    }
+}
+
+#[test]
+fn what_no_drill_looks_at_is_in_the_coverage_of_every_report() {
+    let text = std::fs::read_to_string(folder().join(format!("{STEM}.yaml"))).expect("shipped");
+    let gaps = NotCovered::from_yaml("f", &text).expect("valid").not_covered;
+    assert!(
+        gaps.iter()
+            .any(|gap| gap.subject == "Loki" && gap.reason.contains("AGPL"))
+    );
+    let bare = planned("worker-loss");
+    let plan = DrillPlan {
+        gaps: gaps.clone(),
+        ..bare.clone()
+    };
+    // A history has it, and one of an older release has none.
+    let recorded = serde_json::to_value(&plan).expect("JSON");
+    let read: DrillPlan = serde_json::from_value(recorded.clone()).expect("a plan");
+    assert_eq!(read, plan);
+    let mut older = recorded;
+    older.as_object_mut().expect("a plan").remove("gaps");
+    assert_eq!(serde_json::from_value::<DrillPlan>(older).expect("a plan"), bare);
+    let report = run(read, |_, _| (true, BTreeMap::new()));
+    for gap in gaps {
+        let row = report.coverage.iter().find(|row| row.subject == gap.subject);
+        let row = row.unwrap_or_else(|| panic!("{} is not told", gap.subject));
+        assert!(!row.covered && row.reason == gap.reason);
     }
 }
 

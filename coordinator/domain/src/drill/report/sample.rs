@@ -285,9 +285,9 @@ pub(super) fn report() -> Report {
             source: "count rule of the log".into(),
         }],
         coverage: vec![CoverageRow {
-            subject: "clock skew".into(),
+            subject: "fault clock_skew".into(),
             covered: false,
-            reason: "nodes share the host's clock".into(),
+            reason: "nodes share the host's clock; a skewed one would be everybody's".into(),
         }],
         comparison: vec![],
         notes: vec!["Verdicts of a scaled run speak for the scale that it had.".into()],
@@ -335,7 +335,7 @@ fn markdown_names_what_matters_and_stays_a_table() {
     for line in [
         "| mgmt | fault | 96 s to 96.1 s | not measured | host, app1 |",
         "| app1/canary{shard=\"0\"} | 41 | 2026-11-25T04:01:38.000000Z | 2026-11-25T04:02:18.000000Z | cliff |",
-        "| clock skew | no | nodes share the host's clock |",
+        "| fault clock_skew | no | nodes share the host's clock; a skewed one would be everybody's |",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
