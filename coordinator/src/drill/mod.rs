@@ -22,4 +22,5 @@ mod secret_canary;
 pub mod service;
 pub mod stage;
 pub mod timeline;
+mod versions;
 pub mod windows;

@@ -6,6 +6,7 @@ use super::library::{self, LibraryError};
 use super::runner::{RunHandle, Runner};
 use super::runs;
 use super::timeline::Timeline;
+use super::versions;
 use crate::clock;
 use crate::components::{self, ComponentsError};
 use crate::engine::EngineHandle;
@@ -17,7 +18,6 @@ use domain::drill::assemble::Facts;
 use domain::drill::countdown::DrillNow;
 use domain::drill::phases::Run;
 use domain::drill::plan::{DrillPlan, DrillPlanError, drill_plan};
-use domain::drill::report::model::Version;
 use domain::status::Observed;
 use model::ids::RunId;
 use model::lab::Lab;
@@ -115,10 +115,8 @@ impl DrillService {
     /// The plan of a drill on this lab as it is now.
     pub async fn plan(&self, name: &str) -> Result<DrillPlan, StartError> {
         let scenario = library::load(&self.places, name)?;
-        let components: Vec<_> = components::load(&self.lab, &self.places, self.host)?
-            .into_iter()
-            .map(|l| l.component)
-            .collect();
+        let loaded = components::load(&self.lab, &self.places, self.host)?;
+        let components: Vec<_> = loaded.iter().map(|l| l.component.clone()).collect();
         // What is installed is in the log; a cluster that is away delays no plan.
         let observed = Observed::default();
         let (lab, all) = (Arc::clone(&self.lab), components.clone());
@@ -130,6 +128,7 @@ impl DrillService {
         let present = library::present(&status, &components);
         let mut plan = drill_plan(&scenario, &self.lab, &components, &present)?;
         plan.gaps = library::gaps(&self.places, &self.lab)?;
+        plan.versions = versions::of(&self.lab, &self.places.cache, &loaded, &status);
         Ok(plan)
     }
 
@@ -251,31 +250,64 @@ impl DrillService {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What ran is in the plan.
     fn facts(&self) -> Facts {
-        let version = |name: &str, version: String| Version {
-            name: name.to_owned(),
-            version,
-            set: String::new(),
-        };
         Facts {
             host_fingerprint: fingerprint(&self.lab),
-            versions: vec![
-                version("drillyard", env!("CARGO_PKG_VERSION").to_owned()),
-                version("kubernetes", self.lab.versions.kubernetes.as_str().to_owned()),
-            ],
+            versions: Vec::new(),
         }
     }
 }
 
-/// Hash over what makes figures comparable: the lab document, the processor, the kernel.
+/// Hash over what makes figures comparable: the lab document, the processors, the kernel, the memory.
 fn fingerprint(lab: &Lab) -> String {
+    let text = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
     let mut hash = Sha256::new();
     hash.update(lab.to_yaml());
-    for file in ["/proc/version", "/proc/cpuinfo"] {
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        // Frequencies change from one look to the next.
-        let stable = text.lines().filter(|line| !line.starts_with("cpu MHz"));
-        stable.for_each(|line| hash.update(line));
+    hash.update(text("/proc/version"));
+    for line in text("/proc/cpuinfo").lines().filter(|line| is_stable(line)) {
+        hash.update(line);
     }
+    hash.update(memory(&text("/proc/meminfo")).to_string());
     hex::encode(&hash.finalize()[..8])
+}
+
+/// What a processor says of its speed now, or measured when it began, differs from one look to the next.
+fn is_stable(line: &str) -> bool {
+    !line.starts_with("cpu MHz") && !line.starts_with("bogomips")
+}
+
+/// The host's memory in GiB, to the nearest: what the kernel keeps for itself differs a little from one start to the next. 0 where it is
+/// not told.
+fn memory(meminfo: &str) -> u64 {
+    const GIB: u64 = 1 << 20;
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib = total.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    (kib.unwrap_or(0) + GIB / 2) / GIB
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_is_told_to_the_nearest_gib() {
+        for (text, gib) in [
+            ("MemTotal:       16308232 kB\nMemFree: 1 kB\n", 16),
+            ("MemTotal:       16777216 kB\n", 16),
+            ("MemTotal:        8139000 kB\n", 8),
+            ("", 0),
+        ] {
+            assert_eq!(memory(text), gib, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_fingerprint_is_the_same_at_each_look_and_another_for_another_lab() {
+        let lab = Lab::default();
+        let mut other = lab.clone();
+        other.clusters.pop();
+        assert_eq!(fingerprint(&lab), fingerprint(&lab));
+        assert_ne!(fingerprint(&lab), fingerprint(&other));
+    }
 }

@@ -316,7 +316,7 @@ async fn reports_are_listed_and_shown_with_their_own_style_and_no_script() {
     let report = serde_json::json!({
         "drill": hostile, "run": run.to_string(), "verdict": "pass", "format": 1, "hypothesis": hostile,
         "from": "2026-11-25T08:00:00.000000Z", "to": "2026-11-25T08:01:00.000000Z",
-        "identity": {"plan_digest": "", "seed": 1, "lab": "yard", "host_fingerprint": "",
+        "identity": {"plan_digest": "", "lab": "yard", "host_fingerprint": "",
             "scale": {"tick_seconds": 7200, "of_seconds": 7200}, "versions": []},
         "phases": [], "measurements": [], "contracts": [], "losses": [],
     });

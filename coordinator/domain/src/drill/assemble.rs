@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 pub struct Facts {
     /// Hash over what makes figures comparable.
     pub host_fingerprint: String,
-    /// What ran.
+    /// What ran, of a run whose plan does not say so: one of an older release.
     pub versions: Vec<Version>,
 }
 
@@ -114,10 +114,12 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
         identity: Identity {
             lab: plan.lab.clone(),
             plan_digest: plan.digest.to_string(),
-            seed: 0,
             scale: scale(plan),
             host_fingerprint: facts.host_fingerprint.clone(),
-            versions: facts.versions.clone(),
+            versions: match plan.versions.as_slice() {
+                [] => facts.versions.clone(),
+                known => known.to_vec(),
+            },
         },
         phases,
         measurements: figures::all(&watches, &window, &recoveries, history)

@@ -9,6 +9,7 @@ pub use resolve::Present;
 
 use super::contract::ContractId;
 use super::not_covered::Gap;
+use super::report::model::Version;
 use super::scenario::{FaultKind, Look, Probe, Scenario};
 use crate::component::Component;
 use model::ids::{ClusterName, Digest, NodeName};
@@ -41,6 +42,10 @@ pub struct DrillPlan {
     /// its files; empty in plans of older releases.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
+    /// What ran in the lab when the plan was made: a comparison tells what differs, so they are no part of the digest. Empty in plans of
+    /// older releases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<Version>,
 }
 
 /// A fault with its nodes and its lease.
@@ -144,6 +149,7 @@ pub fn drill_plan(
         dependencies,
         digest: Digest([0; 32]),
         gaps: Vec::new(),
+        versions: Vec::new(),
     };
     let mut hash = Sha256::new();
     hash.update(b"drillyard/drill-plan/v1");
@@ -175,6 +181,12 @@ impl DrillPlan {
     /// The fault of that name.
     pub fn fault(&self, name: &str) -> Option<&PlannedFault> {
         self.faults.iter().find(|fault| fault.name == name)
+    }
+
+    /// The version of the part of that name; None where it did not run, or at two versions.
+    pub fn version(&self, name: &str) -> Option<&str> {
+        let part = self.versions.iter().find(|v| v.name == name)?;
+        Some(part.version.as_str())
     }
 
     /// Why the run does not begin: faults that have nothing to break.

@@ -14,6 +14,7 @@ use domain::drill::live::Live;
 use domain::drill::phases::{Event, Run, begin, step};
 use domain::drill::plan::{DrillPlan, Present, drill_plan};
 use domain::drill::record::{AbortCause, Phase, Record};
+use domain::drill::report::model::Version;
 use domain::drill::report::verdict::Verdict;
 use domain::drill::report::wal::WalReport;
 use domain::drill::scenario::AbortRule;
@@ -368,6 +369,33 @@ fn the_report_holds_what_was_foretold_beside_what_was_seen() {
     let slower = report(|at| at.min(115) + (at - 115).max(0) / 4);
     assert_eq!(agree(&slower, "samples a second"), Verdict::Fail);
     assert_eq!(agree(&slower, "next truncation"), Verdict::Fail);
+}
+
+#[test]
+fn a_report_says_what_ran_and_which_sender_it_was() {
+    let version = |version: &str| Version {
+        name: "prometheus".into(),
+        version: version.into(),
+        set: String::new(),
+    };
+    let told = Facts {
+        versions: vec![version("2.0.0")],
+        ..Facts::default()
+    };
+    let judged = |history: &History| assemble(history, &told, Moment(120 * SECOND)).expect("planned");
+    // A plan of an older release does not know, and says no sender.
+    let mut history = recorded(|at| at);
+    let report = judged(&history);
+    assert_eq!(report.identity.versions, told.versions);
+    assert_eq!(report.wal[0].version, "");
+    let planned = history.lines.iter_mut().find_map(|line| match &mut line.what {
+        What::Record(Record::Started { plan, .. }) => Some(plan),
+        _ => None,
+    });
+    planned.expect("a plan").versions = vec![version("3.16.0")];
+    let report = judged(&history);
+    assert_eq!(report.identity.versions, [version("3.16.0")]);
+    assert_eq!(report.wal[0].version, "3.16.0");
 }
 
 /// Runs that are on disk are judged again: what was stored is read, and is written as the same JSON.

@@ -23,6 +23,9 @@ use model::moment::Moment;
 /// sender and a poll of the blocked reader, 5 s each, and as much again as a busy host may take.
 const DRAIN: Span = Span::from_secs(15);
 
+/// The sender among the parts that ran.
+const SENDER: &str = "prometheus";
+
 /// One entry per agent whose backlog was foretold.
 pub(super) fn all(
     history: &History,
@@ -41,7 +44,11 @@ pub(super) fn all(
                 w.probe.cluster == forecast.cluster && matches!(w.probe.look, Look::MetricsLog { .. })
             });
             let book = books.iter().find(|b| b.cluster == forecast.cluster);
-            one(forecast, watch, book, losses, window)
+            let sender = history.plan().and_then(|plan| plan.version(SENDER));
+            WalReport {
+                version: sender.unwrap_or_default().to_owned(),
+                ..one(forecast, watch, book, losses, window)
+            }
         })
         .collect()
 }

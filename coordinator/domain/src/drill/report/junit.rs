@@ -39,7 +39,6 @@ pub fn render(report: &Report) -> String {
     let properties = [
         ("run", report.run.clone()),
         ("verdict", report.verdict.to_string()),
-        ("seed", report.identity.seed.to_string()),
         ("scale", report.identity.scale.to_string()),
         ("plan_digest", report.identity.plan_digest.clone()),
         ("label", report.label.clone().unwrap_or_default()),

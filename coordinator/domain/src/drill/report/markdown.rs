@@ -56,7 +56,6 @@ fn head(out: &mut String, report: &Report) {
         ("to", report.to.to_string()),
         ("lab", id.lab.clone()),
         ("plan", id.plan_digest.clone()),
-        ("seed", id.seed.to_string()),
         ("scale", id.scale.to_string()),
         ("host", id.host_fingerprint.clone()),
     ];

@@ -101,8 +101,6 @@ pub struct Identity {
     pub lab: String,
     /// Digest of the drill's plan, hexadecimal.
     pub plan_digest: String,
-    /// What every random choice of the run came from.
-    pub seed: u64,
     /// Real seconds per drill second; 1 is the real thing. A scaled verdict says so.
     pub scale: Scale,
     /// Hash over what makes figures comparable: processor, cores, memory, kernel, configuration of the lab.
@@ -155,9 +153,9 @@ impl std::fmt::Display for Scale {
 pub struct Version {
     /// Component or program.
     pub name: String,
-    /// As it says itself.
+    /// Of its image, chart or program, without a leading `v`.
     pub version: String,
-    /// `built`, `pulled` or empty.
+    /// How the bundle came by its image: `built` or `pulled`; empty where it does not say.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub set: String,
 }

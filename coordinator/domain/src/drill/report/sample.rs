@@ -97,7 +97,6 @@ pub(super) fn report() -> Report {
         identity: Identity {
             lab: "sample".into(),
             plan_digest: "9f86d081884c7d65".into(),
-            seed: 7,
             scale: Scale {
                 tick_seconds: 10,
                 of_seconds: 7200,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct WalReport {
     /// Cluster.
     pub cluster: String,
-    /// Version of the sender.
+    /// Version of the sender, by the run's plan; empty where that names none.
     pub version: String,
     /// Seconds between truncations.
     pub truncate_period: Quantity,

@@ -75,8 +75,8 @@ fn head(out: &mut String, report: &Report) {
     let id = &report.identity;
     let scale = format!("{}", id.scale);
     let facts = format!(
-        "run {} · {} to {} · lab {} · seed {} · {scale} · plan {} · host {}",
-        report.run, report.from, report.to, id.lab, id.seed, id.plan_digest, id.host_fingerprint
+        "run {} · {} to {} · lab {} · {scale} · plan {} · host {}",
+        report.run, report.from, report.to, id.lab, id.plan_digest, id.host_fingerprint
     );
     let _ = writeln!(out, "<p class=\"soft\">{}</p></header>", escape(&facts));
 }
