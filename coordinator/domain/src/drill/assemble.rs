@@ -6,6 +6,7 @@ mod delivery;
 mod ended;
 mod figures;
 mod foreseen;
+mod horizon;
 mod ledgers;
 mod recovery;
 mod restore;
@@ -141,7 +142,7 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
         slo: Some(slo),
         staleness,
         secret_canaries,
-        horizon: figures::horizon(&watches, &window, backlog::horizon(&wal)),
+        horizon: horizon::all(&watches, &window, &wal),
         wal,
         coverage: coverage(plan),
         comparison: Vec::new(),

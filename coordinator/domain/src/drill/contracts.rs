@@ -9,7 +9,7 @@ mod premise;
 mod secrets;
 
 pub use mesh::FULL;
-pub use pki::Figure as PkiFigure;
+pub use pki::{AUTHORITY_ENDS, Figure as PkiFigure, LISTENER_ENDS};
 pub use policy::{PODS, REFUSED};
 pub use secrets::EXTERNAL_SECRETS;
 

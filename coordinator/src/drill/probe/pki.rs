@@ -5,7 +5,7 @@ use crate::host_steps::kube::{Cluster, is_ready};
 use ::kube::api::DynamicObject;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::drill::contracts::PkiFigure;
+use domain::drill::contracts::{AUTHORITY_ENDS, LISTENER_ENDS, PkiFigure};
 use x509_parser::pem::{Pem, parse_x509_pem};
 
 const ISSUERS: (&str, &str) = ("cert-manager.io/v1", "ClusterIssuer");
@@ -35,9 +35,14 @@ impl PkiWatch {
         };
         let ready = authority.as_ref().is_some_and(is_ready);
         let first = issuer.as_ref().map(|issuer| is_older(authority.as_ref(), issuer));
-        let signed = match &authority {
-            Some(authority) => self.listener_signed_by(authority).await,
+        let both = match &authority {
+            Some(authority) => self.certificates(authority).await,
             None => Err(format!("there is no issuer {}", self.authority)),
+        };
+        // The authority's key signed the certificate itself: a chain that leads to it over Vault does not count.
+        let signed = match &both {
+            Ok((above, below)) => signed_by(above, below),
+            Err(error) => Err(error.clone()),
         };
         let mut wrong = Vec::new();
         if !ready {
@@ -66,6 +71,13 @@ impl PkiWatch {
                 seen = seen.with(figure.name(), f64::from(u8::from(value)));
             }
         }
+        if let Ok((above, below)) = &both {
+            for (figure, certificate) in [(AUTHORITY_ENDS, above), (LISTENER_ENDS, below)] {
+                if let Some(at) = ends(certificate) {
+                    seen = seen.with(figure, at);
+                }
+            }
+        }
         seen
     }
 
@@ -75,8 +87,8 @@ impl PkiWatch {
         found.map_err(|e| crate::exit::chain(&e))
     }
 
-    /// Whether the authority's key signed the certificate itself: a chain that leads to it over Vault does not count.
-    async fn listener_signed_by(&self, authority: &DynamicObject) -> Result<bool, String> {
+    /// Those of the authority and of Vault's listener.
+    async fn certificates(&self, authority: &DynamicObject) -> Result<(Pem, Pem), String> {
         let secret = authority.data["spec"]["ca"]["secretName"]
             .as_str()
             .ok_or_else(|| format!("issuer {} has no authority of its own", self.authority))?;
@@ -85,7 +97,7 @@ impl PkiWatch {
             self.certificate(&self.namespace, secret),
             self.certificate(namespace, name)
         );
-        signed_by(&above?, &below?)
+        Ok((above?, below?))
     }
 
     async fn certificate(&self, namespace: &str, secret: &str) -> Result<Pem, String> {
@@ -107,6 +119,13 @@ fn signed_by(above: &Pem, below: &Pem) -> Result<bool, String> {
     let above = above.parse_x509().map_err(|e| format!("the authority: {e}"))?;
     let below = below.parse_x509().map_err(|e| format!("the listener: {e}"))?;
     Ok(below.verify_signature(Some(above.public_key())).is_ok())
+}
+
+/// When it ends, seconds since 1970.
+fn ends(certificate: &Pem) -> Option<f64> {
+    let parsed = certificate.parse_x509().ok()?;
+    let at = u32::try_from(parsed.validity().not_after.timestamp()).ok()?;
+    Some(f64::from(at))
 }
 
 /// Whether `authority` is there and was made no later than `issuer`; the API tells whole seconds.
@@ -136,6 +155,12 @@ mod tests {
         let server = pem(&STANDARD.decode(server.cert).expect("base64"));
         let ca = pem(&std::fs::read(dir.path().join("ca.crt")).expect("the authority"));
         assert_eq!(signed_by(&ca, &server), Ok(true));
+        let in_ten_years = crate::clock::now().0 / 1_000_000 + 3650 * 86_400;
+        let in_ten_years = f64::from(u32::try_from(in_ten_years).expect("this century"));
+        for certificate in [&server, &ca] {
+            let ends = ends(certificate).expect("an end");
+            assert!((ends - in_ten_years).abs() < 60.0, "{ends}");
+        }
         // As in Vault: an authority below the lab's, and a server below that one.
         let key = KeyPair::generate().expect("a key");
         let request = CertificateParams::default()

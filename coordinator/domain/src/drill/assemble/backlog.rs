@@ -5,7 +5,6 @@ use super::foreseen;
 use super::watch::{Watch, Window};
 use crate::drill::backlog::{Foretold, Reading, Tracker};
 use crate::drill::history::History;
-use crate::drill::measure::horizon::Dependency;
 use crate::drill::measure::interval::Edge;
 use crate::drill::measure::quantity::Quantity;
 use crate::drill::measure::span::Span;
@@ -169,25 +168,6 @@ fn headroom(watch: Option<&Watch<'_>>, window: &Window) -> Vec<Point> {
         }
     }
     points
-}
-
-/// How long each agent's backlog survives, for the table of horizons.
-pub(super) fn horizon(reports: &[WalReport]) -> Vec<Dependency> {
-    reports
-        .iter()
-        .map(|w| Dependency {
-            name: format!("{} metrics", w.cluster),
-            harm: "the whole backlog is skipped".into(),
-            survives: Some(Bounds {
-                low: w.promise.shortest(w.promise.guaranteed),
-                high: w.promise.shortest(w.promise.best),
-            }),
-            source: format!(
-                "computed from the agent's log before the outage, governed by {}",
-                w.promise.governed_by
-            ),
-        })
-        .collect()
 }
 
 /// The figures that comparisons look at.

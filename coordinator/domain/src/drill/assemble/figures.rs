@@ -2,12 +2,10 @@
 
 use super::watch::{Watch, Window};
 use crate::drill::history::{History, Sample};
-use crate::drill::measure::horizon::{self, Dependency};
 use crate::drill::measure::interval::Edge;
 use crate::drill::measure::quantity::Quantity;
-use crate::drill::measure::span::Span;
 use crate::drill::report::model::{Measurement, Worse};
-use crate::drill::report::parts::{Bounds, Horizon, Recovery};
+use crate::drill::report::parts::{Bounds, Recovery};
 use crate::drill::scenario::{Expectation, Look};
 
 /// All figures, in a stable order.
@@ -171,31 +169,4 @@ fn lateness(watches: &[Watch<'_>]) -> Option<Quantity> {
     late.sort_unstable();
     let index = late.len().checked_sub(1)? * 99 / 100;
     late.get(index).copied().map(Quantity::from_micros)
-}
-
-/// How long the services that must not notice would survive, as far as this run shows.
-/// `others` are dependencies whose horizon is known from elsewhere.
-pub(super) fn horizon(watches: &[Watch<'_>], window: &Window, others: Vec<Dependency>) -> Vec<Horizon> {
-    let Some(fault) = window.fault else {
-        return Vec::new();
-    };
-    let of_one = |watch: &Watch<'_>| {
-        let first = watch.stretches.iter().find(|s| window.began_in_outage(s));
-        Dependency {
-            name: watch.probe.name.clone(),
-            harm: "requests fail".into(),
-            survives: first.map(|s| s.began.since(fault)),
-            source: match first {
-                Some(_) => "first bad answer in the outage".into(),
-                None => format!("no bad answer in an outage of {}", window.outage()),
-            },
-        }
-    };
-    let users = watches
-        .iter()
-        .filter(|w| w.probe.expect == Expectation::StaysGood);
-    horizon::table(
-        users.map(of_one).chain(others).collect(),
-        Span::from_micros(window.outage().micros()),
-    )
 }

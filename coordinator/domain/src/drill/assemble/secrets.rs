@@ -32,13 +32,14 @@ pub(super) fn all(watches: &[Watch<'_>], window: &Window) -> Vec<SecretStaleness
 }
 
 fn of_cluster(watch: &Watch<'_>, window: &Window) -> Vec<SecretStaleness> {
-    let keys = watch.samples.iter().flat_map(|s| s.values.keys());
-    let secrets: BTreeSet<&str> = keys
-        .filter_map(|key| key.strip_suffix(PRESENT)?.strip_suffix('.'))
-        .collect();
-    secrets
-        .into_iter()
-        .map(|secret| one(watch, window, secret))
+    let secrets = names(watch).into_iter();
+    secrets.map(|secret| one(watch, window, secret)).collect()
+}
+
+/// `NAMESPACE/NAME` of every ExternalSecret that was seen.
+pub(super) fn names<'a>(watch: &Watch<'a>) -> BTreeSet<&'a str> {
+    let keys = watch.samples.iter().copied().flat_map(|s| s.values.keys());
+    keys.filter_map(|key| key.strip_suffix(PRESENT)?.strip_suffix('.'))
         .collect()
 }
 
@@ -129,7 +130,8 @@ pub(super) fn figures(secrets: &[SecretStaleness]) -> Vec<Measurement> {
     all
 }
 
-fn span(seconds: f64) -> Option<Span> {
+/// A length of time out of a sample; less than none is none.
+pub(super) fn span(seconds: f64) -> Option<Span> {
     let micros = Quantity::from_float(seconds.max(0.0))?.micros();
     Some(Span::from_micros(u64::try_from(micros).ok()?))
 }

@@ -5,6 +5,11 @@ use crate::drill::history::Sample;
 use crate::drill::report::model::Evidence;
 use crate::drill::report::verdict::Verdict;
 
+/// Figures of a `pki` sample, where the certificate could be read: when the self-signed authority's own one ends, seconds since 1970.
+pub const AUTHORITY_ENDS: &str = "authority_ends";
+/// The same of the certificate of Vault's listener.
+pub const LISTENER_ENDS: &str = "listener_ends";
+
 /// What a `pki` probe tells, 1 or 0 each. A figure that could not be had is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Figure {

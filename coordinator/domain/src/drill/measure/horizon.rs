@@ -7,27 +7,56 @@ use crate::drill::report::parts::{Bounds, Horizon};
 /// One dependency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dependency {
-    /// `app1 metrics`, `app2 secrets` ...
+    /// `app1 metrics`, `app2 secret demo/demo` ...
     pub name: String,
     /// What happens first.
     pub harm: String,
-    /// Seconds of absence until then; None: no harm in sight.
-    pub survives: Option<Bounds>,
-    /// Where the figure comes from.
+    /// When.
+    pub sight: Sight,
+    /// Where the figure comes from, or why there is none.
     pub source: String,
 }
 
-/// The table, for an outage of this length; headroom is told also when nothing went wrong. What has no horizon comes last.
+/// What can be said of the first harm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// It comes after so many seconds of absence.
+    Harm(Bounds),
+    /// It was looked for, and nothing says that it comes.
+    NoneInSight,
+    /// Nothing is known of it: it was not looked for, or what decides it is not recorded.
+    NotComputed,
+}
+
+impl Sight {
+    /// The time until harm, where there is one.
+    pub fn survives(self) -> Option<Bounds> {
+        match self {
+            Self::Harm(bounds) => Some(bounds),
+            Self::NoneInSight | Self::NotComputed => None,
+        }
+    }
+}
+
+/// The table, for an outage of this length; headroom is told also when nothing went wrong. What has no horizon comes last, and what was
+/// not computed after that.
 pub fn table(dependencies: Vec<Dependency>, outage: Span) -> Vec<Horizon> {
-    let row = |d: Dependency| Horizon {
-        headroom: d.survives.map(|s| s.low.minus(outage.seconds())),
-        dependency: d.name,
-        harm: d.harm,
-        survives: d.survives,
-        source: d.source,
+    let row = |d: Dependency| {
+        let survives = d.sight.survives();
+        Horizon {
+            headroom: survives.map(|s| s.low.minus(outage.seconds())),
+            dependency: d.name,
+            harm: d.harm,
+            survives,
+            not_computed: d.sight == Sight::NotComputed,
+            source: d.source,
+        }
     };
     let mut rows: Vec<Horizon> = dependencies.into_iter().map(row).collect();
-    let key = |h: &Horizon| (h.survives.is_none(), h.survives.map_or(Quantity::ZERO, |s| s.low));
+    let key = |h: &Horizon| {
+        let low = h.survives.map_or(Quantity::ZERO, |s| s.low);
+        (h.survives.is_none(), h.not_computed, low)
+    };
     rows.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| a.dependency.cmp(&b.dependency)));
     rows
 }
@@ -38,31 +67,43 @@ mod tests {
 
     #[test]
     fn the_shortest_leads_and_headroom_may_be_negative() {
-        let dependency = |name: &str, survives: Option<u64>| Dependency {
+        let dependency = |name: &str, sight: Sight| Dependency {
             name: name.into(),
             harm: "harm".into(),
-            survives: survives.map(|s| Bounds {
-                low: Quantity::whole(s),
-                high: Quantity::whole(2 * s),
-            }),
+            sight,
             source: "test".into(),
         };
+        let after = |s: u64| {
+            Sight::Harm(Bounds {
+                low: Quantity::whole(s),
+                high: Quantity::whole(2 * s),
+            })
+        };
         let all = vec![
-            dependency("dns", None),
-            dependency("metrics", Some(300)),
-            dependency("images", Some(60)),
-            dependency("certificates", Some(300)),
+            dependency("app1 logs", Sight::NotComputed),
+            dependency("web", Sight::NoneInSight),
+            dependency("app1 metrics", after(300)),
+            dependency("app1 secret demo/demo", after(60)),
+            dependency("app1 certificate vault/vault-tls", after(300)),
         ];
         let rows = table(all, Span::from_secs(100));
-        let found: Vec<_> = rows.iter().map(|r| (r.dependency.as_str(), r.headroom)).collect();
+        let found: Vec<_> = rows
+            .iter()
+            .map(|r| (r.dependency.as_str(), r.headroom, r.not_computed))
+            .collect();
         let whole = Quantity::whole;
         assert_eq!(
             found,
             [
-                ("images", Some(Quantity::ZERO.minus(whole(40)))),
-                ("certificates", Some(whole(200))),
-                ("metrics", Some(whole(200))),
-                ("dns", None),
+                (
+                    "app1 secret demo/demo",
+                    Some(Quantity::ZERO.minus(whole(40))),
+                    false
+                ),
+                ("app1 certificate vault/vault-tls", Some(whole(200)), false),
+                ("app1 metrics", Some(whole(200)), false),
+                ("web", None, false),
+                ("app1 logs", None, true),
             ]
         );
     }

@@ -201,15 +201,18 @@ pub struct Point {
 /// How long one dependency can be away before anyone is harmed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Horizon {
-    /// `app1 metrics`, `app2 secrets` ...
+    /// `app1 metrics`, `app2 secret demo/demo` ...
     pub dependency: String,
     /// What happens then.
     pub harm: String,
-    /// Seconds of absence until first harm; None: none in sight.
+    /// Seconds of absence until first harm; None: none in sight, unless it was not computed.
     pub survives: Option<Bounds>,
     /// Seconds left at the end of the outage; negative: it was harmed. None: not computed.
     pub headroom: Option<Quantity>,
-    /// Where the figure comes from.
+    /// Where the figure comes from, or why there is none.
+    /// Whether nothing is known of when it comes: `survives` is None, and says nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_computed: bool,
     pub source: String,
 }
 

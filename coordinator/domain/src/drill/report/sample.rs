@@ -276,13 +276,24 @@ pub(super) fn report() -> Report {
             curve: curve(|t| if (60..190).contains(&t) { t - 50 } else { t % 30 }),
         }],
         secret_canaries: vec![],
-        horizon: vec![Horizon {
-            dependency: "app1 metrics".into(),
-            harm: "the backlog is skipped".into(),
-            survives: Some(ms(30_000, 50_000)),
-            headroom: Some(Quantity::from_millis(-60_000)),
-            source: "count rule of the log".into(),
-        }],
+        horizon: vec![
+            Horizon {
+                dependency: "app1 metrics".into(),
+                harm: "the whole backlog is skipped".into(),
+                survives: Some(ms(30_000, 50_000)),
+                not_computed: false,
+                headroom: Some(Quantity::from_millis(-60_000)),
+                source: "count rule of the log".into(),
+            },
+            Horizon {
+                dependency: "app1 logs".into(),
+                harm: "a file is turned over before it was read, and its lines are lost".into(),
+                survives: None,
+                not_computed: true,
+                headroom: None,
+                source: "when the kubelet turns them over is not recorded".into(),
+            },
+        ],
         coverage: vec![CoverageRow {
             subject: "fault clock_skew".into(),
             covered: false,
@@ -341,6 +352,7 @@ fn markdown_names_what_matters_and_stays_a_table() {
     assert!(!text.contains("<script"));
 }
 
+        "| app1 logs | a file is turned over before it was read, and its lines are lost | not computed |",
 #[test]
 fn junit_counts_each_verdict() {
     let xml = junit::render(&report());

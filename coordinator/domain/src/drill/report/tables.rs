@@ -103,11 +103,15 @@ pub(super) fn budget(report: &Report) -> Option<String> {
 pub(super) fn horizon(report: &Report) -> Table {
     let columns = ["dependency", "first harm", "survives", "headroom", "source"];
     let rows = report.horizon.iter().map(|h| {
-        let survives = h.survives.map(|b| interval(b, "seconds"));
+        let survives = match h.survives {
+            Some(bounds) => interval(bounds, "seconds"),
+            None if h.not_computed => "not computed".into(),
+            None => "none in sight".into(),
+        };
         [
             (&h.dependency).into(),
             (&h.harm).into(),
-            survives.unwrap_or_else(|| "none in sight".into()).into(),
+            survives.into(),
             h.headroom.map_or(String::new(), seconds).into(),
             (&h.source).into(),
         ]
