@@ -153,6 +153,7 @@ impl<'a> Watch<'a> {
         ProbeReport {
             id: self.probe.name.clone(),
             target: format!("{} of {}", self.probe.look.word(), self.probe.cluster),
+            look: self.probe.look.word().to_owned(),
             vantage: self.probe.vantage(),
             contracts: self.probe.contract.iter().map(ToString::to_string).collect(),
             period: Span::from_millis(self.probe.period_ms).seconds(),

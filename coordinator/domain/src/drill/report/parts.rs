@@ -57,6 +57,9 @@ pub struct ProbeReport {
     pub id: String,
     /// What is asked.
     pub target: String,
+    /// How it looks, as in scenario files: `http`, `api_ready` ...; empty in reports of older releases.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub look: String,
     /// Where the asking is done from.
     pub vantage: String,
     /// Contracts that it speaks for; empty for none.
@@ -207,12 +210,12 @@ pub struct Horizon {
     pub harm: String,
     /// Seconds of absence until first harm; None: none in sight, unless it was not computed.
     pub survives: Option<Bounds>,
-    /// Seconds left at the end of the outage; negative: it was harmed. None: not computed.
-    pub headroom: Option<Quantity>,
-    /// Where the figure comes from, or why there is none.
     /// Whether nothing is known of when it comes: `survives` is None, and says nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub not_computed: bool,
+    /// Seconds left at the end of the outage; negative: it was harmed. None: not computed.
+    pub headroom: Option<Quantity>,
+    /// Where the figure comes from, or why there is none.
     pub source: String,
 }
 

@@ -56,13 +56,21 @@ fn probe(id: &str, vantage: &str, down: std::ops::Range<i64>) -> ProbeReport {
     let slice = |i: i64| Slice {
         at: at(i),
         due: 20,
-        good: if down.contains(&i) { 0 } else { 20 },
+        // Some are lost in the seconds around it.
+        good: if down.contains(&i) {
+            0
+        } else if down.contains(&(i - 4)) || down.contains(&(i + 2)) {
+            17
+        } else {
+            20
+        },
     };
     let slices: Vec<Slice> = (0..240).map(slice).collect();
     let good = slices.iter().map(|s| s.good).sum();
     ProbeReport {
         id: id.into(),
-        target: "GET /healthz".into(),
+        target: "http of app1".into(),
+        look: "http".into(),
         vantage: vantage.into(),
         contracts: vec!["C1".into()],
         period: Quantity::from_millis(50),
@@ -331,7 +339,7 @@ fn the_page_is_whole_fetches_nothing_and_escapes_everything() {
         let count = |text: &str| page.matches(text).count();
         assert_eq!(count(&format!("<{open}")), count(&format!("</{open}>")), "{open}");
     }
-    assert_eq!(page.matches("<figure").count(), 5);
+    assert_eq!(page.matches("<figure").count(), 6);
     // For looking at it in a browser.
     if let Some(path) = std::env::var_os("DRILLYARD_SAMPLE_PAGE") {
         std::fs::write(path, page).expect("a page");
@@ -344,6 +352,7 @@ fn markdown_names_what_matters_and_stays_a_table() {
     assert!(text.starts_with("# Drill mgmt-down: fail\n\n> **TEST DATA"));
     for line in [
         "| mgmt | fault | 96 s to 96.1 s | not measured | host, app1 |",
+        "| app1 logs | a file is turned over before it was read, and its lines are lost | not computed |",
         "| app1/canary{shard=\"0\"} | 41 | 2026-11-25T04:01:38.000000Z | 2026-11-25T04:02:18.000000Z | cliff |",
         "| fault clock_skew | no | nodes share the host's clock; a skewed one would be everybody's |",
     ] {
@@ -352,7 +361,6 @@ fn markdown_names_what_matters_and_stays_a_table() {
     assert!(!text.contains("<script"));
 }
 
-        "| app1 logs | a file is turned over before it was read, and its lines are lost | not computed |",
 #[test]
 fn junit_counts_each_verdict() {
     let xml = junit::render(&report());

@@ -1,5 +1,6 @@
 //! The report as one HTML file: nothing is fetched, no script runs, every text is escaped.
 
+mod availability;
 pub mod escape;
 mod plot;
 
@@ -22,6 +23,7 @@ pub fn render(report: &Report) -> String {
     contracts(&mut out, report);
     out.push_str("<h2>What happened</h2>\n");
     out.push_str(&plot::timeline(report));
+    out.push_str(&availability::plots(report));
     table(&mut out, tables::recovery(report));
     table(&mut out, tables::objectives(report));
     if let Some(budget) = tables::budget(report) {

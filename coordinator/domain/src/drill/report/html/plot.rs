@@ -10,21 +10,21 @@ use crate::drill::report::parts::{Point, ProbeReport, Slice};
 use std::fmt::Write as _;
 
 /// Left and right end of the time axis, in pixels of the drawing; names stand left of it.
-const LEFT: i64 = 190;
-const RIGHT: i64 = 1050;
+pub(super) const LEFT: i64 = 190;
+pub(super) const RIGHT: i64 = 1050;
 /// Height of a row of the timeline and of a plot.
 const ROW: i64 = 24;
 const PLOT: i64 = 150;
 
 /// `value` of `from..to` on `low..high`, clamped; whole pixels.
-fn scale(value: i64, from: i64, to: i64, low: i64, high: i64) -> i64 {
+pub(super) fn scale(value: i64, from: i64, to: i64, low: i64, high: i64) -> i64 {
     let width = i128::from(to.saturating_sub(from)).max(1);
     let offset = i128::from(value.clamp(from, to.max(from))) - i128::from(from);
     let pixel = i128::from(low) + offset * (i128::from(high) - i128::from(low)) / width;
     i64::try_from(pixel).unwrap_or(low)
 }
 
-fn x(report: &Report, at: Stamp) -> i64 {
+pub(super) fn x(report: &Report, at: Stamp) -> i64 {
     scale(at.micros(), report.from.micros(), report.to.micros(), LEFT, RIGHT)
 }
 
@@ -169,7 +169,7 @@ pub(super) fn plot(
     drawing(caption, PLOT + 28, &(body + &axis(report, PLOT)))
 }
 
-fn bands(report: &Report, height: i64) -> String {
+pub(super) fn bands(report: &Report, height: i64) -> String {
     let band = |fault: &crate::drill::report::parts::FaultBand| {
         let (from, to) = (x(report, fault.from), x(report, fault.to));
         format!(
@@ -181,7 +181,7 @@ fn bands(report: &Report, height: i64) -> String {
 }
 
 /// Ticks in time since the first fault, or since the begin without one.
-fn axis(report: &Report, y: i64) -> String {
+pub(super) fn axis(report: &Report, y: i64) -> String {
     let zero = report.faults.first().map_or(report.from, |f| f.from);
     let length = report.to.micros().saturating_sub(report.from.micros()).max(1);
     let steps = [1, 5, 10, 30, 60, 300, 600, 1800, 3600, 21_600, 86_400, 604_800];
@@ -211,7 +211,7 @@ fn axis(report: &Report, y: i64) -> String {
     out
 }
 
-fn drawing(caption: &str, height: i64, body: &str) -> String {
+pub(super) fn drawing(caption: &str, height: i64, body: &str) -> String {
     let caption = escape(caption);
     format!(
         "<figure><figcaption>{caption}</figcaption><svg viewBox=\"0 0 1080 {height}\" role=\"img\" aria-label=\"{caption}\">{body}</svg></figure>\n"
