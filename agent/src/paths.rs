@@ -65,6 +65,8 @@ impl Paths {
         served => "/var/lib/drillyard/exec/served";
         /// The bundle, read-only.
         bundle => "/opt/drillyard/bundle";
+        /// On a host with control groups of version 1: this node's group of the unified hierarchy, which the launcher binds.
+        unified => "/opt/drillyard/cgroup";
         /// containerd's socket.
         containerd_socket => "/run/containerd/containerd.sock";
         /// What kubeadm makes.

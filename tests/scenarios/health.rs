@@ -1,6 +1,7 @@
 //! What three healthy clusters look like from outside.
 
 use serde_json::Value;
+use std::path::Path;
 use std::time::Duration;
 use tests::lab::TestLab;
 use tests::patience::until;
@@ -39,6 +40,37 @@ fn agents_are_connected(lab: &TestLab) {
     assert_eq!(nodes.len(), 6);
     for node in nodes {
         assert_eq!(node["agent"]["state"], "connected", "{node}");
+        conditions_are_told(node);
+    }
+}
+
+/// Every type of docs/health.md with its reason; what the host's kernel measures is measured of the node itself.
+fn conditions_are_told(node: &Value) {
+    let conditions = node["conditions"].as_array().expect("conditions");
+    let mut wanted = vec![
+        "AgentResponding",
+        "ContainerdRunning",
+        "KubeletRunning",
+        "DiskPressure",
+        "MemoryPressure",
+        "CpuPressure",
+        "IoPressure",
+        "ClockSynced",
+        "CertificateValid",
+    ];
+    if node["role"] == "control_plane" {
+        wanted.push("ControlPlaneRunning");
+    }
+    let measures = Path::new("/proc/pressure/cpu").exists();
+    for kind in wanted {
+        let told = conditions.iter().find(|c| c["type"] == kind);
+        let told = told.unwrap_or_else(|| panic!("no {kind} of {node}"));
+        let text = |key: &str| told[key].as_str().unwrap_or_default();
+        assert!(!text("reason").is_empty(), "{told}");
+        if kind.ends_with("Pressure") && measures {
+            assert_ne!(text("reason"), "NotMeasured", "{told}");
+            assert!(!text("message").contains("whole machine"), "{told}");
+        }
     }
 }
 

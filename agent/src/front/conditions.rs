@@ -45,6 +45,9 @@ const CERTIFICATE_LEFT_PERCENT: u64 = 25;
 /// Looks in a row that must agree before a verdict that swings is told.
 const HOLD: u32 = 3;
 
+/// As many for a unit that does not run: a restart is over before the next look.
+const HOLD_DOWN: u32 = 2;
+
 /// Where a condition begins and where it ends.
 struct Marks {
     enter: u64,
@@ -60,6 +63,24 @@ impl Marks {
     /// For what is bad when it is high.
     fn above(&self, value: u64, is_so: bool) -> bool {
         value > if is_so { self.leave } else { self.enter }
+    }
+}
+
+/// How long something waited, and where that was measured.
+#[derive(Clone, Copy)]
+struct Stalls {
+    milli: Option<u64>,
+    of_machine: bool,
+}
+
+impl Stalls {
+    /// For people, at the end of a sentence: a node that shares its machine may have no part in what was measured.
+    fn scope(self) -> &'static str {
+        if self.of_machine {
+            ", measured for the whole machine"
+        } else {
+            ""
+        }
     }
 }
 
@@ -139,8 +160,13 @@ impl Conditions {
             self.disk(look.disk_free),
             self.memory(facts),
         ];
-        all.extend(self.stalled("CpuPressure", facts.psi_cpu_milli, &STALLED_CPU, "a CPU"));
-        all.extend(self.stalled("IoPressure", facts.psi_io_milli, &STALLED_IO, "the disk"));
+        let stalls = |milli| Stalls {
+            milli,
+            of_machine: facts.psi_of_machine,
+        };
+        let (cpu, io) = (stalls(facts.psi_cpu_milli), stalls(facts.psi_io_milli));
+        all.push(self.stalled("CpuPressure", cpu, &STALLED_CPU, "a CPU"));
+        all.push(self.stalled("IoPressure", io, &STALLED_IO, "the disk"));
         all.extend(self.control_plane(look));
         all.push(self.clock(look));
         all.extend(certificate(look, now));
@@ -175,31 +201,34 @@ impl Conditions {
             let message = format!("{} MiB are left", left >> 20);
             return verdict(kind, ConditionStatus::True, "LittleFree", message, 1);
         }
-        match facts.psi_memory_milli {
-            Some(stalled) if STALLED_MEMORY.above(stalled, is_so) => {
-                let message = format!("processes waited for memory {} % of the time", stalled / 10);
-                verdict(kind, ConditionStatus::True, "Stalled", message, HOLD)
-            }
-            _ => verdict(
-                kind,
-                ConditionStatus::False,
-                "EnoughFree",
-                "enough is left".into(),
-                HOLD,
-            ),
+        let stalls = Stalls {
+            milli: facts.psi_memory_milli,
+            of_machine: facts.psi_of_machine,
+        };
+        let stalled = stalls
+            .milli
+            .is_some_and(|milli| STALLED_MEMORY.above(milli, is_so));
+        if facts.memory_limit == 0 || stalled {
+            return self.stalled(kind, stalls, &STALLED_MEMORY, "memory");
         }
+        let message = "enough is left".to_owned();
+        verdict(kind, ConditionStatus::False, "EnoughFree", message, HOLD)
     }
 
-    /// Not told on a kernel that does not measure it.
-    fn stalled(&self, kind: &'static str, milli: Option<u64>, marks: &Marks, what: &str) -> Option<Verdict> {
-        let milli = milli?;
-        Some(if marks.above(milli, self.is(kind, ConditionStatus::True)) {
-            let message = format!("processes waited for {what} {} % of the time", milli / 10);
+    /// A kernel that does not measure stalls leaves it unknown.
+    fn stalled(&self, kind: &'static str, stalls: Stalls, marks: &Marks, what: &str) -> Verdict {
+        let Some(milli) = stalls.milli else {
+            let message = format!("the kernel does not tell how long processes wait for {what}");
+            return verdict(kind, ConditionStatus::Unknown, "NotMeasured", message, HOLD);
+        };
+        let scope = stalls.scope();
+        if marks.above(milli, self.is(kind, ConditionStatus::True)) {
+            let message = format!("processes waited for {what} {} % of the time{scope}", milli / 10);
             verdict(kind, ConditionStatus::True, "Stalled", message, HOLD)
         } else {
-            let message = format!("nothing waits long for {what}");
+            let message = format!("nothing waits long for {what}{scope}");
             verdict(kind, ConditionStatus::False, "NotStalled", message, HOLD)
-        })
+        }
     }
 
     /// Not told on a worker. Before anything answered once it is not known whether it should.
@@ -280,7 +309,7 @@ fn service(kind: &'static str, runs: bool, name: &str) -> Verdict {
             ConditionStatus::False,
             "NotRunning",
             format!("{name} does not run"),
-            1,
+            HOLD_DOWN,
         )
     }
 }

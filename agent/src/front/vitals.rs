@@ -1,8 +1,11 @@
 //! Where a node's own figures are: its control groups first, since in a container /proc shows the host.
 
+mod pressure;
+
 use crate::paths::Paths;
 use model::fact::NodeFacts;
 use nix::sys::statvfs::statvfs;
+use pressure::{Pressure, Resource};
 use std::path::{Path, PathBuf};
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
@@ -14,6 +17,7 @@ const NO_LIMIT: u64 = 1 << 60;
 pub(super) struct Vitals {
     root: PathBuf,
     v1: bool,
+    pressure: Pressure,
     disk: PathBuf,
 }
 
@@ -22,6 +26,7 @@ impl Vitals {
         let root = paths.at("/sys/fs/cgroup");
         let v1 = root.join("memory").is_dir();
         Self {
+            pressure: Pressure::find(paths, if v1 { root.join("unified") } else { root.clone() }),
             root,
             v1,
             disk: paths.at("/var/lib"),
@@ -39,9 +44,10 @@ impl Vitals {
             memory_limit,
             disk_used,
             disk_size,
-            psi_memory_milli: self.pressure("memory"),
-            psi_cpu_milli: self.pressure("cpu"),
-            psi_io_milli: self.pressure("io"),
+            psi_memory_milli: self.pressure.milli(Resource::Memory),
+            psi_cpu_milli: self.pressure.milli(Resource::Cpu),
+            psi_io_milli: self.pressure.milli(Resource::Io),
+            psi_of_machine: self.pressure.is_of_machine(),
             cpu_ms: self.cpu_ms(),
             agent_rss: crate::clock::own_rss().saturating_add(helper_rss),
         }
@@ -100,20 +106,6 @@ impl Vitals {
                 s.blocks().saturating_mul(unit),
             )
         })
-    }
-
-    fn pressure(&self, of: &str) -> Option<u64> {
-        let folder = if self.v1 {
-            self.root.join("unified")
-        } else {
-            self.root.clone()
-        };
-        let text = std::fs::read_to_string(folder.join(format!("{of}.pressure"))).ok()?;
-        let some = text.lines().find(|line| line.starts_with("some "))?;
-        // A share in hundredths of a percent point: `avg10=1.23` is 1.23 %.
-        some.split(' ')
-            .find_map(|part| part.strip_prefix("avg10="))
-            .map(|value| milli(value) / 100)
     }
 
     fn cpu_ms(&self) -> u64 {
@@ -176,15 +168,10 @@ mod tests {
         write("memory/memory.limit_in_bytes", "9223372036854771712\n");
         write("memory/memory.stat", "cache 1\ntotal_inactive_file 300\n");
         write("cpuacct/cpuacct.usage", "5000000\n");
-        write(
-            "unified/memory.pressure",
-            "some avg10=1.50 avg60=0.00 avg300=0.00 total=1\nfull avg10=0.00\n",
-        );
         write("systemd/system.slice/kubelet.service/cgroup.procs", "12\n");
         let vitals = Vitals::new(&paths);
         let facts = vitals.sample(0);
         assert_eq!((facts.memory_used, facts.memory_limit, facts.cpu_ms), (700, 0, 5));
-        assert_eq!(facts.psi_memory_milli, Some(15));
         assert!(vitals.service_runs("kubelet.service") && !vitals.service_runs("containerd.service"));
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn look(paths: &Paths) -> Value {
     let proc = |name: &str| fs::read_to_string(Path::new("/proc").join(name)).unwrap_or_default();
     json!({
         "disks": disks,
-        "cgroups": groups(&paths.at("/sys/fs/cgroup")),
+        "cgroups": groups(paths),
         "units": units,
         "loadavg": proc("loadavg").trim(),
         "uptime": proc("uptime").trim(),
@@ -87,11 +87,16 @@ fn disk(paths: &Paths, folder: &str) -> Option<Value> {
     }))
 }
 
-fn groups(root: &Path) -> Value {
+fn groups(paths: &Paths) -> Value {
+    let root = paths.at("/sys/fs/cgroup");
     let mut found = Map::new();
     for hierarchy in HIERARCHIES {
+        let mut folder = root.join(hierarchy);
+        if hierarchy == "unified" && !folder.is_dir() {
+            folder = paths.unified();
+        }
         for group in GROUPS {
-            let folder = root.join(hierarchy).join(group);
+            let folder = folder.join(group);
             let values: Map<String, Value> = FILES
                 .iter()
                 .filter_map(|name| {
@@ -125,6 +130,7 @@ mod tests {
         for (folder, file, text) in [
             (paths.at("/sys/fs/cgroup"), "memory.current", "7\n"),
             (unit, "memory.usage_in_bytes", "9\n"),
+            (paths.unified(), "cpu.pressure", "some avg10=1.00\n"),
         ] {
             fs::create_dir_all(&folder).expect("made");
             fs::write(folder.join(file), text).expect("written");
@@ -133,6 +139,7 @@ mod tests {
         assert_eq!(facts["cgroups"]["/"]["memory.current"], "7");
         let kubelet = &facts["cgroups"]["/memory/system.slice/kubelet.service"];
         assert_eq!(kubelet["memory.usage_in_bytes"], "9");
+        assert_eq!(facts["cgroups"]["/unified"]["cpu.pressure"], "some avg10=1.00");
         assert_eq!(facts["disks"][0]["folder"], "/");
         assert!(facts["disks"][0]["bytes"].as_u64() > Some(0), "{facts}");
     }

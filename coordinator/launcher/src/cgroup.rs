@@ -73,6 +73,17 @@ impl NodeCgroup {
         Ok(())
     }
 
+    /// On a v1 host, the node's group that measures pressure stalls, where the kernel does. On a v2 host there is nothing
+    /// to be told: the node's only group does, and the node sees it.
+    #[must_use]
+    pub fn pressure_group(&self) -> Option<&Path> {
+        if self.mode == CgroupMode::V2 {
+            return None;
+        }
+        let measures = |dir: &&PathBuf| dir.join("cpu.pressure").exists();
+        self.dirs.iter().find(measures).map(PathBuf::as_path)
+    }
+
     /// Sets the node's memory limit, and its CPU limit where that is below what the host has.
     ///
     /// # Errors
@@ -311,6 +322,25 @@ mod tests {
             "{error}"
         );
         assert!(!group.is_held(), "it would stand still later");
+    }
+
+    #[test]
+    fn pressure_is_measured_by_the_one_group_of_a_v1_node_that_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let dirs: Vec<PathBuf> = ["memory", "unified"].map(|h| dir.path().join(h)).to_vec();
+        dirs.iter().try_for_each(fs::create_dir).unwrap();
+        let group = |mode| NodeCgroup {
+            mode,
+            dirs: dirs.clone(),
+        };
+        assert_eq!(
+            group(CgroupMode::V1).pressure_group(),
+            None,
+            "a kernel without it"
+        );
+        fs::write(dirs[1].join("cpu.pressure"), "").unwrap();
+        assert_eq!(group(CgroupMode::V1).pressure_group(), Some(dirs[1].as_path()));
+        assert_eq!(group(CgroupMode::V2).pressure_group(), None);
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub struct NodeFacts {
     /// I/O pressure stall, as above.
     #[serde(default)]
     pub psi_io_milli: Option<u64>,
+    /// The three stalls are of the whole machine that the node runs on, perhaps beside others: its own are not measured.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub psi_of_machine: bool,
     /// CPU milliseconds the node has used since it booted; 0 when unknown.
     pub cpu_ms: u64,
     /// Resident memory of the agent's own processes.

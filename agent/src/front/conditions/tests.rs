@@ -10,7 +10,9 @@ fn look() -> Look {
         facts: NodeFacts {
             memory_limit: 4 << 30,
             memory_used: 1 << 30,
+            psi_memory_milli: Some(0),
             psi_cpu_milli: Some(0),
+            psi_io_milli: Some(0),
             ..NodeFacts::default()
         },
         control_plane: Some(vec![]),
@@ -32,18 +34,22 @@ fn after(conditions: &mut Conditions, look: &Look, times: i64, kind: &str) -> Op
 fn only_changes_are_told_and_since_stays_while_the_status_does() {
     let mut conditions = Conditions::default();
     let first = conditions.update(&look(), Moment(1));
-    assert_eq!(first.len(), 8, "{first:#?}");
+    assert_eq!(first.len(), 9, "{first:#?}");
     assert!(first.iter().all(Condition::is_good), "{first:#?}");
     assert!(conditions.update(&look(), Moment(2)).is_empty());
     let gone = Look {
         kubelet: false,
         ..look()
     };
+    assert_eq!(
+        conditions.update(&gone, Moment(2)),
+        [],
+        "it may be restarted just now"
+    );
     let told = conditions.update(&gone, Moment(3));
     assert_eq!(
         (told[0].reason.as_str(), told[0].since),
-        ("NotRunning", Moment(3)),
-        "at once"
+        ("NotRunning", Moment(3))
     );
     let sick = Look {
         kubelet_healthy: Some(false),
@@ -73,6 +79,36 @@ fn one_slow_answer_is_no_news_and_several_are() {
     assert_eq!(
         (told.status, told.reason.as_str()),
         (ConditionStatus::False, "NotHealthy")
+    );
+}
+
+#[test]
+fn a_restart_is_no_news() {
+    let mut conditions = Conditions::default();
+    conditions.update(&look(), Moment(0));
+    let down = Look {
+        containerd: false,
+        kubelet: false,
+        kubelet_healthy: None,
+        ..look()
+    };
+    for _ in 0..3 {
+        assert_eq!(conditions.update(&down, Moment(1)), []);
+        assert_eq!(conditions.update(&look(), Moment(2)), []);
+    }
+    let mut told: Vec<Condition> = Vec::new();
+    told.extend(conditions.update(&down, Moment(3)));
+    told.extend(conditions.update(&down, Moment(4)));
+    let told: Vec<_> = told
+        .iter()
+        .map(|c| (c.kind.as_str(), c.reason.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("ContainerdRunning", "NotRunning"),
+            ("KubeletRunning", "NotRunning")
+        ]
     );
 }
 
@@ -115,6 +151,46 @@ fn pressure_is_told_in_figures() {
         by("CpuPressure").message,
         "processes waited for a CPU 95 % of the time"
     );
+}
+
+#[test]
+fn what_is_not_measured_is_unknown_and_what_is_of_the_machine_says_so() {
+    let of = |facts: NodeFacts| {
+        let look = Look { facts, ..look() };
+        let all = Conditions::default().update(&look, Moment(1));
+        move |kind: &str| all.iter().find(|c| c.kind == kind).expect("there").clone()
+    };
+    let nothing = of(NodeFacts::default());
+    for kind in ["CpuPressure", "IoPressure", "MemoryPressure"] {
+        let told = nothing(kind);
+        assert_eq!(
+            (told.status, told.reason.as_str()),
+            (ConditionStatus::Unknown, "NotMeasured"),
+            "{kind}"
+        );
+    }
+    let limit_alone = of(NodeFacts {
+        memory_limit: 4 << 30,
+        ..NodeFacts::default()
+    });
+    assert_eq!(limit_alone("MemoryPressure").reason, "EnoughFree");
+    let machine = of(NodeFacts {
+        psi_memory_milli: Some(1),
+        psi_cpu_milli: Some(970),
+        psi_io_milli: Some(1),
+        psi_of_machine: true,
+        ..NodeFacts::default()
+    });
+    let message = |kind: &str| machine(kind).message;
+    assert_eq!(
+        message("CpuPressure"),
+        "processes waited for a CPU 97 % of the time, measured for the whole machine"
+    );
+    assert_eq!(
+        message("IoPressure"),
+        "nothing waits long for the disk, measured for the whole machine"
+    );
+    assert_eq!(machine("MemoryPressure").reason, "NotStalled");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::disk::BOUND;
-use super::{NodePaths, STORE_IN_NODE};
+use super::{NodePaths, STORE_IN_NODE, UNIFIED_IN_NODE};
 use crate::cgroup::{CgroupMode, NodeCgroup, mode};
 use crate::command::{last_lines, start_error};
 use crate::error::LaunchError;
@@ -140,6 +140,9 @@ fn arguments(lab: &LabHandle, paths: &NodePaths, record: &NodeRecord, machine: &
     for folder in BOUND {
         let from = paths.disk.join(folder);
         list.push(format!("--bind={}:/var/lib/{folder}", from.display()));
+    }
+    if let Some(group) = NodeCgroup::of(machine).pressure_group() {
+        list.push(format!("--bind-ro={}:{UNIFIED_IN_NODE}", group.display()));
     }
     let bundle = lab.cache.join("bundle");
     for (from, to) in [

@@ -23,6 +23,10 @@ use crate::spec::LabHandle;
 /// Where the shared store is bound, read-only, inside every node.
 pub const STORE_IN_NODE: &str = "/opt/drillyard/store";
 
+/// Where a node on a v1 host finds its own group of the unified hierarchy, read-only: only that one measures pressure,
+/// and a node whose init uses v1 groups has no other view of it.
+pub const UNIFIED_IN_NODE: &str = "/opt/drillyard/cgroup";
+
 /// Gives a node its part of the shared content store. The argument is the node's `/var/lib/containerd` on the host;
 /// the store itself is at [`STORE_IN_NODE`] inside the node.
 pub type StoreSeeder = dyn Fn(&Path) -> Result<(), String> + Send + Sync;
