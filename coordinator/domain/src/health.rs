@@ -3,15 +3,32 @@
 
 use crate::state::{Link, NodeState, State};
 use model::fact::{Condition, ConditionStatus};
+use model::ids::NodeName;
 use model::lab::Cluster;
 use model::moment::Moment;
+use std::collections::BTreeMap;
 
 /// Observed by the coordinator itself, so that an agent's silence takes nothing away from it.
 const OUTSIDE: &str = "NodeReachable";
 
-/// Conditions of one node, the agent's own first.
-pub fn node(known: &NodeState, now: Moment) -> Vec<Condition> {
-    let mut all = vec![responding(known, now)];
+/// What a kernel need not measure: that it does not is no doubt in the node.
+const OPTIONAL: [&str; 2] = ["CpuPressure", "IoPressure"];
+
+/// When a node's agent was last heard, as its session has it; without one, by what the log has of it.
+pub fn heard(known: &NodeState, last_seen: Option<Moment>) -> Moment {
+    // What is not connected any more is so since its silence was noticed, which is later than it was heard.
+    let told = known.link != Link::Connected && known.last_record > Moment::default();
+    let logged = if told {
+        known.last_record
+    } else {
+        known.since.max(known.last_record)
+    };
+    last_seen.unwrap_or(logged)
+}
+
+/// Conditions of one node, the agent's own first; `heard` is when it last spoke.
+pub fn node(known: &NodeState, heard: Moment, now: Moment) -> Vec<Condition> {
+    let mut all = vec![responding(known, heard, now)];
     all.extend(known.conditions.values().map(|condition| {
         if known.link == Link::Connected || condition.kind == OUTSIDE {
             condition.clone()
@@ -22,16 +39,24 @@ pub fn node(known: &NodeState, now: Moment) -> Vec<Condition> {
     all
 }
 
-fn responding(known: &NodeState, now: Moment) -> Condition {
-    let silent = now.millis_since(known.since) / 1000;
+fn responding(known: &NodeState, heard: Moment, now: Moment) -> Condition {
+    let silent = now.millis_since(heard) / 1000;
     let (status, reason, message) = match known.link {
-        Link::Connected => (ConditionStatus::True, "HeartbeatsCome", "heartbeats come".into()),
+        Link::Connected => {
+            let message = match silent {
+                0 => "heartbeats come".to_owned(),
+                _ => format!("heartbeats come, the last {silent} s ago"),
+            };
+            (ConditionStatus::True, "HeartbeatsCome", message)
+        }
         Link::Suspect => {
             let message = format!("no heartbeat or no session for {silent} s");
             (ConditionStatus::Unknown, "HeartbeatMissing", message)
         }
         Link::Lost => {
-            let message = format!("given up {silent} s ago; nobody knows how the node is");
+            let given_up = now.millis_since(known.since) / 1000;
+            let message =
+                format!("given up {given_up} s ago, last heard {silent} s ago; nobody knows how the node is");
             (ConditionStatus::Unknown, "AgentLost", message)
         }
         Link::NeverSeen => (ConditionStatus::Unknown, "NeverSeen", "it never connected".into()),
@@ -61,15 +86,24 @@ fn stale(known: &NodeState, condition: &Condition) -> Condition {
     }
 }
 
-/// Conditions of a cluster as a whole.
-pub fn cluster(state: &State, cluster: &Cluster, now: Moment) -> Vec<Condition> {
+/// Conditions of a cluster as a whole; `last_seen` has when each connected agent was last heard.
+pub fn cluster(
+    state: &State,
+    cluster: &Cluster,
+    last_seen: &BTreeMap<NodeName, Moment>,
+    now: Moment,
+) -> Vec<Condition> {
     let unseen = NodeState::default();
     let mut bad = Vec::new();
     let mut unknown = Vec::new();
     let mut since = Moment::default();
     for spec in &cluster.nodes {
         let known = state.nodes.get(&spec.name).unwrap_or(&unseen);
-        for condition in node(known, now) {
+        let heard = heard(known, last_seen.get(&spec.name).copied());
+        for condition in node(known, heard, now) {
+            if is_not_offered(&condition) {
+                continue;
+            }
             if condition.is_good() {
                 since = since.max(condition.since);
                 continue;
@@ -101,6 +135,10 @@ pub fn cluster(state: &State, cluster: &Cluster, now: Moment) -> Vec<Condition> 
         message,
         since: first.unwrap_or(since),
     }]
+}
+
+fn is_not_offered(condition: &Condition) -> bool {
+    condition.reason == "NotMeasured" && OPTIONAL.contains(&condition.kind.as_str())
 }
 
 #[cfg(test)]
@@ -137,7 +175,7 @@ mod tests {
 
     fn judged(state: &State) -> (ConditionStatus, String) {
         let lab = Lab::default();
-        let all = cluster(state, &lab.clusters[0], Moment(9_000_000));
+        let all = cluster(state, &lab.clusters[0], &BTreeMap::new(), Moment(9_000_000));
         (all[0].status, all[0].message.clone())
     }
 
@@ -153,7 +191,7 @@ mod tests {
             let state = state(link, &told);
             let known = state.nodes.values().next().expect("one");
             let by = |kind: &str| {
-                let all = node(known, Moment(9_000_000));
+                let all = node(known, Moment(5), Moment(9_000_000));
                 all.into_iter().find(|c| c.kind == kind).expect("there").status
             };
             assert_eq!(
@@ -182,5 +220,53 @@ mod tests {
             False,
             "known to be wrong counts more"
         );
+    }
+
+    #[test]
+    fn silence_counts_from_when_the_agent_last_spoke() {
+        let at = |link, since| NodeState {
+            link,
+            since: Moment(since),
+            last_record: Moment(1_000_000),
+            ..NodeState::default()
+        };
+        let said = |known: &NodeState, last_seen: Option<i64>| {
+            let heard = heard(known, last_seen.map(Moment));
+            responding(known, heard, Moment(19_000_000)).message
+        };
+        // Noticed at 9 s, five seconds after it spoke.
+        let suspect = at(Link::Suspect, 9_000_000);
+        assert_eq!(
+            said(&suspect, Some(4_000_000)),
+            "no heartbeat or no session for 15 s"
+        );
+        assert_eq!(said(&suspect, None), "no heartbeat or no session for 18 s");
+        let connected = at(Link::Connected, 9_000_000);
+        assert_eq!(said(&connected, Some(18_500_000)), "heartbeats come");
+        assert_eq!(
+            said(&connected, Some(15_000_000)),
+            "heartbeats come, the last 4 s ago"
+        );
+        assert_eq!(
+            said(&at(Link::Lost, 12_000_000), Some(4_000_000)),
+            "given up 7 s ago, last heard 15 s ago; nobody knows how the node is"
+        );
+    }
+
+    #[test]
+    fn a_kernel_without_pressure_figures_is_no_doubt_in_its_node() {
+        let mut state = state(Link::Connected, &[("KubeletRunning", ConditionStatus::True)]);
+        let told = |kind: &str| Condition {
+            reason: "NotMeasured".into(),
+            ..condition(kind, ConditionStatus::Unknown).1
+        };
+        let mut add = |kind: &str| {
+            for known in state.nodes.values_mut() {
+                known.conditions.insert(kind.into(), told(kind));
+            }
+            judged(&state).0
+        };
+        assert_eq!(add("CpuPressure"), ConditionStatus::True);
+        assert_eq!(add("DiskPressure"), ConditionStatus::Unknown);
     }
 }

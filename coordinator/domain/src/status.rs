@@ -274,7 +274,7 @@ fn cluster(
             .iter()
             .map(|n| node(state, cluster, n, observed, now))
             .collect(),
-        conditions: crate::health::cluster(state, cluster, now)
+        conditions: crate::health::cluster(state, cluster, &observed.last_seen, now)
             .iter()
             .chain(seen)
             .map(view)
@@ -288,11 +288,7 @@ fn cluster(
 fn node(state: &State, cluster: &Cluster, node: &Node, observed: &Observed, now: Moment) -> NodeStatus {
     let unseen = NodeState::default();
     let known = state.nodes.get(&node.name).unwrap_or(&unseen);
-    let heard = observed
-        .last_seen
-        .get(&node.name)
-        .copied()
-        .unwrap_or(known.since.max(known.last_record));
+    let heard = crate::health::heard(known, observed.last_seen.get(&node.name).copied());
     // Of a cluster whose API server was asked, nothing is presumed: silence is no sign of health.
     let is_asked = observed
         .conditions
@@ -311,7 +307,7 @@ fn node(state: &State, cluster: &Cluster, node: &Node, observed: &Observed, now:
             version: known.version.clone(),
             last_seen_ms: (known.link != Link::NeverSeen).then(|| now.millis_since(heard)),
         },
-        conditions: crate::health::node(known, now).iter().map(view).collect(),
+        conditions: crate::health::node(known, heard, now).iter().map(view).collect(),
     }
 }
 
