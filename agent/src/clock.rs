@@ -11,7 +11,8 @@ pub fn now() -> Moment {
     let micros = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_micros());
-    Moment(i64::try_from(micros).unwrap_or(i64::MAX))
+    let micros = i64::try_from(micros).unwrap_or(i64::MAX);
+    Moment(micros.saturating_add(crate::failpoint::clock_shift()))
 }
 
 /// Milliseconds of the monotonic clock, which stands still while the node is suspended.

@@ -97,6 +97,23 @@ pub(crate) fn program(path: &Path) -> PathBuf {
     path.to_owned()
 }
 
+/// How far a test has set this node's wall clock, microseconds: what the file `clock` below the root says.
+#[cfg(feature = "failpoints")]
+pub(crate) fn clock_shift() -> i64 {
+    let Some(root) = std::env::var_os(ROOT) else {
+        return 0;
+    };
+    let text = std::fs::read_to_string(Path::new(&root).join("clock")).unwrap_or_default();
+    text.trim().parse().unwrap_or(0)
+}
+
+/// Not at all.
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub(crate) fn clock_shift() -> i64 {
+    0
+}
+
 /// The user to let in although it is not the front's: a crash test runs both processes as its own.
 #[cfg(feature = "failpoints")]
 pub(crate) fn stand_in() -> Option<(u32, u32)> {

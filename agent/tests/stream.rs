@@ -6,6 +6,8 @@
 //! `DRILLYARD_KILLS` and `DRILLYARD_SEED` set its length and its dice.
 #![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
 
+#[path = "support/clock_step.rs"]
+mod clock_step;
 mod support;
 #[path = "support/yard.rs"]
 #[expect(dead_code, reason = "the yard's fault drills are not run here")]
@@ -35,6 +37,9 @@ struct Watcher {
     position: u64,
     log_id: Vec<u8>,
 }
+
+/// A yard has the process's name: one at a time.
+static ONE_YARD: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 type Shared = Arc<Mutex<Watcher>>;
 
@@ -215,6 +220,7 @@ async fn kill_and_watch(wanted: usize, seed: u64) -> Option<Figures> {
 }
 
 async fn prove(wanted: usize) {
+    let _alone = ONE_YARD.lock().await;
     let given = std::env::var("DRILLYARD_SEED").ok().and_then(|s| s.parse().ok());
     let seed = given.unwrap_or_else(|| rand::rng().random());
     eprintln!("seed {seed}; DRILLYARD_SEED={seed} repeats the choices");
