@@ -9,7 +9,8 @@ use serde_norway::Value;
 use shell::tls;
 use std::path::Path;
 
-const SCOPE: &str = "drillyard";
+/// Scope of what belongs to no cluster.
+pub(super) const SCOPE: &str = "drillyard";
 
 /// Root, issuers, the local operator's identity, and each agent's newest certificate as the registry has it.
 pub(super) fn authority(places: &Places, seen: &mut Seen) {
@@ -38,6 +39,27 @@ pub(super) fn authority(places: &Places, seen: &mut Seen) {
         Err(error) => seen
             .unseen
             .push(format!("{SCOPE} agents: {}", crate::exit::chain(&error))),
+    }
+}
+
+/// The authorities and servers' certificates that the host makes for components, such as the platform's root. Before the
+/// first of them is made there is none to be seen.
+pub(super) fn secrets(places: &Places, seen: &mut Seen) {
+    let folder = places.secrets();
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+        Err(error) => {
+            let place = folder.display();
+            return seen
+                .unseen
+                .push(format!("{SCOPE} components in {place}: {error}"));
+        }
+    };
+    let paths = entries.flatten().map(|entry| entry.path());
+    for path in paths.filter(|path| path.extension().is_some_and(|e| e == "crt")) {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        pem_file(&format!("component {name}"), &path, Renewal::Manual, seen);
     }
 }
 

@@ -3,14 +3,18 @@
 
 mod files;
 mod handshake;
+mod unseen;
 
 use crate::places::Places;
 use domain::certs::{Certificate, Renewal};
 use model::lab::{Cluster, Lab};
 use model::moment::Moment;
 use model::step::Role;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// The operator's port, above the first of the coordinator's.
+const OPERATOR_PORT: u16 = 2;
 
 /// What was seen, and what could not be.
 #[derive(Debug, Default)]
@@ -24,7 +28,8 @@ pub struct Seen {
 /// Looks at everything; the servers are asked side by side, each for at most three seconds.
 pub async fn look(lab: &Lab, places: &Places) -> Seen {
     let mut seen = files(lab, places);
-    let asked = lab.clusters.iter().flat_map(servers).map(|server| async move {
+    let all = std::iter::once(own(lab)).chain(lab.clusters.iter().flat_map(servers));
+    let asked = all.map(|server| async move {
         let shown = handshake::shown(server.address).await;
         (server, shown)
     });
@@ -48,9 +53,11 @@ pub async fn look(lab: &Lab, places: &Places) -> Seen {
 pub fn files(lab: &Lab, places: &Places) -> Seen {
     let mut seen = Seen::default();
     files::authority(places, &mut seen);
+    files::secrets(places, &mut seen);
     for cluster in &lab.clusters {
         files::kubeconfig(cluster.name.as_str(), places, &mut seen);
     }
+    seen.unseen.extend(unseen::named(lab));
     seen
 }
 
@@ -60,6 +67,18 @@ struct Server {
     name: String,
     address: SocketAddr,
     renewal: Renewal,
+}
+
+/// The coordinator's own: enrolment, agents and operators are shown the same one, which it replaces in time. The operator's
+/// listener is asked, since it is always open while there is a daemon, and on loopback.
+fn own(lab: &Lab) -> Server {
+    let port = lab.network.coordinator_port.saturating_add(OPERATOR_PORT);
+    Server {
+        scope: files::SCOPE.into(),
+        name: "coordinator serving".into(),
+        address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
+        renewal: Renewal::Automatic,
+    }
 }
 
 /// kubeadm's certificates are renewed by `kubeadm certs renew`, which a person starts; kubelet's serving certificate is

@@ -71,6 +71,67 @@ async fn files_of_the_home_are_read_and_what_is_missing_is_told() {
     );
 }
 
+#[test]
+fn what_the_host_makes_for_components_is_seen() {
+    let home = tempfile::tempdir().expect("temp");
+    let places = places(home.path());
+    let mut seen = Seen::default();
+    files::secrets(&places, &mut seen);
+    assert!(
+        seen.certificates.is_empty() && seen.unseen.is_empty(),
+        "none was made"
+    );
+    crate::host_steps::component_secrets::certificate_authority(&places.secrets(), "platform_ca")
+        .expect("made");
+    std::fs::write(places.secrets().join("vault_tls.crt"), "half a file").expect("written");
+    files::secrets(&places, &mut seen);
+    let names: Vec<_> = seen.certificates.iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(names, ["component platform_ca"]);
+    assert_eq!(seen.unseen.len(), 1, "{:?}", seen.unseen);
+    assert!(seen.unseen[0].contains("vault_tls.crt"), "{:?}", seen.unseen);
+}
+
+/// What kubeadm and kubelet keep on nodes is told by name; a server's certificate is seen instead.
+#[test]
+fn what_nobody_looks_at_is_named() {
+    let home = tempfile::tempdir().expect("temp");
+    let lab = Lab::default();
+    let unseen = files(&lab, &places(home.path())).unseen;
+    let of = |node: &str| {
+        let mine = format!(" of {node}: ");
+        unseen.iter().filter(|line| line.contains(&mine)).count()
+    };
+    assert_eq!((of("mgmt-cp"), of("mgmt-worker")), (11, 1), "{unseen:#?}");
+    for file in ["admin.conf", "pki/etcd/ca.crt", "pki/front-proxy-client.crt"] {
+        let line = format!("app1 /etc/kubernetes/{file} of app1-cp: ");
+        assert!(unseen.iter().any(|l| l.starts_with(&line)), "{line}\n{unseen:#?}");
+    }
+    assert!(
+        unseen
+            .iter()
+            .any(|line| line.starts_with("mgmt Vault's authority"))
+    );
+    assert!(
+        !unseen.iter().any(|line| line.contains("apiserver.crt")),
+        "{unseen:#?}"
+    );
+}
+
+/// Without a daemon the coordinator's own is told as not seen, at the operator's port.
+#[tokio::test]
+async fn the_coordinators_own_certificate_is_asked_for() {
+    let home = tempfile::tempdir().expect("temp");
+    let mut lab = Lab::default();
+    lab.clusters.clear();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let port = silent.local_addr().expect("address").port();
+    drop(silent);
+    lab.network.coordinator_port = port - OPERATOR_PORT;
+    let unseen = look(&lab, &places(home.path())).await.unseen;
+    let line = format!("drillyard coordinator serving at 127.0.0.1:{port}: ");
+    assert!(unseen.iter().any(|l| l.starts_with(&line)), "{unseen:?}");
+}
+
 #[tokio::test]
 async fn a_server_shows_its_certificate_even_when_it_has_run_out() {
     let (certificate, key) = made(2020, 2021);
