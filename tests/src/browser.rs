@@ -29,6 +29,17 @@ pub fn program() -> Result<&'static str, String> {
         .ok_or_else(|| format!("no Chromium is installed: none of {}", PROGRAMS.join(", ")))
 }
 
+/// Whether there is a browser to test with; says why not. With `DRILLYARD_REQUIRE_LAB` set there must be one.
+pub fn fit() -> bool {
+    let Err(reason) = program() else { return true };
+    assert!(
+        std::env::var_os("DRILLYARD_REQUIRE_LAB").is_none(),
+        "the page must be tested here, but: {reason}"
+    );
+    eprintln!("SKIPPED: {reason}");
+    false
+}
+
 /// A browser with one page.
 #[derive(Debug)]
 pub struct Browser {
