@@ -19,6 +19,7 @@ mod layering;
 mod leftovers;
 mod modules;
 mod platform;
+mod scraped;
 mod stop;
 mod tokens;
 mod web;

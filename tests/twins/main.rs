@@ -17,21 +17,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use tests::dice::Dice;
 use tests::twin::plan::{Plan, plan};
-use tests::twin::prometheus::{Program, find, receiver};
+use tests::twin::prometheus::{Program, find_or_skip, receiver};
 use tests::twin::run::{Finding, run};
 
 /// Twins at once: an idle agent takes one hundredth of a core and 50 MB.
 const SIDE_BY_SIDE: usize = 40;
-
-fn program() -> Option<Program> {
-    let found = find();
-    if found.is_none() {
-        let reason = "no prometheus: neither DRILLYARD_PROMETHEUS nor the bundle nor the distribution's package has one";
-        assert!(std::env::var_os("DRILLYARD_REQUIRE_LAB").is_none(), "{reason}");
-        eprintln!("SKIPPED: {reason}");
-    }
-    found
-}
 
 /// Runs all of them, `SIDE_BY_SIDE` at a time, and returns what they found and why some could not run.
 fn run_all(program: &Program, plans: Vec<Plan>) -> (Vec<Finding>, Vec<String>) {
@@ -92,7 +82,7 @@ fn check(what: &str, many: u64, period_s: u64) {
     let plans: Vec<Plan> = (0..many)
         .map(|nth| plan(seed ^ period_s, nth, period_s))
         .collect();
-    let Some(program) = program() else { return };
+    let Some(program) = find_or_skip() else { return };
     let (since, all) = (Instant::now(), plans.len());
     let (findings, failures) = run_all(&program, plans);
     let wrong: Vec<_> = findings.iter().filter(|f| !f.problems.is_empty()).collect();

@@ -40,6 +40,17 @@ pub fn find() -> Option<Program> {
     })
 }
 
+/// The same, or why not is said. With `DRILLYARD_REQUIRE_LAB` set there must be one.
+pub fn find_or_skip() -> Option<Program> {
+    let found = find();
+    if found.is_none() {
+        let reason = "no prometheus: neither DRILLYARD_PROMETHEUS nor the bundle nor the distribution's package has one";
+        assert!(std::env::var_os("DRILLYARD_REQUIRE_LAB").is_none(), "{reason}");
+        eprintln!("SKIPPED: {reason}");
+    }
+    found
+}
+
 /// One that answers.
 #[derive(Debug)]
 pub struct Prometheus {
@@ -49,12 +60,17 @@ pub struct Prometheus {
     pub address: SocketAddr,
 }
 
-fn start(program: &Program, folder: &Path, arguments: &[String]) -> Result<Prometheus, String> {
+fn start(
+    program: &Program,
+    folder: &Path,
+    config: &Path,
+    arguments: &[String],
+) -> Result<Prometheus, String> {
     let address = one_free();
     let mut command = Command::new(&program.path);
     command
         .args(arguments)
-        .arg(format!("--config.file={}", folder.join("config.yaml").display()))
+        .arg(format!("--config.file={}", config.display()))
         .arg(format!("--web.listen-address={address}"))
         .arg("--log.level=debug")
         .env("GOMAXPROCS", "1");
@@ -117,7 +133,7 @@ pub fn agent(program: &Program, folder: &Path, setting: AgentSetting<'_>) -> Res
         "--storage.agent.retention.min-time=1s".to_owned(),
         "--storage.agent.retention.max-time=1s".to_owned(),
     ];
-    start(program, folder, &arguments)
+    start(program, folder, &folder.join("config.yaml"), &arguments)
 }
 
 /// Starts a receiver. By itself it refuses what is an hour older than the newest sample of any twin, which an outage at 600 s reaches;
@@ -129,5 +145,12 @@ pub fn receiver(program: &Program, folder: &Path) -> Result<Prometheus, String> 
         format!("--storage.tsdb.path={}", folder.join("data").display()),
         "--web.enable-remote-write-receiver".to_owned(),
     ];
-    start(program, folder, &arguments)
+    start(program, folder, &folder.join("config.yaml"), &arguments)
+}
+
+/// Starts a server that scrapes as the file `config` says; its data and its log are in `folder`. Files that the
+/// configuration names are looked for beside it.
+pub fn scraper(program: &Program, folder: &Path, config: &Path) -> Result<Prometheus, String> {
+    let arguments = [format!("--storage.tsdb.path={}", folder.join("data").display())];
+    start(program, folder, config, &arguments)
 }
