@@ -104,10 +104,7 @@ pub fn judge(promised: Objectives, measured: Measured) -> Slo {
         ],
         budget_period: period.seconds(),
         budget: Span::from_micros(u64::try_from(budget).unwrap_or(u64::MAX)).seconds(),
-        spent: measured.down.unwrap_or(Bounds {
-            low: Quantity::ZERO,
-            high: Quantity::ZERO,
-        }),
+        spent: measured.down,
     }
 }
 
@@ -177,6 +174,8 @@ mod tests {
             ..Measured::default()
         };
         let slo = judge(Objectives::default(), measured);
+        assert_eq!(slo.spent, measured.down);
+        assert_eq!(judge(Objectives::default(), Measured::default()).spent, None);
         assert_eq!(slo.budget, Quantity::whole(7 * 3600 + 12 * 60));
         assert_eq!(slo.objectives[0].verdict, Verdict::Pass);
         let more = Measured {

@@ -151,8 +151,8 @@ pub struct Slo {
     pub budget_period: Quantity,
     /// Seconds of outage that the availability objective allows in that period.
     pub budget: Quantity,
-    /// Seconds of it that this run would have spent.
-    pub spent: Bounds,
+    /// Seconds of it that this run would have spent; None: no probe stood for users, so nothing was measured.
+    pub spent: Option<Bounds>,
 }
 
 /// One objective and what was measured.

@@ -92,12 +92,16 @@ pub(super) fn objectives(report: &Report) -> Table {
 /// One sentence under the objectives; None where nothing was judged.
 pub(super) fn budget(report: &Report) -> Option<String> {
     let slo = report.slo.as_ref()?;
-    Some(format!(
-        "Error budget: {} of {} spent, counted over {}.",
-        interval(slo.spent, "seconds"),
-        seconds(slo.budget),
-        seconds(slo.budget_period)
-    ))
+    let (budget, period) = (seconds(slo.budget), seconds(slo.budget_period));
+    Some(match slo.spent {
+        Some(spent) => format!(
+            "Error budget: {} of {budget} spent, counted over {period}.",
+            interval(spent, "seconds")
+        ),
+        None => format!(
+            "Error budget: {budget}, counted over {period}; what this run spent of it was not measured, since no probe stood for users."
+        ),
+    })
 }
 
 pub(super) fn horizon(report: &Report) -> Table {
