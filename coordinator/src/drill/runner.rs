@@ -16,7 +16,7 @@ use domain::drill::phases::{Decision, Effect, Event, Run, begin, step};
 use domain::drill::plan::DrillPlan;
 use domain::drill::record::{Phase, Record};
 use domain::drill::report::verdict::Verdict;
-use domain::drill::scenario::Probe;
+use domain::drill::scenario::{Expectation, Probe};
 use model::ids::RunId;
 use orders::Orders;
 use serde_json::json;
@@ -306,6 +306,7 @@ impl Runner {
                 json!({
                     "name": probe.name, "good": live.good, "all": live.all, "in_row": live.good_in_row,
                     "bad_for_ms": live.bad_since.map(|since| now.millis_since(since)), "detail": live.detail,
+                    "stays_good": probe.expect == Expectation::StaysGood,
                 })
             })
             .collect();
