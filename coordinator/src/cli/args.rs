@@ -306,7 +306,8 @@ Examples:
   coordinator drill recheck                    judge the latest run's history again
 
 Exit codes: 0 pass, 2 no such drill or its file is wrong, 3 no lab is up, 6 another drill or an `up` is running, 7 a contract was violated, 8 inconclusive or nothing of \
-it covered, 130 ended by Ctrl-C.
+it covered, 130 ended by Ctrl-C. Of a drill that is meant to show a violation (expectViolation): 0 exactly that contract was violated, 7 it was not, or something \
+else was.
 
 How figures are measured: docs/drills/README.md. How to write a drill: values/drills/README.md.";
 

@@ -50,7 +50,8 @@ fn list(context: &Context) -> Result<Outcome, Failure> {
     if context.json {
         let row = |s: &Scenario| {
             json!({"name": s.name, "summary": s.summary, "contracts": s.hypothesis.contracts,
-                "observe_seconds": s.phases.observe_seconds, "expect_violation": s.hypothesis.expect_violation})
+                "observe_seconds": s.phases.observe_seconds, "expect_violation": s.hypothesis.expect_violation,
+                "expect_violated": s.hypothesis.violated()})
         };
         outln!("{}", Value::Array(rows.iter().map(row).collect()));
         return whole(&broken);

@@ -32,6 +32,7 @@ use super::measure::span::Span;
 use super::phases::is_conclusive;
 use super::plan::DrillPlan;
 use super::record::Record;
+use super::report::expected::Expected;
 use super::report::model::{FORMAT, Identity, Loss, PhaseSpan, Report, Scale, Version};
 use super::report::parts::{CoverageRow, FaultBand, Outcome};
 use super::report::verdict::Verdict;
@@ -92,6 +93,7 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
         objective(&slo, "rpo"),
         objective(&slo, "answers"),
     ];
+    let expected = Expected::judge(plan.scenario.hypothesis.violated(), &contracts, &own[..2], &slo);
     let nothing_judged = plan
         .coverage
         .iter()
@@ -110,6 +112,7 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
         hypothesis: plan.scenario.hypothesis.statement.clone(),
         label: scale_label(plan),
         expect_violation: plan.scenario.hypothesis.expect_violation,
+        expected,
         from: phases.first().map_or(end.into(), |p| p.from),
         to: end.into(),
         identity: Identity {

@@ -61,6 +61,20 @@ pub struct Hypothesis {
     /// Whether a violation is what this drill is meant to show, for example a loss that is known to happen.
     #[serde(default)]
     pub expect_violation: bool,
+    /// Which of the contracts are to be found violated then, and no other. May be left out where `contracts` has only one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect_violated: Vec<ContractId>,
+}
+
+impl Hypothesis {
+    /// The contracts that a control is to find violated. Empty for what is no control, and for a plan of before they were named.
+    pub fn violated(&self) -> &[ContractId] {
+        match (self.expect_violation, self.expect_violated.as_slice()) {
+            (false, _) => &[],
+            (true, []) if self.contracts.len() == 1 => &self.contracts,
+            (true, named) => named,
+        }
+    }
 }
 
 /// Targets; the defaults are the lab's own.

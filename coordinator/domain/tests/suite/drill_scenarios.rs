@@ -313,3 +313,32 @@ fn a_lab_that_does_not_fit_is_refused_with_the_field() {
     let refused = drill_plan(&scenario, &alone, &[], &Present::default()).expect_err("no such node");
     assert!(matches!(refused, DrillPlanError::NoNodes { .. }), "{refused}");
 }
+
+#[test]
+fn a_control_says_which_contract_is_to_be_violated() {
+    assert_eq!(scenario("secret-deleted").hypothesis.violated(), [ContractId::C3]);
+    assert_eq!(
+        scenario("agent-restart-during-outage").hypothesis.violated(),
+        [ContractId::C2]
+    );
+    assert!(scenario("mgmt-down").hypothesis.violated().is_empty());
+    let field = "hypothesis.expectViolated";
+    let named = "  expectViolated:\n  - C2\n";
+    breaks("agent-restart-during-outage", field, named, "");
+    breaks(
+        "agent-restart-during-outage",
+        field,
+        "- C2\nguards",
+        "- C5\nguards",
+    );
+    breaks(
+        "mgmt-down",
+        field,
+        "expectViolation: false",
+        "expectViolation: false\n  expectViolated: [C1]",
+    );
+    // A plan that was recorded before they were named is read, and nothing is guessed.
+    let mut before = scenario("agent-restart-during-outage").hypothesis;
+    before.expect_violated.clear();
+    assert!(before.violated().is_empty());
+}

@@ -10,7 +10,7 @@ use domain::drill::report::verdict::Verdict;
 use model::ids::RunId;
 use std::fmt::Write as _;
 
-/// The exit code of a verdict.
+/// The exit code of what a run comes to ([`Report::outcome`]).
 pub(crate) fn outcome(verdict: Verdict) -> Outcome {
     match verdict {
         Verdict::Pass => Outcome::Done,
@@ -125,5 +125,8 @@ pub(super) fn summary(report: &Report) -> String {
         let _ = writeln!(text, "\n{note}");
     }
     let _ = writeln!(text, "\nverdict {}", report.verdict.as_str());
+    if let Some(expected) = &report.expected {
+        let _ = writeln!(text, "{}", expected.text());
+    }
     text
 }

@@ -49,7 +49,7 @@ pub(super) fn run(context: &Context, options: &Drill, name: &str) -> Result<Outc
     if reports.len() > 1 {
         eprint!("{}", spread::table(&reports));
     }
-    Ok(outcome(Verdict::of_all(reports.iter().map(|r| r.verdict))))
+    Ok(outcome(Verdict::of_all(reports.iter().map(Report::outcome))))
 }
 
 /// One run to its end; whether Ctrl-C ended it.

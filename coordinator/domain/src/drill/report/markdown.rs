@@ -49,6 +49,9 @@ fn head(out: &mut String, report: &Report) {
         let _ = writeln!(out, "> **{}**\n", text(label));
     }
     let _ = writeln!(out, "{}\n", text(&report.hypothesis));
+    if let Some(expected) = &report.expected {
+        let _ = writeln!(out, "{}\n", text(&expected.text()));
+    }
     let id = &report.identity;
     let lines = [
         ("run", report.run.clone()),

@@ -1,6 +1,7 @@
 //! The document a drill ends with, and its renderings.
 
 pub mod compare;
+pub mod expected;
 pub mod figure;
 pub mod html;
 pub mod json;

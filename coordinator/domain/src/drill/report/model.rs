@@ -3,6 +3,7 @@
 //! Durations are seconds, sizes bytes, shares parts of one, all as plain JSON numbers; times are RFC 3339 UTC with
 //! microseconds. What could not be measured is absent or `not_covered` with a reason, never zero.
 
+use super::expected::Expected;
 use super::ledger::{CrossCheck, LedgerRow};
 use super::parts::{
     Change, CoverageRow, FaultBand, Horizon, ProbeReport, Recovery, RecoveryPoint, SecretStaleness, Slo,
@@ -36,6 +37,9 @@ pub struct Report {
     /// Whether the drill is meant to show a violation: its failed contracts say nothing of the lab as it is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub expect_violation: bool,
+    /// What such a drill is to show, and whether its run did. The verdict stays that of the lab.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
     /// Begin of the first phase.
     pub from: Stamp,
     /// End of the last phase.

@@ -172,6 +172,13 @@ pub struct Objective {
     pub verdict: Verdict,
 }
 
+impl Objective {
+    /// Whether it decides the run. What a run spends of the period's budget decides nothing.
+    pub fn decides(&self) -> bool {
+        self.id != "slo"
+    }
+}
+
 /// One ExternalSecret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretStaleness {

@@ -100,6 +100,7 @@ pub(super) fn report() -> Report {
         hypothesis: "Applications on app1 and app2 serve while mgmt is down, and no metric is lost.".into(),
         label: Some("TEST DATA: made to check this page, not measured".into()),
         expect_violation: false,
+        expected: None,
         from: at(0),
         to: at(240),
         identity: Identity {

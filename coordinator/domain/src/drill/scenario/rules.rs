@@ -1,6 +1,6 @@
 //! Rules over a scenario that types alone do not express. Each broken rule names the field's path.
 
-use super::{AbortRule, Expectation, FaultKind, Look, Probe, RESERVED, Scenario, Target};
+use super::{AbortRule, Expectation, FaultKind, Hypothesis, Look, Probe, RESERVED, Scenario, Target};
 use model::Invalid;
 use model::ids::dns_label;
 use model::step::Role;
@@ -51,6 +51,7 @@ fn hypothesis(scenario: &Scenario, out: &mut Vec<Invalid>) {
         let rule = "must name at least one contract";
         out.push(Invalid::new("hypothesis.contracts", "[]", rule));
     }
+    expected(hypothesis, out);
     let share = hypothesis.objectives.availability_percent;
     if !(share > 0.0 && share <= 100.0) {
         let field = "hypothesis.objectives.availabilityPercent";
@@ -68,6 +69,27 @@ fn hypothesis(scenario: &Scenario, out: &mut Vec<Invalid>) {
             "must be at least 1",
         ));
     }
+}
+
+/// Whoever expects a violation must say of what: any other one would be a finding.
+fn expected(hypothesis: &Hypothesis, out: &mut Vec<Invalid>) {
+    let named = &hypothesis.expect_violated;
+    let found = named
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
+    let rule = match hypothesis.expect_violation {
+        false if !named.is_empty() => "needs expectViolation: true",
+        true if hypothesis.violated().is_empty() => {
+            "must name those of several contracts that are to be violated"
+        }
+        true if !named.iter().all(|id| hypothesis.contracts.contains(id)) => {
+            "must be among hypothesis.contracts"
+        }
+        _ => return,
+    };
+    out.push(Invalid::new("hypothesis.expectViolated", found, rule));
 }
 
 fn faults(scenario: &Scenario, out: &mut Vec<Invalid>) {

@@ -74,6 +74,9 @@ fn head(out: &mut String, report: &Report) {
         badge(report.verdict, " big"),
         escape(&report.hypothesis)
     );
+    if let Some(expected) = &report.expected {
+        soft(out, &expected.text());
+    }
     let id = &report.identity;
     let scale = format!("{}", id.scale);
     let facts = format!(
