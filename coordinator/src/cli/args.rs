@@ -304,12 +304,19 @@ Examples:
   coordinator drill mgmt-down                  run it; Ctrl-C reverts
   coordinator drill worker-loss --repeat 5     five runs and their spread
   coordinator drill recheck                    judge the latest run's history again
+  coordinator drill recheck 4f1c --write       the same, and put the new report in the place of the old one
 
 Exit codes: 0 pass, 2 no such drill or its file is wrong, 3 no lab is up, 6 another drill or an `up` is running, 7 a contract was violated, 8 inconclusive or nothing of \
 it covered, 130 ended by Ctrl-C. Of a drill that is meant to show a violation (expectViolation): 0 exactly that contract was violated, 7 it was not, or something \
 else was.
 
 How figures are measured: docs/drills/README.md. How to write a drill: values/drills/README.md.";
+
+const RECHECK_EXAMPLES: &str = "Examples:
+  coordinator drill recheck                    judge the latest run again; a report that can be read stays as it is
+  coordinator drill recheck 4f1c --write       the same of one run, and put the new report in the place of the old one
+
+Exit codes are those of the drill.";
 
 /// Actions beside running.
 #[derive(Debug, Subcommand)]
@@ -325,9 +332,13 @@ pub enum DrillAction {
         name: String,
     },
     /// Judge a run's recorded history again with the checks of this release
+    #[command(after_help = RECHECK_EXAMPLES)]
     Recheck {
         /// First digits of the run's id, as `drill NAME` prints it when it begins; without it the latest.
         run: Option<String>,
+        /// Put the new report in the place of the one on disk, for all forms of `report`; one that cannot be read is always replaced.
+        #[arg(long)]
+        write: bool,
     },
     /// List every outstanding fault on every node and on the host, and undo them on request
     #[command(after_help = super::drill_doctor::EXAMPLES)]

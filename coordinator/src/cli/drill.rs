@@ -31,7 +31,7 @@ pub(crate) fn run(context: &Context, options: &Drill) -> Result<Outcome, Failure
         (Some(DrillAction::Show(show)), _) => self::show(context, show.name.as_deref().unwrap_or_default()),
         (Some(DrillAction::Plan { name }), _) => plan(context, name),
         (Some(DrillAction::Doctor { fix }), _) => super::drill_doctor::doctor(context, *fix),
-        (Some(DrillAction::Recheck { run }), _) => judged::recheck(context, run.as_deref()),
+        (Some(DrillAction::Recheck { run, write }), _) => judged::recheck(context, run.as_deref(), *write),
         (None, Some(name)) => run::run(context, options, name),
         // The parser asks for one of both.
         (None, None) => list(context),

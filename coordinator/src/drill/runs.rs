@@ -3,6 +3,8 @@
 use crate::places::Places;
 use domain::drill::history::History;
 use domain::drill::measure::stamp::Stamp;
+use domain::drill::report::json::{self as report_json, ReadError};
+use domain::drill::report::model::Report;
 use domain::drill::report::verdict::Verdict;
 use domain::status::Judged;
 use model::ids::RunId;
@@ -27,6 +29,57 @@ pub fn history_path(places: &Places, run: RunId) -> PathBuf {
 /// Report of one run, written when it was judged.
 pub fn report_path(places: &Places, run: RunId) -> PathBuf {
     folder(places, run).join("report.json")
+}
+
+/// Why a run has no report that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// There is none, or it cannot be read.
+    #[error("{} cannot be read", .path.display())]
+    File {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It is none, or a later program wrote it.
+    #[error("{} cannot be used", .path.display())]
+    Content {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: ReadError,
+    },
+}
+
+impl ReportError {
+    /// Whether a later program wrote it: such a report is whole, and not ours to replace.
+    pub fn is_newer(&self) -> bool {
+        matches!(
+            self,
+            Self::Content {
+                source: ReadError::Newer { .. },
+                ..
+            }
+        )
+    }
+}
+
+/// The report that a run ended with.
+pub fn report(places: &Places, run: RunId) -> Result<Report, ReportError> {
+    let path = report_path(places, run);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => report_json::read(&text).map_err(|source| ReportError::Content { path, source }),
+        Err(source) => Err(ReportError::File { path, source }),
+    }
+}
+
+/// Puts a report in the place of the one that is there, if one is.
+pub fn write_report(places: &Places, run: RunId, report: &Report) -> io::Result<()> {
+    let text = serde_json::to_vec(report).map_err(io::Error::other)?;
+    crate::files::write_private(&report_path(places, run), &text)
 }
 
 /// All runs with a record in their history, the oldest first. Without one nothing was ever begun, and there is nothing to judge.
@@ -96,8 +149,12 @@ pub fn judged(places: &Places) -> BTreeMap<String, Judged> {
         let Ok(bytes) = std::fs::read(report_path(places, run)) else {
             continue;
         };
+        if let Err(error @ ReadError::Newer { .. }) = report_json::check_format(&bytes) {
+            tracing::warn!(%run, %error, "its verdicts are left out");
+            continue;
+        }
         let Ok(report) = serde_json::from_slice::<Verdicts>(&bytes) else {
-            tracing::warn!(%run, "its report cannot be read; `coordinator drill recheck` makes it anew");
+            tracing::warn!(%run, "its report cannot be read; `coordinator drill recheck {run}` writes it anew");
             continue;
         };
         // A control that is broken on purpose says nothing of the lab as it is.
@@ -142,6 +199,7 @@ struct OneVerdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::drill::report::model::FORMAT;
     use serde_json::json;
 
     /// The line that a history begins with, as far as it matters here.
@@ -206,5 +264,31 @@ mod tests {
         assert_eq!(of("C6"), Some(("drill-1", "pass")));
         assert_eq!(of("C2"), None);
         assert_eq!(judged["C1"].at.to_string(), "2026-11-25T01:00:00.000000Z");
+    }
+
+    #[test]
+    fn a_report_of_a_later_program_is_told_from_a_broken_one() {
+        let home = tempfile::tempdir().expect("folder");
+        let places = places(&home);
+        let run = RunId([1; 16]);
+        assert!(matches!(report(&places, run), Err(ReportError::File { .. })));
+        std::fs::create_dir_all(folder(&places, run)).expect("folder");
+        let mut document = json!({
+            "drill": "mgmt-down", "run": run.to_string(), "verdict": "pass", "format": FORMAT, "hypothesis": "",
+            "from": "2026-11-25T08:00:00.000000Z", "to": "2026-11-25T08:01:00.000000Z",
+            "identity": {"plan_digest": "", "seed": 1, "lab": "yard", "host_fingerprint": "",
+                "scale": {"tick_seconds": 7200, "of_seconds": 7200}, "versions": []},
+            "phases": [], "measurements": [], "contracts": [], "losses": [],
+        });
+        let put = |document: &serde_json::Value| {
+            std::fs::write(report_path(&places, run), document.to_string()).expect("written");
+            report(&places, run)
+        };
+        let read = put(&document).expect("a report");
+        write_report(&places, run, &read).expect("written");
+        assert_eq!(report(&places, run).expect("the same"), read);
+        document["format"] = json!(FORMAT + 1);
+        assert!(put(&document).is_err_and(|e| e.is_newer()));
+        assert!(put(&json!({"format": FORMAT})).is_err_and(|e| !e.is_newer()));
     }
 }

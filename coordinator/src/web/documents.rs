@@ -196,8 +196,7 @@ fn list(places: &Places) -> std::io::Result<Vec<Value>> {
 }
 
 fn load(places: &Places, run: RunId) -> Option<Report> {
-    let text = std::fs::read(runs::report_path(places, run)).ok()?;
-    serde_json::from_slice(&text).ok()
+    runs::report(places, run).ok()
 }
 
 /// A report may have its one style, found by its digest, and be framed by the page. No script runs in it.

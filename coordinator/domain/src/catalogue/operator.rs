@@ -278,10 +278,10 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
     },
     ErrorEntry {
         code: "DY-0153",
-        title: "A drill ended without a report",
+        title: "A drill has no report that can be used",
         exits: &[1],
-        cause: "The coordinator could not write the run's history or report. What was broken was undone, or its lease ends it.",
-        remedy: "Make room on the disk, check that nothing is left broken, and judge what was recorded.",
+        cause: "The run is not over, or the coordinator could not write its history or report: then what was broken was undone, or its lease ends it. Or the file is damaged, or a later coordinator wrote it.",
+        remedy: "Make room on the disk, check that nothing is left broken, and judge what was recorded: that writes the report. One of a later coordinator is left to that.",
         next: "coordinator drill recheck",
     },
     ErrorEntry {
