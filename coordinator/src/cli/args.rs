@@ -240,6 +240,12 @@ pub struct Report {
     /// Compare two drill runs, old and new, by their intervals.
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["run", "format"])]
     pub compare: Option<Vec<String>>,
+    /// What each drill did to each contract: the latest run of every drill; Markdown unless --format or --json says otherwise.
+    #[arg(long, conflicts_with_all = ["run", "compare"])]
+    pub matrix: bool,
+    /// How far the figures spread over the last N runs of a drill: of RUN's, up to RUN; without it of the latest run's.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), conflicts_with_all = ["compare", "matrix"])]
+    pub last: Option<u32>,
 }
 
 const REPORT_EXAMPLES: &str = "Examples:
@@ -284,7 +290,7 @@ pub struct Drill {
     /// The drill to run; `drill list` names them all.
     #[arg(value_name = "NAME", required = true, add = ArgValueCandidates::new(super::complete::drills))]
     pub name: Option<String>,
-    /// Run it N times, one after another, and show how far the figures spread.
+    /// Run it N times, one after another, and show how far the figures spread; with --json in a last line, {"spread": ...}.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub repeat: u32,
     /// With --repeat: begin no further run that would end later than so many minutes after the first began.

@@ -1,5 +1,7 @@
 //! `report`: where the time of a run of `up` went, and what a drill found.
 
+mod many;
+
 use super::args::{Report, ReportFormat};
 use super::client::{connect, no_daemon, refused};
 use super::drill::{find_run, load_report};
@@ -14,6 +16,12 @@ use tonic::transport::Channel;
 pub(crate) fn run(context: &Context, options: &Report) -> Result<Outcome, Failure> {
     if let Some([old, new]) = options.compare.as_deref() {
         return compared(context, old, new);
+    }
+    if options.matrix {
+        return many::matrix(context, options.format);
+    }
+    if let Some(count) = options.last {
+        return many::last(context, options.run.as_deref(), count, options.format);
     }
     if let Some(format) = options.format {
         return drill(context, options.run.as_deref(), format);

@@ -10,6 +10,7 @@ use super::{refused_scenario, spread};
 use crate::drill::library;
 use crate::exit::{Failure, Outcome};
 use domain::drill::report::model::Report;
+use domain::drill::report::series::Series;
 use domain::drill::report::verdict::Verdict;
 use model::ids::RunId;
 use proto::v1::operator_client::OperatorClient;
@@ -47,7 +48,11 @@ pub(super) fn run(context: &Context, options: &Drill, name: &str) -> Result<Outc
         }
     }
     if reports.len() > 1 {
-        eprint!("{}", spread::table(&reports));
+        let series = Series::of(&reports);
+        eprint!("{}", spread::table(&series));
+        if context.json {
+            outln!("{}", serde_json::json!({"spread": series}));
+        }
     }
     Ok(outcome(Verdict::of_all(reports.iter().map(Report::outcome))))
 }

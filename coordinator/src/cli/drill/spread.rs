@@ -1,12 +1,11 @@
 //! Several runs of one drill: lowest, middle and highest of each figure.
 
-use domain::drill::report::compare::{Spread, spread};
-use domain::drill::report::model::Report;
+use domain::drill::report::series::{Series, Spread};
 use std::fmt::Write as _;
 
 /// One line per figure; of one that not every run has, in how many it is.
-pub(super) fn table(reports: &[Report]) -> String {
-    lines(reports.len(), &spread(reports))
+pub(crate) fn table(series: &Series) -> String {
+    lines(series.runs.len(), &series.figures)
 }
 
 fn lines(runs: usize, figures: &[Spread]) -> String {

@@ -12,6 +12,7 @@ pub mod matrix;
 pub mod model;
 pub mod parts;
 pub mod secret_canary;
+pub mod series;
 mod tables;
 pub mod verdict;
 pub mod wal;

@@ -1,6 +1,8 @@
 //! A report as a run might leave it, made of test data and labelled so; every rendering is held against it.
 
+use super::expected::Expected;
 use super::ledger::{CrossCheck, LedgerRow};
+use super::matrix::Matrix;
 use super::model::{
     ContractVerdict, Evidence, FORMAT, Identity, Loss, LossCause, Measurement, PhaseSpan, Report, Scale,
     Version, Worse,
@@ -8,9 +10,10 @@ use super::model::{
 use super::parts::{
     Bounds, CoverageRow, FaultBand, Horizon, Outcome, Point, ProbeReport, Recovery, SecretStaleness, Slice,
 };
+use super::series::Series;
 use super::verdict::Verdict;
 use super::wal::{Foreseen, WalReport};
-use super::{compare, html, json, junit, markdown, matrix};
+use super::{compare, html, json, junit, markdown};
 use crate::drill::backlog::{Input, Promise};
 use crate::drill::measure::quantity::Quantity;
 use crate::drill::measure::slo::{Measured, Objectives, judge};
@@ -322,13 +325,15 @@ fn json_reads_back_and_a_later_format_is_refused() {
     assert!(
         matches!(json::read(&json::render(&later)), Err(json::ReadError::Newer { found }) if found == FORMAT + 1)
     );
+    let other_shape = json::read("{\"format\": 99, \"verdicts\": []}");
+    assert!(matches!(other_shape, Err(json::ReadError::Newer { found: 99 })));
     assert!(matches!(json::read("{}"), Err(json::ReadError::Shape(_))));
 }
 
 #[test]
 fn the_page_is_whole_fetches_nothing_and_escapes_everything() {
     let mut report = report();
-    report.comparison = crate::drill::measure::slo::changes(&report.measurements, &report.measurements);
+    report.comparison = compare::compare(&report, &report).changes;
     let page = html::render(&report);
     for forbidden in [
         "<script", "http://", "https://", "src=", "url(", "@import", "<link",
@@ -411,17 +416,52 @@ fn junit_is_as_bad_as_the_run() {
 }
 
 #[test]
-fn a_run_regresses_only_against_one_made_alike() {
-    let old = report();
-    let mut new = old.clone();
-    let figure = &mut new.measurements[0];
-    (figure.low, figure.high) = (Quantity::whole(97), Quantity::whole(98));
-    assert!(compare::compare(&old, &new).regressed());
-    assert!(!compare::compare(&old, &old).regressed());
-    new.identity.versions[0].version = "3.14.0".into();
-    let apart = compare::compare(&old, &new);
-    assert!(!apart.regressed() && apart.differences == ["prometheus: 2.42.0 then, 3.14.0 now"]);
-    assert!(compare::render(&apart, &new).contains("WORSE"));
+fn in_junit_a_meant_violation_is_good_and_its_absence_is_a_failure() {
+    let mut report = report();
+    report.expected = Some(Expected {
+        contracts: vec!["C2".into()],
+        verdict: Verdict::Pass,
+    });
+    for contract in report.contracts.iter_mut().filter(|c| c.id != "C2") {
+        contract.verdict = Verdict::Pass;
+        contract.evidence[0].verdict = Verdict::Pass;
+    }
+    let xml = junit::render(&report);
+    assert!(xml.contains("failures=\"0\" errors=\"0\""), "{xml}");
+    assert!(
+        xml.contains("name=\"nothing_lost\"><system-out>a violation, as meant: 41 samples"),
+        "{xml}"
+    );
+    assert!(
+        xml.contains("name=\"verdict\"><system-out>fail: C2. Meant to show that C2"),
+        "{xml}"
+    );
+    assert!(markdown::render(&report).contains("and nothing else: so it is."));
+
+    report.contracts[1].verdict = Verdict::Pass;
+    report.contracts[1].evidence[0].verdict = Verdict::Pass;
+    report.verdict = Verdict::Pass;
+    report.expected = Some(Expected {
+        contracts: vec!["C2".into()],
+        verdict: Verdict::Fail,
+    });
+    let xml = junit::render(&report);
+    assert!(xml.contains("failures=\"2\" errors=\"0\""), "{xml}");
+    for failure in [
+        "name=\"meant_to_be_violated\"><failure message=\"C2 is to be violated, and is pass\"/>",
+        "name=\"verdict\"><failure message=\"pass: ",
+    ] {
+        assert!(xml.contains(failure), "{xml}");
+    }
+}
+
+#[test]
+fn a_budget_of_which_nothing_was_measured_is_not_a_budget_unspent() {
+    let mut report = report();
+    let spent = |report: &Report| markdown::render(report).contains("Error budget: 0 s of 7 h 12 min spent");
+    assert!(spent(&report));
+    report.slo = Some(judge(Objectives::default(), Measured::default()));
+    assert!(!spent(&report) && markdown::render(&report).contains("was not measured"));
 }
 
 #[test]
@@ -430,16 +470,37 @@ fn the_spread_and_the_matrix_are_of_measured_runs() {
     later.from = at(1);
     later.measurements[0].value = Quantity::whole(90);
     later.verdict = Verdict::Pass;
-    let spread = compare::spread(&[report(), later.clone()]);
+    let runs = [report(), later.clone()];
+    let series = Series::of(&runs);
+    let spread = &series.figures[0];
     assert_eq!(
-        (spread[0].runs, spread[0].median, spread[0].most),
+        (spread.runs, spread.median, spread.most),
         (2, Quantity::whole(90), Quantity::from_millis(96_072))
     );
-    let text = matrix::render(&[later, report()]);
-    assert!(
-        text.contains(
-            "| mgmt-down | pass | pass | fail | inconclusive | not_covered | not_covered | not_covered |"
-        ),
-        "{text}"
-    );
+    assert_eq!((series.runs.len(), series.runs[1].verdict), (2, Verdict::Pass));
+    let row = "rto.mgmt.service_good | 2 | 90 s | 90 s | 96.1 s";
+    assert!(series.markdown().contains(row), "{}", series.markdown());
+    let xml = junit::series(&runs);
+    for part in [
+        "<testsuite name=\"mgmt-down.run2\"",
+        "classname=\"mgmt-down.spread\" name=\"rto.mgmt.service_good\"><system-out>lowest 90 s, median 90 s, highest 96.1 s, in 2 of 2 runs",
+        "<testsuites name=\"drillyard\" tests=\"19\"",
+    ] {
+        assert!(xml.contains(part), "{xml}");
+    }
+
+    let mut other = report();
+    other.drill = "worker-loss".into();
+    (other.losses, other.ledgers) = (vec![], vec![]);
+    let matrix = Matrix::of(&[later, report(), other]);
+    let text = matrix.markdown();
+    let row = "| mgmt-down | pass | pass | fail | inconclusive | not_covered | not_covered | not_covered | 96 s to 96.1 s | 41 |";
+    assert!(text.contains(row), "{text}");
+    assert!(text.contains("| not measured |"), "nothing was counted: {text}");
+    let page = matrix.html();
+    assert_eq!(page.matches("<tr>").count(), 3);
+    assert!(page.ends_with("</main></body></html>\n"));
+    let json = serde_json::to_value(&matrix).expect("JSON");
+    assert_eq!(json["rows"][0]["contracts"]["C2"], "fail");
+    assert!(json["rows"][1]["lost_samples"].is_null());
 }

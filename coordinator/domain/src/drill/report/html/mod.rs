@@ -16,6 +16,9 @@ use std::fmt::Write as _;
 /// Light, dark and print.
 const STYLE: &str = include_str!("style.css");
 
+/// What closes a page.
+const END: &str = "</main></body></html>\n";
+
 /// Renders everything.
 pub fn render(report: &Report) -> String {
     let mut out = String::new();
@@ -54,16 +57,32 @@ pub fn render(report: &Report) -> String {
     for note in &report.notes {
         soft(&mut out, note);
     }
-    out.push_str("</main></body></html>\n");
+    out.push_str(END);
     out
 }
 
-fn head(out: &mut String, report: &Report) {
-    let title = escape(&format!("Drill {}: {}", report.drill, report.verdict));
+/// A page of tables alone, in the same style.
+pub(super) fn page(title: &str, tables: impl IntoIterator<Item = Table>) -> String {
+    let mut out = String::new();
+    begin(&mut out, title);
+    let _ = writeln!(out, "<header><h1>{}</h1></header>", escape(title));
+    for part in tables {
+        table(&mut out, part);
+    }
+    out.push_str(END);
+    out
+}
+
+fn begin(out: &mut String, title: &str) {
+    let title = escape(title);
     let _ = write!(
         out,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head><body><main>\n"
     );
+}
+
+fn head(out: &mut String, report: &Report) {
+    begin(out, &format!("Drill {}: {}", report.drill, report.verdict));
     if let Some(label) = &report.label {
         let _ = writeln!(out, "<div class=\"label\">{}</div>", escape(label));
     }
