@@ -237,7 +237,7 @@ pub struct Report {
     /// The report of a drill, in this form.
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<ReportFormat>,
-    /// Compare two drill runs, old and new, by their intervals.
+    /// Compare two drill runs, old and new: figures by their intervals, verdicts by what they are worth.
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["run", "format"])]
     pub compare: Option<Vec<String>>,
     /// What each drill did to each contract: the latest run of every drill; Markdown unless --format or --json says otherwise.
@@ -248,11 +248,17 @@ pub struct Report {
     pub last: Option<u32>,
 }
 
+// A paragraph is one line: it is wrapped to the terminal.
 const REPORT_EXAMPLES: &str = "Examples:
   coordinator report                              where the time of the latest `up` went
   coordinator report --format html > drill.html   the latest drill, for a browser
   coordinator report 4f1c --format junit          one drill run, for CI
-  coordinator report --compare 4f1c 9b20          exit 7 when the new run is worse";
+  coordinator report --last 5 --format junit      the last five runs of the latest drill, and the spread of their figures
+  coordinator report --matrix --format html       what every drill did to every contract, by its latest run
+  coordinator report --compare 4f1c 9b20          two runs of one drill, the old one first
+
+Exit codes of --compare: 0 nothing is worse, 7 a figure is worse beyond both runs' bounds or gone, or a verdict is worse, 8 the runs were not made \
+alike (plan, scale, host, versions), so nothing is decided.";
 
 /// Forms of a drill's report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -4,7 +4,7 @@ mod many;
 
 use super::args::{Report, ReportFormat};
 use super::client::{connect, no_daemon, refused};
-use super::drill::{find_run, load_report};
+use super::drill::{find_run, load_report, outcome};
 use super::output::{out, outln};
 use super::{Context, block_on};
 use crate::exit::{Failure, Outcome};
@@ -61,7 +61,7 @@ fn drill(context: &Context, run: Option<&str>, format: ReportFormat) -> Result<O
     Ok(Outcome::Done)
 }
 
-/// Worse is only what is worse beyond both runs' bounds.
+/// Worse is only what is worse beyond both runs' bounds; of runs that were not made alike nothing is decided.
 fn compared(context: &Context, old: &str, new: &str) -> Result<Outcome, Failure> {
     let load = |text| load_report(context, find_run(context, Some(text))?);
     let (old, new) = (load(old)?, load(new)?);
@@ -71,11 +71,7 @@ fn compared(context: &Context, old: &str, new: &str) -> Result<Outcome, Failure>
     } else {
         out!("{}", compare::render(&comparison, &new));
     }
-    Ok(if comparison.regressed() {
-        Outcome::ContractViolated
-    } else {
-        Outcome::Done
-    })
+    Ok(outcome(comparison.verdict()))
 }
 
 /// Asks for the report of a run; of the latest one for an empty id.

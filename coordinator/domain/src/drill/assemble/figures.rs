@@ -17,7 +17,7 @@ pub(super) fn all(
 ) -> Vec<Measurement> {
     let mut all = Vec::new();
     for recovery in recoveries {
-        let what = recovery.subject.replace([' ', '-'], "_");
+        let what = recovery.key();
         let id = match recovery.counted_from.as_str() {
             "fault" => format!("rto.{what}.service_good"),
             "outage" => format!("outage.{what}.service_good"),

@@ -1,9 +1,9 @@
-//! A run against its objectives, and one run against another, by intervals.
+//! A run against its objectives, and one figure against another, by intervals.
 
 use super::quantity::Quantity;
 use super::span::Span;
-use crate::drill::report::model::{Measurement, Worse};
-use crate::drill::report::parts::{Bounds, Change, Direction, Objective, Slo};
+use crate::drill::report::model::Worse;
+use crate::drill::report::parts::{Bounds, Direction, Objective, Slo};
 use crate::drill::report::verdict::Verdict;
 
 /// What is promised.
@@ -120,25 +120,6 @@ pub fn direction(old: Bounds, new: Bounds, worse: Worse) -> Direction {
         Worse::Lower if below => Direction::Worse,
         Worse::Higher | Worse::Lower => Direction::Same,
     }
-}
-
-/// Every figure that both runs have, in the order of the new one.
-pub fn changes(old: &[Measurement], new: &[Measurement]) -> Vec<Change> {
-    let bounds = |m: &Measurement| Bounds {
-        low: m.low,
-        high: m.high,
-    };
-    let pair = |now: &Measurement| {
-        let then = old.iter().find(|m| m.id == now.id && m.unit == now.unit)?;
-        Some(Change {
-            id: now.id.clone(),
-            unit: now.unit.clone(),
-            old: bounds(then),
-            new: bounds(now),
-            change: direction(bounds(then), bounds(now), now.worse),
-        })
-    };
-    new.iter().filter_map(pair).collect()
 }
 
 #[cfg(test)]

@@ -18,4 +18,6 @@ pub mod verdict;
 pub mod wal;
 
 #[cfg(test)]
+mod compare_tests;
+#[cfg(test)]
 mod sample;

@@ -110,6 +110,17 @@ pub enum Outcome {
     NeverSeenDown,
 }
 
+impl Outcome {
+    /// As in documents.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Recovered => "recovered",
+            Self::NotRecovered => "not_recovered",
+            Self::NeverSeenDown => "never_seen_down",
+        }
+    }
+}
+
 /// Recovery time of one subject, counted from the fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovery {
@@ -129,6 +140,13 @@ pub struct Recovery {
     pub vantages: Vec<String>,
     /// Bound on the clocks' disagreement that is in the intervals already, seconds.
     pub clock_offset: Quantity,
+}
+
+impl Recovery {
+    /// The subject as ids of figures have it: `mgmt_api`.
+    pub fn key(&self) -> String {
+        self.subject.replace([' ', '-'], "_")
+    }
 }
 
 /// How much time a restore or fail-over lost.
@@ -244,10 +262,10 @@ pub struct Change {
     pub id: String,
     /// Its unit.
     pub unit: String,
-    /// Then.
-    pub old: Bounds,
-    /// Now.
-    pub new: Bounds,
+    /// Then; None: the earlier run does not have it.
+    pub old: Option<Bounds>,
+    /// Now; None: the later run does not have it.
+    pub new: Option<Bounds>,
     /// What can be said.
     pub change: Direction,
 }

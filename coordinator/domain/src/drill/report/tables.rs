@@ -261,8 +261,8 @@ pub(super) fn changes(report: &Report) -> Table {
     let rows = report.comparison.iter().map(|c| {
         [
             (&c.id).into(),
-            interval(c.old, &c.unit).into(),
-            interval(c.new, &c.unit).into(),
+            maybe_interval(c.old, &c.unit).into(),
+            maybe_interval(c.new, &c.unit).into(),
             Cell::Change(c.change),
         ]
     });
