@@ -18,6 +18,11 @@ fn planned(name: &str) -> DrillPlan {
 
 /// The plan of a scenario's text where all shipped components are installed.
 pub(crate) fn planned_text(name: &str, text: &str) -> DrillPlan {
+    planned_with(name, text, |_, component| component)
+}
+
+/// The same where the text of each component, by its name, is first changed.
+fn planned_with(name: &str, text: &str, change: impl Fn(&str, String) -> String) -> DrillPlan {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../values/components");
     let lab = Lab::default();
     let components: Vec<Component> = std::fs::read_dir(folder)
@@ -25,7 +30,7 @@ pub(crate) fn planned_text(name: &str, text: &str) -> DrillPlan {
         .filter_map(|entry| {
             let path = entry.expect("an entry").path();
             let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-            let text = std::fs::read_to_string(path.join("component.yaml")).ok()?;
+            let text = change(&name, std::fs::read_to_string(path.join("component.yaml")).ok()?);
             let component = Component::from_yaml("component.yaml", &name, &text).expect("valid");
             Some(component.placed(&lab))
         })
@@ -83,6 +88,24 @@ fn kyverno_stays_off_mgmt_and_its_policies_stay_in_force_on_the_others() {
     assert!(why.contains("app2-refuses-privileges"), "{why}");
     // A webhook that does not answer for a while neither admits nor refuses.
     assert_eq!(judged("app1-refuses-privileges", None).0, Verdict::Pass);
+}
+
+/// The control of C4 in values/drills/README.md: two lines of two components.
+#[test]
+fn kyverno_comes_to_mgmt_where_both_of_its_folders_say_so() {
+    let text = scenario("mgmt-freeze").to_yaml();
+    let everywhere = planned_with("mgmt-freeze", &text, |name, component| {
+        if !matches!(name, "kyverno" | "kyverno-crds") {
+            return component;
+        }
+        let changed = component.replace("\nclusters: applications\n", "\nclusters: all\n");
+        assert_ne!(changed, component, "{name} has no such line");
+        changed
+    });
+    assert_eq!(everywhere.not_covered(ContractId::C4), None);
+    let of_mgmt = |plan: &DrillPlan| plan.dependencies.iter().any(|d| d.dependent == "kyverno in mgmt");
+    assert!(of_mgmt(&everywhere));
+    assert!(!of_mgmt(&planned("mgmt-freeze")));
 }
 
 #[test]

@@ -119,6 +119,43 @@ fn what_no_drill_looks_at_is_in_the_coverage_of_every_report() {
     }
 }
 
+/// What the README says of drills, from this heading on.
+fn read_me(heading: &str) -> String {
+    let text = std::fs::read_to_string(folder().join("README.md")).expect("a README");
+    let at = text.find(&format!("## {heading}\n"));
+    text[at.expect("the heading")..].to_owned()
+}
+
+#[test]
+fn every_shipped_drill_has_its_row_in_the_readme() {
+    let text = read_me("What is shipped");
+    for (stem, _) in shipped() {
+        assert!(text.contains(&format!("\n| {stem} |")), "{stem} has no row");
+    }
+}
+
+#[test]
+fn every_fault_is_in_a_shipped_drill_or_named_as_one_that_is_in_none() {
+    let (schema, absent) = (Scenario::schema(), read_me("Not shipped"));
+    let kinds = schema["$defs"]["FaultKind"]["oneOf"].as_array().expect("kinds");
+    let words = kinds
+        .iter()
+        .map(|kind| kind["properties"]["fault"]["const"].as_str().expect("a word"));
+    let used: Vec<&str> = shipped()
+        .iter()
+        .flat_map(|(stem, _)| scenario(stem).faults)
+        .map(|fault| fault.inject.word())
+        .collect();
+    assert!(words.len() >= 10, "{kinds:?}");
+    for word in words {
+        let named = absent.contains(&format!("`{word}`"));
+        assert!(
+            used.contains(&word) || named,
+            "no shipped drill has {word}, and nothing says why"
+        );
+    }
+}
+
 /// The scenario with `from` changed to `to` breaks a rule of `field`.
 fn breaks(name: &str, field: &str, from: &str, to: &str) {
     let good = scenario(name).to_yaml();

@@ -189,6 +189,9 @@ fn shipped_drills_judge_the_first_contract_only_where_mgmt_is_lost() {
         ("control-plane-loss", false),
         ("mesh-partition", false),
         ("vault-down", false),
+        ("apiserver-stop", false),
+        ("dns-block", false),
+        ("packet-loss", false),
     ] {
         let report = run(planned(name), as_planned);
         let expected = if judged {
@@ -197,6 +200,34 @@ fn shipped_drills_judge_the_first_contract_only_where_mgmt_is_lost() {
             Verdict::NotCovered
         };
         assert_eq!(contract(&report, ContractId::C1).0, expected, "{name}");
+    }
+}
+
+#[test]
+fn the_mesh_decides_drills_of_names_packets_and_the_api() {
+    // Each with what convicts it: a mesh that is not full, in the outage or to the end, and requests across that do not come back.
+    for (name, probe, until) in [
+        ("dns-block", "app1-mesh", UNDONE),
+        ("dns-block", "app2-web-from-app1", UNDONE),
+        ("packet-loss", "app2-mesh", UNDONE),
+        ("packet-loss", "app2-web-from-app1", END),
+        ("apiserver-stop", "app1-mesh", END),
+    ] {
+        let report = run(planned(name), as_planned);
+        let (verdict, why) = contract(&report, ContractId::C6);
+        assert_eq!(
+            (verdict, report.verdict),
+            (Verdict::Pass, Verdict::Pass),
+            "{name}: {why}"
+        );
+        let report = run(planned(name), |seen, at| {
+            if seen.name == probe && (FAULT + 1_000_000..until).contains(&at) {
+                return (false, BTreeMap::from([("full".to_owned(), 0.0)]));
+            }
+            as_planned(seen, at)
+        });
+        let (verdict, why) = contract(&report, ContractId::C6);
+        assert_eq!(verdict, Verdict::Fail, "{name} by {probe}: {why}");
     }
 }
 
