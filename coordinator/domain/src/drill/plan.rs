@@ -1,7 +1,9 @@
 //! A scenario against a lab: which nodes are hit, which probes can run, what is covered, what comes back from where.
 
 mod cycle;
+mod lost;
 mod resolve;
+mod stated;
 mod text;
 
 pub use cycle::{Dependency, DependencyKind};
@@ -36,6 +38,9 @@ pub struct DrillPlan {
     pub blast_radius: BlastRadius,
     /// What recovery depends on.
     pub dependencies: Vec<Dependency>,
+    /// What of it is not known, one line each; empty in records of older releases, which did not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_dependencies: Vec<String>,
     /// Digest over all of the above; equal digests are the same experiment.
     pub digest: Digest,
     /// What no drill on this lab looks at, with the reason: for the report's coverage. Set by whoever knows the lab's provider and
@@ -137,7 +142,9 @@ pub fn drill_plan(
     let probes = resolve::probes(scenario, lab, present)?;
     let blast_radius = resolve::blast_radius(&faults, lab)?;
     let coverage = resolve::coverage(scenario, &faults, &probes, &blast_radius);
-    let dependencies = cycle::find(lab, components, present, &blast_radius);
+    let lost = lost::Lost::of(lab, &faults, present, &blast_radius);
+    let dependencies = cycle::find(lab, components, present, &lost);
+    let unknown_dependencies = lost::unknown(lab, &faults, &blast_radius);
     let mut plan = DrillPlan {
         drill: scenario.name.clone(),
         lab: lab.name.to_string(),
@@ -147,6 +154,7 @@ pub fn drill_plan(
         coverage,
         blast_radius,
         dependencies,
+        unknown_dependencies,
         digest: Digest([0; 32]),
         gaps: Vec::new(),
         versions: Vec::new(),

@@ -299,7 +299,14 @@ fn the_circle_over_two_clusters_is_found() {
     assert_eq!(circular.len(), 1, "{circular:?}");
     assert_eq!(circular[0].dependent, "backup in mgmt");
     assert_eq!(circular[0].needs, "object-store of store in app1");
-    assert_eq!(of(DependencyKind::ReturnsAfter).len(), 1);
+    let after: Vec<&str> = of(DependencyKind::ReturnsAfter)
+        .iter()
+        .map(|d| d.dependent.as_str())
+        .collect();
+    assert_eq!(
+        after,
+        ["apiserver in mgmt", "backup in mgmt", "every controller in mgmt"]
+    );
     assert_eq!(
         of(DependencyKind::Misses).len(),
         3,

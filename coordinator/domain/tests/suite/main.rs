@@ -9,6 +9,7 @@ mod again;
 mod diagnosis;
 mod drift;
 mod drill_backlog;
+mod drill_dependencies;
 mod drill_logs;
 mod drill_platform;
 mod drill_runs;

@@ -1,9 +1,11 @@
 //! What recovery depends on: is what is needed to bring X back kept in X?
 //!
-//! Components say what they need and what they provide. From that follows who outside the outage will miss something, in
-//! which order the lost parts can return, and whether a lost cluster needs a spared one that itself needs the lost one.
+//! Components say what they need and what they provide; what Kubernetes' own parts need of one another is stated. From that
+//! follows who outside the outage will miss something, in which order the lost parts can return, and whether something
+//! lost needs, over others, what is lost with it.
 
-use super::{BlastRadius, Present};
+use super::lost::Lost;
+use super::{Present, stated};
 use crate::component::Component;
 use model::ids::ClusterName;
 use model::lab::{Cluster, Lab};
@@ -15,10 +17,13 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Dependency {
     /// What it means.
     pub kind: DependencyKind,
-    /// Who needs it, `COMPONENT in CLUSTER`.
+    /// Who needs it, `COMPONENT in CLUSTER`; of Kubernetes' own parts `apiserver`, `etcd`, `every controller`.
     pub dependent: String,
-    /// What it needs, `CAPABILITY of COMPONENT in CLUSTER`.
+    /// What it needs, `CAPABILITY of COMPONENT in CLUSTER`; one of Kubernetes' own parts is `PART in CLUSTER`.
     pub needs: String,
+    /// What the need is about, where the names do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// What a dependency means.
@@ -33,42 +38,61 @@ pub enum DependencyKind {
     Misses,
 }
 
-type Place<'a> = (&'a Component, &'a ClusterName);
+/// Who needs or provides something, and where.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) name: String,
+    pub(super) cluster: ClusterName,
+}
 
-/// Every dependency between installed components that crosses or lies within the outage, sorted.
-pub(super) fn find(
-    lab: &Lab,
-    components: &[Component],
-    present: &Present,
-    radius: &BlastRadius,
-) -> Vec<Dependency> {
-    let lost = |cluster: &ClusterName| radius.clusters_lost.contains(cluster);
-    let edges = edges(lab, components, present);
+/// Somebody needs something of somebody.
+#[derive(Debug)]
+pub(super) struct Edge {
+    pub(super) from: Place,
+    pub(super) to: Place,
+    /// The capability, or the name of one of Kubernetes' own parts.
+    pub(super) what: String,
+    /// The same for people.
+    pub(super) needs: String,
+    pub(super) why: Option<String>,
+}
+
+impl Edge {
+    fn is_down(&self, lost: &Lost) -> bool {
+        lost.is_out_of_reach(&self.what, &self.to.cluster, &self.from.cluster)
+    }
+}
+
+/// Every dependency between what is installed that crosses or lies within the outage, sorted.
+pub(super) fn find(lab: &Lab, components: &[Component], present: &Present, lost: &Lost) -> Vec<Dependency> {
+    let mut edges = edges(lab, components, present);
+    edges.extend(stated::edges(lab, lost));
     let mut found = BTreeSet::new();
     for edge in &edges {
-        let kind = match (lost(edge.from.1), lost(edge.to.1)) {
+        let away = lost.is_away(&edge.from.name, &edge.from.cluster);
+        let kind = match (away, edge.is_down(lost)) {
+            (true, true) if leads(&edges, &edge.to, |next| next.to == edge.from) => DependencyKind::Circular,
             (true, true) => DependencyKind::ReturnsAfter,
             (false, true) => DependencyKind::Misses,
-            (true, false) if reaches_lost(&edges, edge.to, radius) => DependencyKind::Circular,
+            (true, false) if leads(&edges, &edge.to, |next| next.is_down(lost)) => DependencyKind::Circular,
             _ => continue,
         };
         found.insert(Dependency {
             kind,
-            dependent: format!("{} in {}", edge.from.0.name, edge.from.1),
-            needs: format!("{} of {} in {}", edge.what, edge.to.0.name, edge.to.1),
+            dependent: format!("{} in {}", edge.from.name, edge.from.cluster),
+            needs: edge.needs.clone(),
+            why: edge.why.clone(),
         });
     }
     found.into_iter().collect()
 }
 
-struct Edge<'a> {
-    from: Place<'a>,
-    to: Place<'a>,
-    what: String,
-}
-
-fn edges<'a>(lab: &'a Lab, components: &'a [Component], present: &Present) -> Vec<Edge<'a>> {
+fn edges(lab: &Lab, components: &[Component], present: &Present) -> Vec<Edge> {
     let by_name: BTreeMap<&str, &Component> = components.iter().map(|c| (c.name.as_str(), c)).collect();
+    let place = |component: &Component, cluster: &ClusterName| Place {
+        name: component.name.to_string(),
+        cluster: cluster.clone(),
+    };
     let mut out = Vec::new();
     for cluster in &lab.clusters {
         for component in components.iter().filter(|c| is_there(c, cluster, present)) {
@@ -79,9 +103,11 @@ fn edges<'a>(lab: &'a Lab, components: &'a [Component], present: &Present) -> Ve
                         .and_then(|name| by_name.get(name));
                     if let Some(provider) = provider {
                         out.push(Edge {
-                            from: (component, &cluster.name),
-                            to: (provider, home),
+                            from: place(component, &cluster.name),
+                            to: place(provider, home),
                             what: what.to_owned(),
+                            needs: format!("{what} of {} in {home}", provider.name),
+                            why: None,
                         });
                     }
                 }
@@ -105,18 +131,17 @@ fn homes<'a, 'n>(lab: &'a Lab, own: &'a Cluster, need: &'n str) -> Vec<(&'a Clus
     }
 }
 
-/// Whether what `start` needs leads into a lost cluster.
-fn reaches_lost(edges: &[Edge<'_>], start: Place<'_>, radius: &BlastRadius) -> bool {
-    let key = |place: Place<'_>| (place.0.name.to_string(), place.1.to_string());
-    let mut seen = BTreeSet::from([key(start)]);
-    let mut open = vec![key(start)];
+/// Whether following needs from `start` comes by an edge that `is_it`.
+fn leads(edges: &[Edge], start: &Place, is_it: impl Fn(&Edge) -> bool) -> bool {
+    let mut seen = BTreeSet::from([start]);
+    let mut open = vec![start];
     while let Some(here) = open.pop() {
-        for edge in edges.iter().filter(|e| key(e.from) == here) {
-            if radius.clusters_lost.contains(edge.to.1) {
+        for edge in edges.iter().filter(|e| e.from == *here) {
+            if is_it(edge) {
                 return true;
             }
-            if seen.insert(key(edge.to)) {
-                open.push(key(edge.to));
+            if seen.insert(&edge.to) {
+                open.push(&edge.to);
             }
         }
     }

@@ -64,6 +64,12 @@ pub(super) fn faults(
 }
 
 fn nothing_to_break(kind: &FaultKind, lab: &Lab, present: &Present) -> Option<String> {
+    let (cluster, what) = needed(kind, lab)?;
+    nobody(&cluster, &what, present)
+}
+
+/// The cluster and the capability without which there is nothing to break; None for faults that need none.
+pub(super) fn needed(kind: &FaultKind, lab: &Lab) -> Option<(String, String)> {
     let own = match kind {
         FaultKind::PodDelete { cluster, .. } => Some(cluster.as_str()),
         other => other
@@ -75,12 +81,22 @@ fn nothing_to_break(kind: &FaultKind, lab: &Lab, present: &Present) -> Option<St
                 (None, None) => None,
             }),
     };
-    absent(kind.needs()?, own.unwrap_or_default(), present)
+    let (cluster, what) = scoped(kind.needs()?, own.unwrap_or_default());
+    Some((cluster.to_owned(), what.to_owned()))
 }
 
 /// Why a capability, `x` of the cluster `own` or `CLUSTER/x`, cannot be relied on; None when it can.
 fn absent(need: &str, own: &str, present: &Present) -> Option<String> {
-    let (cluster, what) = need.split_once('/').unwrap_or((own, need));
+    let (cluster, what) = scoped(need, own);
+    nobody(cluster, what, present)
+}
+
+/// Cluster and capability of `x`, of the cluster `own`, or of `CLUSTER/x`.
+fn scoped<'a>(need: &'a str, own: &'a str) -> (&'a str, &'a str) {
+    need.split_once('/').unwrap_or((own, need))
+}
+
+fn nobody(cluster: &str, what: &str, present: &Present) -> Option<String> {
     match present.provider(cluster, what) {
         Some(_) => None,
         None => Some(format!("no component provides {what} in {cluster}")),

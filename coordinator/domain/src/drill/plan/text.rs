@@ -144,9 +144,21 @@ pub(super) fn render(plan: &DrillPlan) -> String {
             DependencyKind::ReturnsAfter => "returns only after",
             DependencyKind::Misses => "will miss",
         };
-        line(2, format!("{} {verb} {}", dependency.dependent, dependency.needs));
+        let why = dependency.why.as_ref().map(|why| format!(": {why}"));
+        line(
+            2,
+            format!(
+                "{} {verb} {}{}",
+                dependency.dependent,
+                dependency.needs,
+                why.unwrap_or_default()
+            ),
+        );
     }
-    if plan.dependencies.is_empty() {
+    for unknown in &plan.unknown_dependencies {
+        line(2, format!("not known: {unknown}"));
+    }
+    if plan.dependencies.is_empty() && plan.unknown_dependencies.is_empty() {
         line(2, "no installed component needs another one that is lost".into());
     }
     text

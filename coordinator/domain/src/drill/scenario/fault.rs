@@ -88,7 +88,8 @@ pub enum FaultKind {
         label: String,
         /// Its value.
         value: String,
-        /// Capability that must be there, `x` of the first target's cluster or `CLUSTER/x`; else there is nothing to pause.
+        /// Capability that these pods provide, `x` of the first target's cluster or `CLUSTER/x`: who needs it will miss it. Where
+        /// nobody provides it there is nothing to pause.
         needs: String,
     },
     /// Pods of a workload are deleted once and come again by themselves; there is nothing to undo.
@@ -99,7 +100,8 @@ pub enum FaultKind {
         namespace: String,
         /// Label selector, for example `app=prometheus-agent`.
         selector: String,
-        /// Capability of the cluster that must be there; else there is nothing to delete.
+        /// Capability of the cluster that these pods provide: who needs it will miss it. Where nobody provides it there is nothing
+        /// to delete.
         needs: String,
     },
 }
