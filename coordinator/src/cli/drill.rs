@@ -13,7 +13,7 @@ use crate::components;
 use crate::drill::library::{self, LibraryError};
 use crate::exit::{Failure, Outcome, chain};
 use crate::host_facts;
-use domain::drill::backlog::PlannedWindow;
+use domain::drill::foresight::Foresight;
 use domain::drill::plan::{Present, drill_plan};
 use domain::drill::scenario::Scenario;
 use proto::v1::StartDrillRequest;
@@ -156,9 +156,8 @@ fn offline_plan(context: &Context, name: &str) -> Result<Value, Failure> {
     let present = Present::assumed(&context.lab, &components);
     let mut plan = drill_plan(&scenario, &context.lab, &components, &present).map_err(|e| wrong(&e))?;
     plan.gaps = library::gaps(&context.places, &context.lab).map_err(|e| refused_scenario(&e))?;
-    let windows = PlannedWindow::unseen(&plan, "no coordinator serves this lab, so no agent can be asked");
-    let text = plan.to_text() + &PlannedWindow::text(&windows);
-    Ok(json!({"digest": plan.digest, "text": text, "windows": windows, "plan": plan}))
+    let foresight = Foresight::unseen(&plan, "no coordinator serves this lab, so nobody can be asked");
+    Ok(foresight.document(&plan))
 }
 
 fn refused_scenario(error: &LibraryError) -> Failure {

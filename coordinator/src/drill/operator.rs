@@ -3,7 +3,6 @@
 use super::service::{DrillService, StartError};
 use super::windows;
 use crate::exit::chain;
-use domain::drill::backlog::PlannedWindow;
 use model::ids::RunId;
 use proto::v1;
 use tokio::sync::mpsc;
@@ -23,10 +22,8 @@ pub async fn start(
 ) -> Result<v1::StartDrillResponse, Status> {
     if wanted.dry_run {
         let plan = drills.plan(&wanted.name).await.map_err(|e| refusal(&e))?;
-        let windows = windows::predict(&drills.lab, &drills.places, &plan).await;
-        let text = plan.to_text() + &PlannedWindow::text(&windows);
-        let document =
-            serde_json::json!({"digest": plan.digest, "text": text, "windows": windows, "plan": plan});
+        let foresight = windows::predict(&drills.lab, &drills.places, &plan).await;
+        let document = foresight.document(&plan);
         return Ok(v1::StartDrillResponse {
             run_id: Vec::new(),
             plan_digest: plan.digest.0.to_vec(),

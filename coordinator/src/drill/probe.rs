@@ -5,6 +5,7 @@ mod canary;
 mod cluster;
 mod lines;
 mod log;
+pub(super) mod log_room;
 mod nodes;
 mod pace;
 mod phantoms;

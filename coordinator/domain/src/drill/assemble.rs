@@ -21,6 +21,7 @@ pub(crate) use figures::FEWEST;
 pub use restore::WRITTEN;
 pub(crate) use secret_canary::is_canary;
 pub use secret_canary::{DELETED, KEPT, NEW, NUMBER, NUMBERS, REFRESHED, STORE_READY};
+pub(crate) use secrets::{AGE, INTERVAL};
 pub use watch::{Watch, Window};
 
 use super::contract::ContractId;

@@ -10,6 +10,7 @@ mod diagnosis;
 mod drift;
 mod drill_backlog;
 mod drill_dependencies;
+mod drill_foresight;
 mod drill_logs;
 mod drill_platform;
 mod drill_runs;

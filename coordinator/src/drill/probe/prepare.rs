@@ -352,7 +352,8 @@ async fn ports(cluster: &Cluster, namespace: &str, service: &str) -> Result<Port
 }
 
 impl Grounds<'_> {
-    fn cluster(&self, name: &ClusterName) -> Result<&Cluster, String> {
+    /// A cluster that can be asked.
+    pub(in crate::drill) fn cluster(&self, name: &ClusterName) -> Result<&Cluster, String> {
         self.clusters
             .get(name)
             .ok_or_else(|| format!("cluster {name} cannot be asked"))

@@ -40,6 +40,23 @@ pub(super) fn bytes(text: &str) -> Option<f64> {
     })
 }
 
+/// A size as Kubernetes writes it, `10Mi`, `500k`, `1048576`: whole, with a power of 1024 or of 1000 behind it, or none.
+pub(super) fn kubernetes_bytes(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit {
+        "" => 1,
+        "k" => 1000,
+        "M" => 1_000_000,
+        "G" => 1_000_000_000,
+        "Ki" => 1 << 10,
+        "Mi" => 1 << 20,
+        "Gi" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
 /// A sum of numbers with units; a bare zero needs none.
 fn units(text: &str, factor: impl Fn(&str) -> Option<f64>) -> Option<f64> {
     if text == "0" {
@@ -88,6 +105,22 @@ mod tests {
             ("MiB", None),
         ] {
             assert_eq!(bytes(text), size, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_as_kubernetes_writes_them() {
+        for (text, size) in [
+            ("10Mi", Some(10_485_760)),
+            ("500k", Some(500_000)),
+            ("1048576", Some(1_048_576)),
+            ("0", Some(0)),
+            ("Mi", None),
+            ("1.5Gi", None),
+            ("10MB", None),
+            ("", None),
+        ] {
+            assert_eq!(kubernetes_bytes(text), size, "{text}");
         }
     }
 }

@@ -13,7 +13,7 @@ use model::moment::Moment;
 use std::collections::BTreeSet;
 
 /// Figures of a `secret_age` sample, each behind `NAMESPACE/NAME.`
-pub(super) const AGE: &str = "age_seconds";
+pub(crate) const AGE: &str = "age_seconds";
 /// Whether the operator says that the last refresh succeeded.
 pub(super) const READY: &str = "ready";
 /// Whether the Secret is there.
@@ -21,7 +21,7 @@ pub(super) const PRESENT: &str = "present";
 /// Whether its value is another one than at the begin.
 pub(super) const CHANGED: &str = "changed";
 /// Seconds between refreshes; 0 means once.
-pub(super) const INTERVAL: &str = "interval_seconds";
+pub(crate) const INTERVAL: &str = "interval_seconds";
 
 /// One entry per Secret that was seen.
 pub(super) fn all(watches: &[Watch<'_>], window: &Window) -> Vec<SecretStaleness> {

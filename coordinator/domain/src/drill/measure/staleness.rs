@@ -69,6 +69,27 @@ pub fn convergence(refresh_due: Moment, store_failing: Option<Moment>, back: Mom
     }
 }
 
+/// The highest age of a value that was refreshed at `refreshed`, of a provider that is away from `gone` to `back`: its age when it is
+/// refreshed after that, as interval and backoff give it. `refreshed` is rounded down.
+pub fn highest_age(refreshed: Moment, interval: Span, (gone, back): (Moment, Moment)) -> Bounds {
+    let until = convergence(interval.after(refreshed), Some(gone), back);
+    let at_return = Span::between(refreshed, back);
+    Bounds {
+        low: at_return.minus(ROUNDING).seconds().plus(until.low),
+        high: at_return.seconds().plus(until.high),
+    }
+}
+
+/// The same whenever an outage of this length begins: right after a refresh at best, and right before one is due at worst.
+pub fn highest_age_of_any(interval: Span, outage: Span) -> Bounds {
+    let gone = interval.after(Moment(0));
+    let back = outage.after(gone);
+    Bounds {
+        low: highest_age(gone, interval, (gone, back)).low,
+        high: highest_age(Moment(0), interval, (gone, back)).high,
+    }
+}
+
 /// From the provider's return to the first refresh that was seen after it; `seen` are (when looked at, refreshTime).
 ///
 /// The refresh lies within the second that `refreshTime` names, and before the look that found it.
@@ -142,6 +163,19 @@ mod tests {
     }
 
     #[test]
+    fn a_value_is_as_old_as_its_interval_or_as_the_outage_and_what_follows_it() {
+        // Refreshed an hour apart, 10 min ago: not due before the return at 90 s, so nobody's backoff matters.
+        assert_eq!(highest_age(at(0), s(3600), (at(600), at(690))), b(3599, 3600));
+        // Due 5 s into the outage of 90 s: the store may pause for 64 s more, and the Secret then for 128.
+        assert_eq!(
+            highest_age(at(0), s(15), (at(10), at(100))),
+            b(99, 100 + 64 + 128)
+        );
+        assert_eq!(highest_age_of_any(s(3600), s(90)), b(3599, 3600 + 90 + 64 + 128));
+        assert_eq!(highest_age_of_any(s(15), s(90)), b(89, 15 + 90 + 64 + 128));
+    }
+
+    #[test]
     fn the_measured_convergence_is_the_first_refresh_after_the_return() {
         let seen = [
             (at(90), at(50)),
@@ -154,6 +188,17 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn whenever_an_outage_begins_the_age_is_within_what_is_said_of_any(
+            interval in 1_u64..8000, outage in 1_u64..8000, share in 0_u64..=100,
+        ) {
+            let gone = i64::try_from(interval * share / 100).expect("small");
+            let back = gone + i64::try_from(outage).expect("small");
+            let one = highest_age(at(0), s(interval), (at(gone), at(back)));
+            let any = highest_age_of_any(s(interval), s(outage));
+            proptest::prop_assert!(any.low <= one.low && one.high <= any.high, "{one:?} {any:?}");
+        }
+
         #[test]
         fn a_pause_never_ends_before_the_failure_does(failing in 0_u64..100_000) {
             let pause = pause(s(failing));
