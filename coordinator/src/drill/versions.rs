@@ -13,7 +13,7 @@ type Parts = BTreeMap<(String, String), (String, BTreeSet<String>)>;
 
 /// This program, Kubernetes, etcd and CoreDNS, and what the components bring that are ready in some cluster, sorted by name. Whether the
 /// bundle built or pulled a part is said where the bundle at `cache` knows it.
-pub fn of(lab: &Lab, cache: &Path, loaded: &[Loaded], status: &Status) -> Vec<Version> {
+pub(super) fn of(lab: &Lab, cache: &Path, loaded: &[Loaded], status: &Status) -> Vec<Version> {
     let manifest = Manifest::load(cache).ok();
     let set = |fits: &dyn Fn(&Artefact) -> bool| {
         let artefacts = manifest.iter().flat_map(|m| &m.artefacts);
