@@ -138,6 +138,7 @@ fn judge(produced: Vec<Produced>, log: &JournalReader, items: &[Item]) -> Figure
         produced,
         subscribers: vec![subscriber],
         head: log.head().0,
+        ..History::default()
     };
     check(&history).unwrap_or_else(|broken| panic!("{broken}"))
 }

@@ -45,6 +45,10 @@ impl Disk {
         self.lock().0.head().0
     }
 
+    pub(crate) fn oldest(&self) -> u64 {
+        self.lock().0.oldest().0
+    }
+
     fn lock(&self) -> MutexGuard<'_, (MemoryJournal, Epoch, Option<Cut>)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -30,6 +30,7 @@ fn play(seeds: impl Iterator<Item = u64>) -> Figures {
         sum.streams += figures.streams;
         sum.again += figures.again;
         sum.gaps += figures.gaps;
+        sum.compacted += figures.compacted;
     }
     sum
 }

@@ -333,6 +333,8 @@ impl World {
             produced: self.produced.clone(),
             subscribers: self.watchers.iter().map(|w| w.record.clone()).collect(),
             head: self.disk.head(),
+            oldest: self.disk.oldest(),
+            resets: 0,
         }
     }
 }

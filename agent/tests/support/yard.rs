@@ -374,10 +374,15 @@ impl Yard {
         Some(OperatorClient::new(channel))
     }
 
-    async fn connected(&self) -> Option<usize> {
+    /// What the coordinator says of itself and its nodes.
+    pub(crate) async fn status(&self) -> Option<serde_json::Value> {
         let mut client = self.client().await?;
         let answer = client.get_status(GetStatusRequest {}).await.ok()?;
-        let status: serde_json::Value = serde_json::from_slice(&answer.into_inner().status_json).ok()?;
+        serde_json::from_slice(&answer.into_inner().status_json).ok()
+    }
+
+    async fn connected(&self) -> Option<usize> {
+        let status = self.status().await?;
         let clusters = status["clusters"].as_array()?;
         let nodes = clusters.iter().filter_map(|c| c["nodes"].as_array()).flatten();
         Some(nodes.filter(|n| n["agent"]["state"] == "connected").count())

@@ -5,6 +5,7 @@
 //! missing that no record declares. *Resumable*: a stream that is asked for again goes on where it was. *Bookmarkable*: all
 //! up to a bookmark was delivered before it. It shares no code with what it checks.
 
+mod holes;
 mod lives;
 mod stream;
 #[cfg(test)]
@@ -75,7 +76,7 @@ pub enum Seen {
     Compacted(u64),
     /// The stream ends because it was not read; this was sent last.
     TooSlow(u64),
-    /// The log is another one.
+    /// The log is another one. Only a history that says so may hold it: a coordinator that lost its log says the same.
     LogReset,
 }
 
@@ -97,8 +98,14 @@ pub struct History {
     pub produced: Vec<Produced>,
     /// Everybody who watched.
     pub subscribers: Vec<Subscriber>,
-    /// The revision that all of them waited for at the end.
+    /// The log's last revision when all of them had come to rest. It is asked of the log, not of a subscriber: one that was
+    /// told of less than there is would set its own goal.
     pub head: u64,
+    /// The oldest revision that the log still had then; up to 1 when retention took nothing.
+    pub oldest: u64,
+    /// How often the log was replaced by another on purpose. Everybody who watches began before the first time, and is told
+    /// of each.
+    pub resets: usize,
 }
 
 /// Which promise.
@@ -143,10 +150,12 @@ pub struct Figures {
     pub again: usize,
     /// Declared gaps.
     pub gaps: usize,
+    /// How often subscribers were told that retention took what they asked for.
+    pub compacted: usize,
 }
 
-/// What is known of a revision from whoever saw it first.
-type Log = BTreeMap<u64, (u64, String)>;
+/// What is known of a revision, by the number of resets before it, from whoever saw it first.
+type Log = BTreeMap<(usize, u64), (u64, String)>;
 
 /// Reads the history; the first broken promise with its evidence, or its figures.
 pub fn check(history: &History) -> Result<Figures, Broken> {

@@ -1,5 +1,6 @@
 //! One subscriber's record, item by item.
 
+use super::holes::Holes;
 use super::lives::Lives;
 use super::{Broken, Delivered, Figures, History, Log, Promise, Seen, Subscriber};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,13 +22,20 @@ struct Reader<'a> {
     bookmark: Option<u64>,
     revisions: BTreeSet<u64>,
     lives: Lives,
-    /// The latest mark of each node.
+    /// The latest mark of each node, in this log.
     made: BTreeMap<String, usize>,
+    /// The last that each node made of all marks that came, in this log and those before it.
+    furthest: BTreeMap<String, usize>,
+    /// Marks of this log.
     marks: BTreeSet<usize>,
+    /// Marks of this log and of those before it.
+    ever: BTreeSet<usize>,
     /// Nodes of which numbers were declared as missing.
     thinned: BTreeSet<String>,
-    /// Whether a part of the log was declared as gone.
-    shortened: bool,
+    /// Parts of the log that were declared as gone.
+    holes: Holes,
+    /// How often the log was another one.
+    resets: usize,
 }
 
 pub(super) fn follow(
@@ -49,9 +57,12 @@ pub(super) fn follow(
         revisions: BTreeSet::new(),
         lives: Lives::default(),
         made: BTreeMap::new(),
+        furthest: BTreeMap::new(),
         marks: BTreeSet::new(),
+        ever: BTreeSet::new(),
         thinned: BTreeSet::new(),
-        shortened: false,
+        holes: Holes::default(),
+        resets: 0,
     };
     let broken = |item, (promise, evidence)| Broken {
         promise,
@@ -98,9 +109,17 @@ impl Reader<'_> {
                 self.position = self.position.max(*revision);
             }
             Seen::Compacted(oldest) => {
+                if *oldest > self.history.oldest {
+                    let kept = self.history.oldest.max(1);
+                    let evidence = format!("told that all before {oldest} is gone, kept is all from {kept}");
+                    return Err((Promise::Reliable, evidence));
+                }
+                if *oldest > self.position.saturating_add(1) {
+                    self.holes.skip(self.position, *oldest, &self.furthest);
+                    self.lives = Lives::new(true);
+                }
                 self.position = self.position.max(oldest.saturating_sub(1));
-                self.shortened = true;
-                self.lives = Lives::new(true);
+                figures.compacted += 1;
             }
             Seen::TooSlow(last) if *last > self.last => {
                 let evidence = format!("told that {last} was sent, {} came", self.last);
@@ -108,10 +127,20 @@ impl Reader<'_> {
             }
             Seen::TooSlow(_) => {}
             Seen::LogReset => {
-                // Another log: its revisions say nothing of those before.
+                self.resets += 1;
+                if self.resets > self.history.resets {
+                    let evidence = format!(
+                        "told that the log is another one, {} times of {}; what the old one had is lost",
+                        self.resets, self.history.resets
+                    );
+                    return Err((Promise::Reliable, evidence));
+                }
+                // Its revisions say nothing of those before, and what was not acknowledged to a node comes again.
+                self.holes.replace(&self.furthest);
                 self.revisions.clear();
-                log.clear();
-                (self.position, self.shortened) = (0, true);
+                self.marks.clear();
+                self.made.clear();
+                self.position = 0;
                 self.lives = Lives::default();
             }
         }
@@ -146,14 +175,15 @@ impl Reader<'_> {
             let evidence = format!("revision {revision} follows {}", self.last);
             return Err((promise, evidence));
         }
-        if let Some((digest, _)) = log.get(&revision).filter(|(digest, _)| *digest != entry.digest) {
+        let place = (self.resets, revision);
+        if let Some((digest, _)) = log.get(&place).filter(|(digest, _)| *digest != entry.digest) {
             let evidence = format!(
                 "revision {revision} is {:x} here and was {digest:x}",
                 entry.digest
             );
             return Err((Promise::Unique, evidence));
         }
-        log.insert(revision, (entry.digest, entry.node.clone()));
+        log.insert(place, (entry.digest, entry.node.clone()));
         (self.last, self.is_fresh) = (revision, false);
         self.position = self.position.max(revision);
         if !self.revisions.insert(revision) {
@@ -182,6 +212,9 @@ impl Reader<'_> {
             let evidence = format!("{mark} came again, at revision {}", entry.revision);
             return Err((Promise::Unique, evidence));
         }
+        self.ever.insert(at);
+        let furthest = self.furthest.entry(entry.node.clone()).or_insert(at);
+        *furthest = at.max(*furthest);
         let before = self.made.insert(entry.node.clone(), at);
         if before.is_some_and(|before| before > at) {
             let evidence = format!("{mark} came after what {} made later", entry.node);
@@ -202,17 +235,18 @@ impl Reader<'_> {
                 .as_ref()
                 .is_none_or(|nodes| nodes.contains(node))
         };
-        let began = self.began.unwrap_or(0);
-        if self.shortened {
-            return Ok(());
+        if self.resets < self.history.resets {
+            let (heard, made) = (self.resets, self.history.resets);
+            let evidence = format!("the log was replaced {made} times, {heard} were told");
+            return Err((Promise::Reliable, evidence));
         }
-        let missing = log.iter().find(|(revision, (_, node))| {
-            **revision > began
-                && **revision <= self.position
-                && is_wanted(node)
-                && !self.revisions.contains(revision)
-        });
-        if let Some((revision, _)) = missing {
+        let began = self.began.unwrap_or(0);
+        let seen = log.range((self.resets, 0)..=(self.resets, self.position));
+        let missing = seen
+            .filter(|((_, revision), (_, node))| *revision > began && is_wanted(node))
+            .map(|((_, revision), _)| *revision)
+            .find(|revision| !self.revisions.contains(revision) && !self.holes.have(*revision));
+        if let Some(revision) = missing {
             let evidence = format!("revision {revision}, which others saw, never came");
             return Err((Promise::Reliable, evidence));
         }
@@ -221,16 +255,19 @@ impl Reader<'_> {
                 && is_wanted(&produced.node)
                 && !(produced.may_drop && self.thinned.contains(&produced.node))
         };
-        let lost = self.history.produced.iter().enumerate();
-        match lost
-            .filter(|(_, p)| is_due(p))
-            .find(|(at, _)| !self.marks.contains(at))
-        {
-            Some((_, lost)) if began == 0 => {
-                let evidence = format!("{} of {} was acknowledged and never came", lost.mark, lost.node);
-                Err((Promise::Reliable, evidence))
+        // The latest mark of each node that came, on the way through what was made.
+        let mut came: BTreeMap<&str, usize> = BTreeMap::new();
+        for (at, produced) in self.history.produced.iter().enumerate() {
+            let node = produced.node.as_str();
+            if self.ever.contains(&at) {
+                came.insert(node, at);
+                continue;
             }
-            _ => Ok(()),
+            if began == 0 && is_due(produced) && !self.holes.may_have(node, came.get(node).copied()) {
+                let evidence = format!("{} of {node} was acknowledged and never came", produced.mark);
+                return Err((Promise::Reliable, evidence));
+            }
         }
+        Ok(())
     }
 }
