@@ -7,6 +7,8 @@ mod checkpoint;
 #[cfg(test)]
 mod conformance;
 mod frame;
+#[cfg(test)]
+mod full_buffer;
 mod journal_memory;
 mod journal_sled;
 mod quota;
@@ -15,6 +17,8 @@ mod store_sled;
 mod writer;
 
 pub use checkpoint::Checkpoint;
+#[cfg(test)]
+pub(crate) use full_buffer::FullBuffer;
 pub use journal_memory::MemoryJournal;
 pub use journal_sled::SledJournal;
 pub use writer::{Handle, Writer};
@@ -103,6 +107,11 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Whether a new step begins with it, which a full buffer refuses.
+    pub(crate) fn begins(&self) -> bool {
+        self.steps.iter().any(|step| step.phase == StepPhase::Accepted)
+    }
+
     /// Takes another batch behind this one.
     pub fn join(&mut self, other: Batch) {
         self.events.extend(other.events);

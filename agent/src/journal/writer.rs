@@ -119,7 +119,8 @@ impl Writer {
         true
     }
 
-    /// Writes this batch with all others that wait; the first command that is no append is handed back.
+    /// Writes this batch with all others that wait; the first command that is none of them is handed back. What begins a step is
+    /// written alone: a full buffer that refuses it would refuse what must never be lost with it.
     fn append(
         &mut self,
         mut batch: Batch,
@@ -127,9 +128,11 @@ impl Writer {
     ) -> (Option<Arc<JournalError>>, Option<Command>) {
         let mut answers = vec![answer];
         let mut next = None;
-        while let Ok(command) = self.commands.try_recv() {
+        while !batch.begins()
+            && let Ok(command) = self.commands.try_recv()
+        {
             match command {
-                Command::Append(more, answer) => {
+                Command::Append(more, answer) if !more.begins() => {
                     batch.join(more);
                     answers.push(answer);
                 }
@@ -184,5 +187,68 @@ impl Handle {
         let ended = || Arc::new(JournalError::Ended);
         self.commands.send(command(answer)).await.map_err(|_| ended())?;
         asked.await.map_err(|_| ended())?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{FullBuffer, StepPhase};
+    use model::event::NodeEventKind;
+    use model::ids::{Attempt, BootId, Incarnation, StepId};
+    use model::moment::Moment;
+    use model::step::{NodeStep, Role, StepOrder};
+
+    fn told(version: &str) -> Batch {
+        let draft = Draft {
+            time: Moment(0),
+            monotonic_ms: 0,
+            boot: BootId([1; 16]),
+            kind: NodeEventKind::AgentStarted {
+                version: version.into(),
+            },
+        };
+        Batch {
+            events: vec![draft],
+            ..Batch::default()
+        }
+    }
+
+    fn begun() -> Batch {
+        let order = StepOrder {
+            step: StepId([1; 32]),
+            attempt: Attempt(1),
+            body: NodeStep::ImportImages { role: Role::Worker },
+            budget_ms: 1,
+        };
+        let record = StepRecord {
+            order,
+            phase: StepPhase::Accepted,
+            at: Moment(0),
+        };
+        Batch {
+            steps: vec![record],
+            ..told("accepted")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_step_that_a_full_buffer_refuses_takes_nothing_else_with_it() {
+        let journal = FullBuffer(MemoryJournal::new(Incarnation([1; 16])));
+        let (writer, handle, _, _) = Writer::over(Box::new(journal));
+        let writes = [told("a"), begun(), told("b"), told("c")].map(|batch| {
+            let handle = handle.clone();
+            tokio::spawn(async move { handle.append(batch).await.is_ok() })
+        });
+        // All of them wait before the writer looks.
+        tokio::task::yield_now().await;
+        tokio::spawn(writer.run_in_task());
+        let mut written = Vec::new();
+        for write in writes {
+            written.push(write.await.expect("ended"));
+        }
+        assert_eq!(written, [true, false, true, true]);
+        let kept = handle.read(Seq(1), 9).await.expect("read");
+        assert_eq!(kept.len(), 3, "{kept:?}");
     }
 }
