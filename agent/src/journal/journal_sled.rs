@@ -3,7 +3,7 @@
 //! beside the store says how far it must reach.
 
 use super::checkpoint::Slots;
-use super::quota::{self, THIN_ABOVE};
+use super::quota::{self, REFUSE_ABOVE, THIN_ABOVE};
 use super::{Batch, Draft, Journal, JournalError, Position, StepRecord, frame, renew};
 use crate::clock;
 use crate::journal::store_sled::{self, Store};
@@ -34,7 +34,10 @@ pub struct SledJournal {
     last: Seq,
     epoch: Epoch,
     steps: BTreeMap<StepId, StepRecord>,
+    /// Of all event records.
     bytes: u64,
+    /// With more than that it is thinned out.
+    thin_above: u64,
     appends: u32,
 }
 
@@ -65,6 +68,7 @@ impl SledJournal {
             epoch: checkpoint.map_or(Epoch(0), |c| c.epoch),
             steps: BTreeMap::new(),
             bytes: 0,
+            thin_above: THIN_ABOVE,
             appends: 0,
         };
         let known = journal.load()?;
@@ -200,6 +204,7 @@ impl SledJournal {
         }
         self.commit(writes)?;
         self.bytes = self.weigh()?;
+        self.thin_above = quota::thin_next_above(self.bytes);
         Ok(())
     }
 }
@@ -222,13 +227,13 @@ impl Journal for SledJournal {
     }
 
     fn append(&mut self, batch: &Batch) -> Result<Seq, JournalError> {
-        if self.bytes > THIN_ABOVE {
+        let begins = batch.begins();
+        // No step is refused for the sake of samples.
+        if self.bytes > self.thin_above || (begins && self.bytes > REFUSE_ABOVE) {
             self.thin()?;
-            if self.bytes > quota::REFUSE_ABOVE
-                && batch.steps.iter().any(|s| s.phase == super::StepPhase::Accepted)
-            {
-                return Err(JournalError::Full);
-            }
+        }
+        if begins && self.bytes > REFUSE_ABOVE {
+            return Err(JournalError::Full);
         }
         let mut writes = sled::Batch::default();
         let (mut last, mut added) = (self.last, 0);
@@ -319,6 +324,7 @@ impl Journal for SledJournal {
         self.write(|store| store.apply(writes.clone()))?;
         self.acked = upto;
         self.bytes = self.bytes.saturating_sub(freed);
+        self.thin_above = self.thin_above.min(quota::thin_next_above(self.bytes));
         Ok(())
     }
 

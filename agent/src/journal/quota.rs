@@ -9,6 +9,15 @@ pub(super) const THIN_ABOVE: u64 = QUOTA / 10 * 8;
 /// Above this many bytes nothing new may begin; what runs is still written.
 pub(super) const REFUSE_ABOVE: u64 = QUOTA / 10 * 9;
 
+/// What must have come since the buffer was thinned out before that is done again: it reads all of it, and in a buffer full of
+/// what never goes it would free next to nothing each time.
+const AGAIN_AFTER: u64 = QUOTA / 20;
+
+/// When the buffer is thinned out next, having `bytes` left after it was.
+pub(super) fn thin_next_above(bytes: u64) -> u64 {
+    THIN_ABOVE.max(bytes.saturating_add(AGAIN_AFTER))
+}
+
 /// One declaration in place of a run of events.
 #[derive(Debug, PartialEq)]
 pub(super) struct Thinned {
@@ -63,6 +72,16 @@ mod tests {
             boot,
             kind,
         }
+    }
+
+    #[test]
+    fn a_buffer_that_nothing_can_leave_is_not_read_again_for_each_append() {
+        assert_eq!(thin_next_above(0), THIN_ABOVE);
+        assert_eq!(thin_next_above(THIN_ABOVE - AGAIN_AFTER), THIN_ABOVE);
+        assert_eq!(thin_next_above(THIN_ABOVE), THIN_ABOVE + AGAIN_AFTER);
+        assert_eq!(thin_next_above(2 * QUOTA), 2 * QUOTA + AGAIN_AFTER);
+        // While what never goes stays below the line for new steps, samples beside it stay within the quota.
+        assert!(thin_next_above(REFUSE_ABOVE) <= QUOTA);
     }
 
     #[test]
