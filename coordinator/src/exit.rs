@@ -113,3 +113,77 @@ impl Failure {
         eprintln!("{}", self.render(json));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::catalogue;
+
+    const ALL: [Outcome; 10] = [
+        Outcome::Done,
+        Outcome::Internal,
+        Outcome::Usage,
+        Outcome::Preflight,
+        Outcome::TimedOut,
+        Outcome::Partial,
+        Outcome::Conflict,
+        Outcome::ContractViolated,
+        Outcome::Inconclusive,
+        Outcome::Interrupted,
+    ];
+
+    /// Of every code, with every exit code that its page lists.
+    fn failures() -> impl Iterator<Item = (&'static catalogue::ErrorEntry, Failure)> {
+        catalogue::all().flat_map(|entry| {
+            let exits = entry.exits.iter().map(|exit| {
+                let outcome = ALL.into_iter().find(|outcome| outcome.code() == *exit);
+                outcome.unwrap_or_else(|| panic!("{}: nothing ends with {exit}", entry.code))
+            });
+            // What has none never ends a command; its words are the same in a report.
+            let exits: Vec<Outcome> = exits.collect();
+            let exits = if exits.is_empty() {
+                vec![Outcome::Internal]
+            } else {
+                exits
+            };
+            exits.into_iter().map(move |outcome| {
+                let message = format!("{}: \"a\" is not b", entry.title);
+                (entry, Failure::new(outcome, entry.code, message, entry.next))
+            })
+        })
+    }
+
+    #[test]
+    fn text_object_and_page_of_every_code_say_the_same() {
+        for (entry, failure) in failures() {
+            let object: serde_json::Value = serde_json::from_str(&failure.render(true)).expect("JSON");
+            let told = |part: &str| object["error"][part].as_str().unwrap_or_default().to_owned();
+            let text = failure.render(false);
+            let lines: Vec<&str> = text.lines().collect();
+            assert_eq!(lines[0], format!("error {}: {}", told("code"), told("message")));
+            assert_eq!(lines[1], format!("  next: {}", told("next")));
+            let more = lines[2].strip_prefix("  more: coordinator explain ");
+            assert_eq!(more.and_then(catalogue::find), Some(entry), "{text}");
+            assert_eq!(lines.len(), 3, "one line each: {text}");
+            assert_eq!(object["error"]["exit"], failure.outcome.code());
+
+            let page = catalogue::page(entry);
+            let title = format!("# {}: {}", told("code"), entry.title);
+            assert_eq!(page.lines().next(), Some(title.as_str()));
+            let explained = serde_json::to_value(entry).expect("JSON");
+            for part in ["code", "title", "cause", "remedy", "next"] {
+                let words = explained[part].as_str().unwrap_or_default();
+                assert!(
+                    !words.is_empty() && page.contains(words),
+                    "{}: {part}",
+                    entry.code
+                );
+            }
+            for exit in entry.exits {
+                let exits = page.lines().find(|line| line.starts_with("Exit code: "));
+                let listed = exits.is_some_and(|line| line.contains(&format!("{exit} (")));
+                assert!(listed, "{}: exit code {exit} is not on its page", entry.code);
+            }
+        }
+    }
+}

@@ -350,18 +350,23 @@ impl Steps {
 mod tests {
     use super::*;
     use crate::front::helper::Helper;
-    use crate::journal::{MemoryJournal, Writer};
-    use model::ids::{BootId, Incarnation, NodeName};
+    use crate::journal::{FullBuffer, Handle, MemoryJournal, Writer};
+    use model::ids::{BootId, Incarnation, NodeName, Seq};
     use model::moment::Moment;
     use model::step::{NodeStep, Role, StepOutcome};
 
     fn steps() -> Steps {
+        let journal = MemoryJournal::new(Incarnation([1; 16]));
+        steps_over(Writer::start_in_task(journal))
+    }
+
+    fn steps_over(journal: Handle) -> Steps {
         let context = Context {
             lab: "lab".into(),
             node: NodeName::new("a").expect("valid"),
             boot: BootId([1; 16]),
             source: None,
-            journal: Writer::start_in_task(MemoryJournal::new(Incarnation([1; 16]))),
+            journal,
             helper: Helper::none(),
             link: watch::channel(None).1,
             clock: watch::Sender::new(None),
@@ -395,6 +400,26 @@ mod tests {
         let mut state = steps.state();
         state.records.insert(record.step(), record.clone());
         state.active.insert(record.step(), active);
+    }
+
+    #[tokio::test]
+    async fn an_order_that_a_full_buffer_cannot_take_is_refused_by_its_code() {
+        let journal = FullBuffer(MemoryJournal::new(Incarnation([1; 16])));
+        let steps = steps_over(Writer::start(Box::new(journal)).0);
+        let mut order = record(1, StepPhase::Accepted).order;
+        order.step = order.body.id(&steps.context.lab, &steps.context.node);
+        steps.order(Epoch(1), order.clone()).await.expect("answered");
+        let told = steps.context.journal.read(Seq(1), 9).await.expect("read");
+        let refusals: Vec<_> = told
+            .iter()
+            .filter_map(|event| match &event.kind {
+                NodeEventKind::StepRefused { step, code, .. } => Some((*step, code.as_str())),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(refusals, [(order.step, codes::FULL)]);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(steps.records().is_empty(), "nothing began");
     }
 
     #[tokio::test]

@@ -67,3 +67,37 @@ fn words(phase: InitPhase) -> &'static [&'static str] {
         InitPhase::AddonCoredns => &["init", "phase", "addon", "coredns"],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codes;
+    use crate::paths::Paths;
+    use model::ids::NodeName;
+
+    #[test]
+    fn what_made_a_cluster_that_served_is_not_made_again() {
+        let root = tempfile::tempdir().expect("temp");
+        let context = Context {
+            paths: Paths::below(root.path()),
+            node: NodeName::new("app1-cp").expect("valid"),
+            progress: None,
+        };
+        refuse_after_serving(&context, InitPhase::Certs).expect("nothing served yet");
+        let served = context.paths.served();
+        std::fs::create_dir_all(served.parent().expect("a folder")).expect("made");
+        std::fs::write(served, "app1").expect("written");
+        for phase in [InitPhase::Certs, InitPhase::Etcd, InitPhase::KubeletStart] {
+            let error = refuse_after_serving(&context, phase).expect_err("refused");
+            assert_eq!(error.code(), codes::SERVED);
+            assert!(error.to_string().contains(&words(phase).join(" ")), "{error}");
+        }
+        for phase in [
+            InitPhase::Preflight,
+            InitPhase::UploadConfig,
+            InitPhase::AddonCoredns,
+        ] {
+            refuse_after_serving(&context, phase).expect("changes nothing that serves");
+        }
+    }
+}

@@ -118,6 +118,7 @@ pub(crate) fn mint(context: &Context, params: &ClusterParams) -> Result<String, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codes;
 
     #[test]
     fn a_wrong_secret_is_refused_without_its_content() {
@@ -126,7 +127,9 @@ mod tests {
             Some("abcdef.0123456789abcdef"),
             Some(r#"{"token":"x; rm -rf /","ca_pem":""}"#),
         ] {
-            let error = JoinSecret::parse(bad).err().expect("refused").to_string();
+            let error = JoinSecret::parse(bad).err().expect("refused");
+            assert_eq!(error.code(), codes::SECRET);
+            let error = error.to_string();
             assert!(
                 !error.contains("rm -rf") && !error.contains("0123456789"),
                 "{error}"

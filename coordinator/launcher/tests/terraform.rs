@@ -135,7 +135,9 @@ fn an_apply_that_fails_keeps_its_first_error_and_the_next_one_goes_on() {
     let Some(lab) = Lab::new() else { return };
     fs::write(lab.path("launch"), "fail").unwrap();
     let (events, outcome) = lab.apply(&lab.inputs("1"));
-    let error = outcome.unwrap_err().to_string();
+    let error = outcome.unwrap_err();
+    assert_eq!(error.code(), "DY-0324");
+    let error = error.to_string();
     assert!(error.contains("local-exec"), "{error}");
     let told = events
         .iter()

@@ -13,6 +13,8 @@ pub(crate) struct Display {
     bars: Option<MultiProgress>,
     lines: BTreeMap<String, ProgressBar>,
     json: bool,
+    /// Whether somebody is there to be asked.
+    attended: bool,
 }
 
 impl std::fmt::Debug for Display {
@@ -30,7 +32,22 @@ impl Display {
             bars: terminal.then(MultiProgress::new),
             lines: BTreeMap::new(),
             json,
+            attended: std::io::stdin().is_terminal(),
         }
+    }
+
+    /// As on a host where nobody can be asked.
+    #[cfg(test)]
+    pub(crate) fn unattended() -> Self {
+        Self {
+            attended: false,
+            ..Self::new(false)
+        }
+    }
+
+    /// Whether somebody is there to be asked.
+    pub(crate) fn is_attended(&self) -> bool {
+        self.attended
     }
 
     /// Shows one log entry.

@@ -13,7 +13,7 @@ use proto::v1::{
     subscribe_response::Item,
 };
 use serde_json::Value;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::time::Duration;
 use tonic::transport::Channel;
 
@@ -41,13 +41,31 @@ pub(crate) fn run(context: &Context, options: &Up) -> Result<Outcome, Failure> {
         if options.dry_run {
             return print_plan(&answer, context.json);
         }
-        let limit = Duration::from_secs(options.timeout.saturating_mul(60));
-        tokio::select! {
-            ended = follow(&mut client, &answer, options, &mut display) => ended,
-            () = tokio::time::sleep(limit) => Err(timed_out(options.timeout)),
-            _ = tokio::signal::ctrl_c() => interrupted(&mut client, &answer).await,
-        }
+        attend(
+            &mut client,
+            &answer,
+            options,
+            &mut display,
+            tokio::signal::ctrl_c(),
+        )
+        .await
     })
+}
+
+/// Follows the run until it ends, takes too long, or `stop` says that nobody waits for it.
+async fn attend<S>(
+    client: &mut OperatorClient<Channel>,
+    run: &StartRunResponse,
+    options: &Up,
+    display: &mut Display,
+    stop: impl Future<Output = S>,
+) -> Result<Outcome, Failure> {
+    let limit = Duration::from_secs(options.timeout.saturating_mul(60));
+    tokio::select! {
+        ended = follow(client, run, options, display) => ended,
+        () = tokio::time::sleep(limit) => Err(timed_out(options.timeout)),
+        _ = stop => interrupted(client, run).await,
+    }
 }
 
 /// A coordinator that died in the middle of a run carries it on as soon as it is started, while the host is looked at again.
@@ -152,7 +170,7 @@ async fn confirm(
         .and_then(|p| u32::try_from(p).ok())
         .unwrap_or_default();
     eprintln!("{}", gate["message"].as_str().unwrap_or("gate"));
-    if !std::io::stdin().is_terminal() {
+    if !display.is_attended() {
         return Err(Failure::new(
             Outcome::Partial,
             "DY-0121",
@@ -243,6 +261,9 @@ fn print_plan(answer: &StartRunResponse, json: bool) -> Result<Outcome, Failure>
     }
     Ok(Outcome::Done)
 }
+
+#[cfg(test)]
+mod refusal_tests;
 
 #[cfg(test)]
 mod tests {

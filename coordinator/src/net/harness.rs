@@ -261,6 +261,8 @@ pub(crate) struct FakeOperator {
     pub(crate) script: Option<Vec<v1::SubscribeResponse>>,
     /// What those are told of who subscribe to shared lines.
     pub(crate) feed: Option<Feed>,
+    /// What `GetStatus` answers, whoever asks.
+    pub(crate) status: Option<Vec<u8>>,
     /// How long it takes to refuse a report.
     pub(crate) takes: Duration,
 }
@@ -286,6 +288,9 @@ impl Operator for FakeOperator {
         &self,
         request: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
+        if let Some(status_json) = self.status.clone() {
+            return Ok(Response::new(v1::GetStatusResponse { status_json }));
+        }
         if self.script.is_some() {
             std::future::pending::<()>().await;
         }

@@ -89,6 +89,9 @@ const CASES: &[Case] = &[
     case(&["explain", "DY-9999"], false, "DY-0134", 2),
     case(&["certs", "--at", "tomorrow"], true, "DY-0135", 2),
     case(&["man", "nothing"], false, "DY-0136", 2),
+    case(&["replay", "/nonexistent/bundle"], false, "DY-0181", 2),
+    // A file that is no archive.
+    case(&["replay", "Cargo.toml", "--files"], false, "DY-0181", 2),
     case(&["bundle", "list"], true, "DY-0141", 3),
     case(&["bundle", "verify"], true, "DY-0141", 3),
 ];
