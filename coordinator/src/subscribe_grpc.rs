@@ -98,7 +98,7 @@ impl Subscription {
             ),
             tail: NonZeroU64::new(wanted.tail),
             follow: wanted.follow,
-            filter: request::filter(wanted.filter.unwrap_or_default())?,
+            filter: request::filter(wanted.filter.unwrap_or_default(), feed.known())?,
             past: Past {
                 upto: feed.log().head(),
                 without_samples: wanted.past_without_samples,

@@ -1,5 +1,12 @@
 //! What a subscriber wants to see of the log.
 
+mod nearest;
+mod run_start;
+mod words;
+
+pub use run_start::RunStart;
+pub use words::{Words, kinds};
+
 use crate::record::{Class, Severity};
 use model::ids::RunId;
 
@@ -12,8 +19,8 @@ pub struct Filter {
     pub nodes: Vec<String>,
     /// Kinds, or names of classes.
     pub kinds: Vec<String>,
-    /// Runs.
-    pub runs: Vec<RunId>,
+    /// Runs, by the first digits of their ids.
+    pub runs: Vec<RunStart>,
     /// This severity or a higher one.
     pub min_severity: Severity,
     /// Part of the message, in any case; empty for none.
@@ -73,7 +80,10 @@ impl Filter {
         }
         let kind = |wanted: &String| wanted == subject.kind || wanted == subject.class.name();
         (self.kinds.is_empty() || self.kinds.iter().any(kind))
-            && (self.runs.is_empty() || subject.run.is_some_and(|run| self.runs.contains(&run)))
+            && (self.runs.is_empty()
+                || subject
+                    .run
+                    .is_some_and(|run| self.runs.iter().any(|start| start.begins(run))))
             && subject.severity >= self.min_severity
             && (self.text.is_empty() || subject.message.to_lowercase().contains(&self.text.to_lowercase()))
     }
@@ -93,6 +103,11 @@ mod tests {
         message: "Kubelet did not start",
         is_loss: false,
     };
+
+    fn runs(starts: &[&str]) -> Vec<RunStart> {
+        let start = |text: &&str| RunStart::parse(text).expect("digits");
+        starts.iter().map(start).collect()
+    }
 
     fn words(words: &[&str]) -> Vec<String> {
         words.iter().map(|w| (*w).to_owned()).collect()
@@ -120,7 +135,7 @@ mod tests {
                 ..all.clone()
             },
             Filter {
-                runs: vec![RunId([3; 16])],
+                runs: runs(&["04040404", "030303030"]),
                 ..all.clone()
             },
             Filter {
@@ -146,7 +161,7 @@ mod tests {
                 ..all.clone()
             },
             Filter {
-                runs: vec![RunId([4; 16])],
+                runs: runs(&["0303030304"]),
                 ..all.clone()
             },
             Filter {
@@ -175,7 +190,7 @@ mod tests {
         };
         let narrow = Filter {
             kinds: words(&["run"]),
-            runs: vec![RunId([9; 16])],
+            runs: runs(&["09090909"]),
             min_severity: Severity::Error,
             text: "nothing".into(),
             nodes: words(&["app1-cp"]),

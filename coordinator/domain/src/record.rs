@@ -22,10 +22,9 @@ pub use describe::Severity;
 pub(crate) use describe::probe as found;
 
 /// One entry of the coordinator's log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantNames)]
 #[serde(tag = "record", rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-#[cfg_attr(test, derive(strum::VariantNames))]
 pub enum Record {
     /// A coordinator took over; every session of the one before is gone.
     EpochStarted {

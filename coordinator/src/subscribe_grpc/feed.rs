@@ -7,6 +7,7 @@
 use super::line::Line;
 use crate::journal::{JournalError, JournalReader};
 use crate::projection::Projection;
+use domain::filter::Words;
 use model::ids::Revision;
 use model::lab::Lab;
 use std::collections::VecDeque;
@@ -27,6 +28,7 @@ pub struct Feed(Arc<Shared>);
 struct Shared {
     log: JournalReader,
     words: Projection,
+    known: Words,
     recent: Mutex<Recent>,
     /// Held while the lines behind the recent ones are read.
     turn: Arc<tokio::sync::Mutex<()>>,
@@ -66,6 +68,7 @@ impl Feed {
         Self(Arc::new(Shared {
             log,
             words: Projection::new(lab),
+            known: Words::of(lab),
             recent: Mutex::default(),
             turn: Arc::default(),
         }))
@@ -74,6 +77,11 @@ impl Feed {
     /// The log itself.
     pub fn log(&self) -> &JournalReader {
         &self.0.log
+    }
+
+    /// The words that a filter of them may have.
+    pub(super) fn known(&self) -> &Words {
+        &self.0.known
     }
 
     /// Some of the lines after `after`, in order and without a hole; none when that is the end of the log.

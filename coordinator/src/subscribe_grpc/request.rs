@@ -1,6 +1,6 @@
 //! What a subscriber asked for, understood or refused.
 
-use domain::filter::Filter;
+use domain::filter::{Filter, RunStart, Words};
 use domain::record::Severity;
 use model::Invalid;
 use proto::v1;
@@ -8,8 +8,8 @@ use proto::v1;
 /// Most values of one condition of a filter.
 const MAX_VALUES: usize = 64;
 
-/// The filter; an unknown word is refused by its field.
-pub(super) fn filter(wire: v1::EventFilter) -> Result<Filter, Invalid> {
+/// The filter; a word that is not among the `known` ones is refused by its field.
+pub(super) fn filter(wire: v1::EventFilter, known: &Words) -> Result<Filter, Invalid> {
     let bounded = |field: &str, values: &[String]| {
         if values.len() > MAX_VALUES {
             let found = values.len().to_string();
@@ -26,18 +26,22 @@ pub(super) fn filter(wire: v1::EventFilter) -> Result<Filter, Invalid> {
     bounded("filter.kinds", &wire.kinds)?;
     bounded("filter.runs", &wire.runs)?;
     let run = |text: &String| {
-        model::ids::RunId::parse(text)
-            .map_err(|_| Invalid::new("filter.runs", text, "is not a run's id: 32 hexadecimal digits"))
+        RunStart::parse(text).map_err(|invalid| Invalid {
+            field: "filter.runs".into(),
+            ..invalid
+        })
     };
     let min_severity = severity(&wire.min_severity)?;
-    Ok(Filter {
+    let filter = Filter {
         runs: wire.runs.iter().map(run).collect::<Result<_, _>>()?,
         clusters: wire.clusters,
         nodes: wire.nodes,
         kinds: wire.kinds,
         min_severity,
         text: wire.text,
-    })
+    };
+    known.check(&filter)?;
+    Ok(filter)
 }
 
 /// A severity; an empty text is the lowest.

@@ -1,10 +1,11 @@
 use super::outlet::UNDER_WAY;
 use super::*;
+use crate::envelope::{Sealed, Stamp};
 use crate::journal::{Entry, Journal, MemoryJournal, RedbJournal};
 use domain::record::Record;
 use model::event::{NodeEvent, NodeEventKind};
 use model::fact::NodeFacts;
-use model::ids::{Attempt, BootId, ClusterName, Epoch, Incarnation, LogId, NodeName, Seq, StepId};
+use model::ids::{Attempt, BootId, ClusterName, Epoch, Incarnation, LogId, NodeName, RunId, Seq, StepId};
 use model::lab::Lab;
 use model::moment::Moment;
 
@@ -376,6 +377,27 @@ async fn a_filter_with_an_unknown_word_is_refused_by_its_field() {
     for (filter, field) in [
         (
             v1::EventFilter {
+                clusters: vec!["app1".into(), "ap1".into()],
+                ..Default::default()
+            },
+            "filter.clusters",
+        ),
+        (
+            v1::EventFilter {
+                nodes: vec!["app1-pc".into()],
+                ..Default::default()
+            },
+            "filter.nodes",
+        ),
+        (
+            v1::EventFilter {
+                kinds: vec!["setp".into()],
+                ..Default::default()
+            },
+            "filter.kinds",
+        ),
+        (
+            v1::EventFilter {
                 min_severity: "fatal".into(),
                 ..Default::default()
             },
@@ -402,6 +424,34 @@ async fn a_filter_with_an_unknown_word_is_refused_by_its_field() {
         let refused = Subscription::new(feed, request, Pace::default());
         assert_eq!(refused.expect_err("refused").field, field);
     }
+}
+
+#[tokio::test]
+async fn a_run_is_found_by_the_first_digits_of_its_id() {
+    let mut log = log(1);
+    let [one, other] = [0x3a, 0x3b].map(|byte| Record::GatesOpened {
+        run: RunId([byte; 16]),
+    });
+    let sealed = [&one, &other, &one].map(|record| {
+        let run = match record {
+            Record::GatesOpened { run } => Some(*run),
+            _ => None,
+        };
+        let stamp = Stamp {
+            run,
+            ..Stamp::default()
+        };
+        let record = record.clone();
+        Entry::sealed(Moment(0), Sealed { record, stamp }).expect("sealed")
+    });
+    log.append(&sealed).expect("appended");
+    let mut request = wanted(0, false);
+    request.filter = Some(v1::EventFilter {
+        runs: vec!["3a3a3a3a".into()],
+        ..v1::EventFilter::default()
+    });
+    let items = all(start(&log, request, Pace::default())).await;
+    assert_eq!(revisions(&items), [2, 4]);
 }
 
 #[tokio::test]
