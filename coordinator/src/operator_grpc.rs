@@ -73,10 +73,7 @@ impl Subscribe for OperatorApi {
             .map_err(|invalid| Status::invalid_argument(invalid.to_string()))?
             .watched(position);
         let (outlet, items) = Subscription::channel();
-        let stop = self.stop.clone();
-        tokio::spawn(async move {
-            stop.run_until_cancelled(subscription.run(outlet)).await;
-        });
+        tokio::spawn(subscription.run_until(outlet, self.stop.clone()));
         Ok(items)
     }
 }

@@ -29,6 +29,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 /// How often a subscriber is told how far the log was read.
@@ -123,20 +124,23 @@ impl Subscription {
     }
 
     /// Sends until the subscriber has all it asked for, goes away or stalls.
-    pub async fn run(mut self, outlet: Outlet) {
+    pub async fn run(self, outlet: Outlet) {
+        self.run_until(outlet, CancellationToken::new()).await;
+    }
+
+    /// The same until `stop`, of which the subscriber is told: a stream that just ends could be taken for all there is.
+    pub async fn run_until(mut self, outlet: Outlet, stop: CancellationToken) {
         // Held from the start, so that a subscriber that never reads still gets to know why it was let go.
         let Some(last_place) = outlet.last_place().await else {
             return;
         };
-        match self.deliver(&outlet).await {
-            Ok(End::Over) => {}
-            Ok(End::Stalled(last)) => {
-                last_place.send(Item::TooSlow(v1::TooSlow { last: last.0 }).into());
-            }
-            Err(last_word) => {
-                last_place.send(last_word);
-            }
-        }
+        let said = match stop.run_until_cancelled(self.deliver(&outlet)).await {
+            Some(Ok(End::Over)) => return,
+            Some(Ok(End::Stalled(last))) => Item::TooSlow(v1::TooSlow { last: last.0 }).into(),
+            Some(Err(last_word)) => last_word,
+            None => last_word(FeedError::Ending),
+        };
+        last_place.send(said);
     }
 
     /// The error is the last thing to say.

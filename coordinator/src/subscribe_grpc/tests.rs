@@ -455,6 +455,25 @@ async fn a_run_is_found_by_the_first_digits_of_its_id() {
 }
 
 #[tokio::test]
+async fn who_follows_is_told_that_the_coordinator_ends() {
+    let log = log(1);
+    let feed = Feed::new(log.reader(), &Lab::default());
+    let subscription = Subscription::new(feed, wanted(0, true), Pace::default()).expect("understood");
+    let (sender, mut receiver) = Subscription::channel();
+    let stop = CancellationToken::new();
+    tokio::spawn(subscription.run_until(sender, stop.clone()));
+    assert!(matches!(next(&mut receiver).await, Some(Item::Entry(_))));
+    assert!(matches!(next(&mut receiver).await, Some(Item::Bookmark(_))));
+    stop.cancel();
+    let last = tokio::time::timeout(PATIENCE, receiver.recv())
+        .await
+        .expect("in time");
+    let status = last.expect("a last word").expect_err("no item");
+    assert_eq!(status.code(), tonic::Code::Unavailable);
+    assert!(receiver.recv().await.is_none(), "nothing comes behind it");
+}
+
+#[tokio::test]
 async fn the_typed_form_says_what_the_line_says() {
     let mut log = MemoryJournal::new(ID);
     let record = Record::EpochStarted { epoch: Epoch(3) };
