@@ -1,4 +1,5 @@
-//! A daemon that is told to end does so at once, whoever is connected to it.
+//! A daemon that is told to end does so at once, whoever is connected to it. Who follows its events waits for the next one and
+//! goes on behind the last line, also over a SIGKILL.
 
 use crate::daemon::Daemon;
 use agent::paths::Paths;
@@ -8,10 +9,12 @@ use model::lab::Lab;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tests::patience::until;
 
@@ -30,7 +33,7 @@ fn it_waits_for_no_operator_and_no_agent() {
 
     let node = tempfile::tempdir().expect("temp");
     front(&daemon, node.path());
-    let mut operator = follow(&daemon);
+    let mut operator = Operator::follow(&daemon);
     until("the agent's session", PATIENCE, || {
         let status = status(&daemon)?;
         let agent = &status["clusters"][0]["nodes"][0]["agent"];
@@ -41,9 +44,7 @@ fn it_waits_for_no_operator_and_no_agent() {
         }
     })
     .expect("connected");
-    let mut lines = BufReader::new(operator.stdout.take().expect("piped")).lines();
-    let connected = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("agent_connected")));
-    assert!(connected.is_some(), "the operator sees what happens");
+    operator.sees("agent_connected");
 
     let since = Instant::now();
     let pid = Pid::from_raw(i32::try_from(daemon.child.id()).expect("a pid"));
@@ -57,8 +58,26 @@ fn it_waits_for_no_operator_and_no_agent() {
     assert!(ended.expect("ended").success(), "{said}");
     assert!(took < AT_ONCE, "it took {took:?}: {said}");
     assert!(!said.contains("did not end in time"), "{said}");
-    let _ = operator.kill();
-    operator.wait().expect("gone");
+
+    // The follower says what it waits for, and goes on where it was: with the next life of the daemon, and with the one after.
+    operator.says("waiting for it, to go on behind revision");
+    daemon.serve_again();
+    operator.sees("epoch_started");
+    daemon.kill();
+    until("the follower says so again", PATIENCE, || {
+        match operator.said().matches("waiting for it").count() {
+            2.. => Ok(()),
+            _ => Err(operator.said()),
+        }
+    })
+    .expect("said");
+    daemon.serve_again();
+    operator.sees("epoch_started");
+    operator.goes_on();
+    let revisions = operator.revisions();
+    assert_eq!(revisions.first(), Some(&1));
+    let holes: Vec<_> = revisions.windows(2).filter(|two| two[1] != two[0] + 1).collect();
+    assert!(holes.is_empty(), "each entry once, in order: {holes:?}");
 }
 
 fn status(daemon: &Daemon) -> Result<Value, String> {
@@ -69,14 +88,87 @@ fn status(daemon: &Daemon) -> Result<Value, String> {
     serde_json::from_slice(&output.stdout).map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// An operator that follows the log.
-fn follow(daemon: &Daemon) -> Child {
-    daemon
-        .command(&["--json", "events", "--follow", "--after", "0"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("started")
+/// An operator that follows the log from its beginning; killed when dropped.
+struct Operator {
+    child: Child,
+    lines: mpsc::Receiver<Value>,
+    seen: Vec<Value>,
+    said: tempfile::NamedTempFile,
+}
+
+impl Operator {
+    fn follow(daemon: &Daemon) -> Self {
+        let said = tempfile::NamedTempFile::new().expect("temp");
+        let mut child = daemon
+            .command(&["--json", "events", "--follow", "--after", "0"])
+            .stdout(Stdio::piped())
+            .stderr(File::create(said.path()).expect("made"))
+            .spawn()
+            .expect("started");
+        let (sender, lines) = mpsc::channel();
+        let out = child.stdout.take().expect("piped");
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                let _ = sender.send(serde_json::from_str(&line).expect("JSON"));
+            }
+        });
+        Self {
+            child,
+            lines,
+            seen: Vec::new(),
+            said,
+        }
+    }
+
+    /// Waits for an event of this kind that was not looked at yet.
+    #[track_caller]
+    fn sees(&mut self, kind: &str) {
+        let since = Instant::now();
+        while let Some(left) = PATIENCE.checked_sub(since.elapsed()) {
+            let Ok(event) = self.lines.recv_timeout(left) else {
+                break;
+            };
+            let is_it = event["kind"] == kind;
+            self.seen.push(event);
+            if is_it {
+                return;
+            }
+        }
+        panic!("no {kind} among {:?}; it said: {}", self.seen, self.said());
+    }
+
+    #[track_caller]
+    fn says(&self, words: &str) {
+        let said = || {
+            let said = self.said();
+            if said.contains(words) { Ok(()) } else { Err(said) }
+        };
+        until(words, PATIENCE, said).expect("said");
+    }
+
+    #[track_caller]
+    fn goes_on(&mut self) {
+        assert_eq!(self.child.try_wait().expect("asked"), None, "{}", self.said());
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.said.path()).expect("read")
+    }
+
+    /// Of all entries that came.
+    fn revisions(&self) -> Vec<u64> {
+        let entries = self.seen.iter().filter(|event| event["kind"] != "bookmark");
+        entries
+            .map(|event| event["revision"].as_u64().expect("a revision"))
+            .collect()
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// The agent's real front in a thread of its own, as the node's installation leaves it: with a seed, a token, and the boot that a

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use clap_complete::engine::ArgValueCandidates;
+use model::ids::LogId;
 use std::path::PathBuf;
 
 /// Three Kubernetes clusters on one host, bootstrapped, watched and broken on purpose.
@@ -175,7 +176,7 @@ pub struct Status {
     /// Only this node, with everything that is known of it.
     #[arg(value_name = "NODE", add = ArgValueCandidates::new(super::complete::nodes))]
     pub node: Option<String>,
-    /// More columns: boot, revision, deadlines, every condition.
+    /// More columns: boot, revision, deadlines, every condition; the dashboard of --watch shows them by key.
     #[arg(long)]
     pub wide: bool,
     /// Keep showing: a dashboard on a terminal, plain lines elsewhere.
@@ -201,6 +202,9 @@ pub struct Events {
     /// Only what comes after this revision.
     #[arg(long, value_name = "REVISION", default_value_t = 0)]
     pub after: u64,
+    /// The log of that revision, as bookmarks name it (--json): where there is another one now, that is told.
+    #[arg(long, value_name = "ID", value_parser = LogId::parse)]
+    pub log_id: Option<LogId>,
     /// Of the past only the newest so many of what the other options let through.
     #[arg(long, short = 'n', value_name = "LINES", value_parser = clap::value_parser!(u64).range(1..))]
     pub tail: Option<u64>,
@@ -222,8 +226,8 @@ pub struct Events {
     /// Only messages with this text in them, in upper or lower case.
     #[arg(long, value_name = "TEXT")]
     pub grep: Option<String>,
-    /// Also class, actor, run, step, attempt, number in the agent's stream and lateness.
-    #[arg(long, conflicts_with = "json")]
+    /// Also class, actor, run, step, attempt, number in the agent's stream and lateness; --json has all of it anyway.
+    #[arg(long)]
     pub wide: bool,
 }
 
@@ -385,6 +389,8 @@ const EVENTS_EXAMPLES: &str = "Examples:
   coordinator events --tail 20 --follow                   the newest twenty, and what comes
   coordinator events --kind step --node app1-cp --wide    every step of one node
   coordinator events --json --follow --after 4711         resume a script behind revision 4711
+
+With --follow it outlives the coordinator: it waits for the next one, and goes on behind the last line.
 
 A gap in a node's events is shown whatever kind, run, severity or text is asked for: it could hide what was wanted.";
 

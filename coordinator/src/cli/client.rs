@@ -106,6 +106,11 @@ pub(crate) fn refused(status: &tonic::Status) -> Failure {
     )
 }
 
+/// Whether the coordinator went away, rather than refused: what it says itself has no cause on this side of the connection.
+pub(crate) fn went_away(status: &tonic::Status) -> bool {
+    status.code() == tonic::Code::Unavailable || std::error::Error::source(status).is_some()
+}
+
 fn start(context: &Context) -> Result<std::process::Child, Failure> {
     let failed =
         |e: std::io::Error| Failure::from_error(Outcome::Internal, "DY-0110", &e, "coordinator serve");

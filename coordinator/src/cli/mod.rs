@@ -19,6 +19,7 @@ mod log_check;
 mod man;
 mod node;
 mod output;
+mod position;
 mod progress;
 mod replay;
 mod report;

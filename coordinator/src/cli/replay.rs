@@ -48,7 +48,7 @@ pub(crate) fn run(options: &Replay, json: bool) -> Result<Outcome, Failure> {
     told.for_each(|update| drop(sender.send(update)));
     drop(sender);
     if options.plain || !std::io::stdout().is_terminal() {
-        watch::plain(&updates, false);
+        watch::plain(&updates, false, false);
         return Ok(Outcome::Done);
     }
     let name = options.file.file_name().unwrap_or_default().to_string_lossy();

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 pub(crate) fn run(context: &Context, options: &Status) -> Result<Outcome, Failure> {
     if options.watch {
-        return watch::run(context);
+        return watch::run(context, options.wide);
     }
     let mut status = block_on(async {
         let mut client = connect(context).await.ok_or_else(no_daemon)?;

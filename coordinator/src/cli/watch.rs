@@ -1,6 +1,7 @@
 //! `status --watch`: the dashboard on a terminal, plain lines elsewhere, one document per line with `--json`.
 
 use super::client::{connect, no_daemon, refused, status_of};
+use super::position::Position;
 use super::{Context, block_on, events, output, status};
 use crate::dashboard::{self, Latest, Model, Update};
 use crate::exit::{Failure, Outcome};
@@ -25,7 +26,8 @@ const LOOK_BACK: u64 = 100_000;
 /// Updates that may wait for whoever shows them: as many as the dashboard is behind between two of its looks.
 const WAITING: usize = 1024;
 
-pub(crate) fn run(context: &Context) -> Result<Outcome, Failure> {
+/// `wide` is for the plain form; the dashboard shows as much of a row as is opened.
+pub(crate) fn run(context: &Context, wide: bool) -> Result<Outcome, Failure> {
     // The first answer comes before the screen is taken: whoever has no daemon sees the error and not an empty frame.
     let first = block_on(async {
         let mut client = connect(context).await.ok_or_else(no_daemon)?;
@@ -44,7 +46,7 @@ pub(crate) fn run(context: &Context) -> Result<Outcome, Failure> {
         })
         .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0100", &e, "try again"))?;
     if json || !io::stdout().is_terminal() {
-        plain(&updates, json);
+        plain(&updates, json, wide);
         return Ok(Outcome::Done);
     }
     let model = Model {
@@ -63,12 +65,12 @@ pub(crate) fn run(context: &Context) -> Result<Outcome, Failure> {
 }
 
 /// Where the next stream begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
     /// With what matters of the past, as far as it is behind this revision.
     Past { floor: u64 },
-    /// Right behind this revision.
-    Behind(u64),
+    /// Right behind what was told last.
+    Behind(Position),
 }
 
 /// Where the feed tells what it hears. Whoever takes nothing, as a pager that waits for a key, holds the feed up and not more and
@@ -144,14 +146,10 @@ async fn follow(
     place: &mut Place,
     teller: &Teller,
 ) -> Result<End, Failure> {
-    let request = match *place {
-        Place::Behind(after) => SubscribeRequest {
-            after,
-            follow: true,
-            ..SubscribeRequest::default()
-        },
+    let request = match place {
+        Place::Behind(position) => position.request(),
         Place::Past { floor } => SubscribeRequest {
-            after: floor,
+            after: *floor,
             tail: PAST,
             past_without_samples: true,
             follow: true,
@@ -162,7 +160,7 @@ async fn follow(
     let mut stream = answer.into_inner();
     while let Some(answer) = stream.message().await.map_err(|s| refused(&s))? {
         let Some(item) = answer.item else { continue };
-        *place = place.moved(&item);
+        place.moved(&item);
         let event = match item {
             Item::Bookmark(_) => continue,
             Item::Entry(entry) => serde_json::from_slice(&entry.json).unwrap_or_default(),
@@ -187,33 +185,39 @@ async fn statuses(mut client: OperatorClient<Channel>, teller: &Teller) -> Resul
 }
 
 impl Place {
-    /// Behind what the item delivers or declares, so that nothing comes twice and what is gone is not asked for again.
-    fn moved(self, item: &Item) -> Self {
-        Self::Behind(match item {
-            Item::Entry(entry) => entry.revision,
-            Item::Gap(gap) => gap.revision,
-            Item::Bookmark(bookmark) => bookmark.revision,
-            Item::Compacted(compacted) => compacted.oldest.saturating_sub(1),
-            Item::TooSlow(_) => return self,
-            Item::LogReset(_) => 0,
-        })
+    /// Behind what the item delivers or declares; one that does neither leaves it where it was.
+    fn moved(&mut self, item: &Item) {
+        match self {
+            Self::Behind(position) => position.moved(item),
+            Self::Past { .. } if matches!(item, Item::TooSlow(_)) => {}
+            Self::Past { .. } => {
+                let mut position = Position::default();
+                position.moved(item);
+                *self = Self::Behind(position);
+            }
+        }
     }
 }
 
 /// Without a terminal: the status once, then events as they come and one line whenever the lab's state changes. Ends with the
 /// updates, or when nobody reads what is written.
-pub(super) fn plain(updates: &Receiver<Update>, json: bool) {
-    plainly(updates, json, output::write);
+pub(super) fn plain(updates: &Receiver<Update>, json: bool, wide: bool) {
+    plainly(updates, json, wide, output::write);
 }
 
-fn plainly(updates: &Receiver<Update>, json: bool, mut write: impl FnMut(Arguments<'_>) -> io::Result<()>) {
+fn plainly(
+    updates: &Receiver<Update>,
+    json: bool,
+    wide: bool,
+    mut write: impl FnMut(Arguments<'_>) -> io::Result<()>,
+) {
     let mut before = String::new();
     for update in updates {
         let written = match update {
             Update::Status(latest) => match latest.take() {
                 None => Ok(()),
                 Some(status) if json => write(format_args!("{status}\n")),
-                Some(status) => write(format_args!("{}", news(&status, &mut before))),
+                Some(status) => write(format_args!("{}", news(&status, wide, &mut before))),
             },
             Update::Event(event) if !json => write(format_args!("{}\n", events::human_line(&event))),
             Update::Event(_) => Ok(()),
@@ -232,10 +236,10 @@ fn plainly(updates: &Receiver<Update>, json: bool, mut write: impl FnMut(Argumen
 }
 
 /// What a status says that the one before it did not; the first one says all.
-fn news(status: &Value, before: &mut String) -> String {
+fn news(status: &Value, wide: bool, before: &mut String) -> String {
     let mut text = String::new();
     if before.is_empty() {
-        text = status::render(status, false) + "\n";
+        text = status::render(status, wide) + "\n";
     }
     let line = status::summary(status);
     if line != *before {
@@ -248,11 +252,8 @@ fn news(status: &Value, before: &mut String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::harness::FakeOperator;
-    use proto::v1::operator_server::OperatorServer;
-    use proto::v1::{Bookmark, Compacted, Gap, LogEntry, LogReset, SubscribeResponse, TooSlow};
-    use tokio_stream::wrappers::TcpListenerStream;
-    use tonic::transport::{Endpoint, Server};
+    use crate::net::harness::{self, FakeOperator};
+    use proto::v1::{LogEntry, SubscribeResponse, TooSlow};
 
     fn entry(revision: u64) -> SubscribeResponse {
         let entry = LogEntry {
@@ -267,20 +268,11 @@ mod tests {
 
     /// Listens to an operator port that tells this and never answers with a status: the events in their order.
     async fn heard(script: Vec<SubscribeResponse>, place: &mut Place) -> Vec<u64> {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
-        let address = listener.local_addr().expect("an address");
-        let service = OperatorServer::new(FakeOperator {
+        let (mut client, server) = harness::dialled(FakeOperator {
             script: Some(script),
             ..FakeOperator::default()
-        });
-        let incoming = TcpListenerStream::new(listener);
-        let server = tokio::spawn(
-            Server::builder()
-                .add_service(service)
-                .serve_with_incoming(incoming),
-        );
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an endpoint");
-        let mut client = OperatorClient::new(endpoint.connect().await.expect("connected"));
+        })
+        .await;
         let (teller, updates) = Teller::new();
         let ended = listen(&mut client, place, &teller).await;
         assert!(matches!(ended, Ok(End::Over)), "the script came to its end");
@@ -296,34 +288,37 @@ mod tests {
     async fn no_event_waits_for_a_status_that_does_not_come_and_none_comes_twice() {
         let mut place = Place::Past { floor: 0 };
         let seen = heard((1..=50).map(entry).collect(), &mut place).await;
-        assert_eq!((seen, place), ((1..=50).collect(), Place::Behind(50)));
+        assert_eq!(
+            (seen, place.clone()),
+            ((1..=50).collect(), Place::Behind(Position::behind(50)))
+        );
         let seen = heard((1..=52).map(entry).collect(), &mut place).await;
-        assert_eq!((seen, place), (vec![51, 52], Place::Behind(52)));
+        assert_eq!((seen, place), (vec![51, 52], Place::Behind(Position::behind(52))));
     }
 
     #[test]
-    fn a_feed_goes_on_behind_whatever_it_was_told() {
-        let entry = LogEntry {
-            revision: 8,
-            ..LogEntry::default()
-        };
-        let gap = Gap {
-            revision: 9,
-            ..Gap::default()
-        };
-        let bookmark = Bookmark {
-            revision: 12,
-            ..Bookmark::default()
-        };
-        for (item, next) in [
-            (Item::Entry(entry), 8),
-            (Item::Gap(gap), 9),
-            (Item::Bookmark(bookmark), 12),
-            (Item::Compacted(Compacted { oldest: 100 }), 99),
-            (Item::TooSlow(TooSlow { last: 5 }), 7),
-            (Item::LogReset(LogReset::default()), 0),
-        ] {
-            assert_eq!(Place::Behind(7).moved(&item), Place::Behind(next), "{item:?}");
+    fn a_feed_that_was_told_nothing_begins_with_the_past_again() {
+        let mut place = Place::Past { floor: 3 };
+        place.moved(&Item::TooSlow(TooSlow { last: 3 }));
+        assert_eq!(place, Place::Past { floor: 3 });
+        place.moved(&entry(8).item.expect("an entry"));
+        assert_eq!(place, Place::Behind(Position::behind(8)));
+    }
+
+    #[test]
+    fn the_wide_form_has_what_is_well_too() {
+        let well = serde_json::json!({"clusters": [{"name": "app1", "conditions": [
+            {"type": "Healthy", "status": "true", "reason": "AllAnswer", "message": "all is well", "since": "t"}]}]});
+        for (wide, told) in [(false, false), (true, true)] {
+            let (teller, updates) = Teller::new();
+            teller.status(well.clone());
+            drop(teller);
+            let mut text = String::new();
+            plainly(&updates, false, wide, |line| {
+                text += &line.to_string();
+                Ok(())
+            });
+            assert_eq!(text.contains("AllAnswer"), told, "{text}");
         }
     }
 
@@ -338,7 +333,7 @@ mod tests {
         drop(teller);
         for json in [true, false] {
             let mut lines = 0;
-            plainly(&updates, json, |_| {
+            plainly(&updates, json, false, |_| {
                 lines += 1;
                 Err(io::ErrorKind::BrokenPipe.into())
             });

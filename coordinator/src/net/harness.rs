@@ -4,13 +4,14 @@ use super::{Clock, Limits, Listener, ListenerCertificate, Listening, Network};
 use crate::authority::{AuditEvent, AuditSink, Authority, NodeSpec, OperatorName};
 use crate::enrol_grpc::{AgentBinaries, enrol_routes};
 use crate::session_grpc::{AgentHub, AgentService, HubEvent, StepSecrets, agent_routes};
-use crate::subscribe_grpc::{Feed, Items, Pace, Subscribe, Subscription};
+use crate::subscribe_grpc::{Feed, Items, Pace, SharedLines, Subscribe, Subscription};
 use model::ids::{ClusterName, LabName, NodeName};
 use model::moment::Moment;
 use model::step::Role;
 use proto::v1;
 use proto::v1::agent_link_client::AgentLinkClient;
 use proto::v1::enrolment_client::EnrolmentClient;
+use proto::v1::operator_client::OperatorClient;
 use proto::v1::operator_server::{Operator, OperatorServer};
 use proto::v1::subscribe_response::Item;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
@@ -24,8 +25,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tonic::service::Routes;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
 /// Longest wait of any test for anything.
@@ -255,7 +257,7 @@ pub(crate) fn enrol_request(token: &str, node: &str, csr: &[u8]) -> v1::EnrolReq
 }
 
 /// Answers `GetStatus` with the caller and refuses the rest. One with a script never answers `GetStatus`, as while a cluster is away,
-/// and tells every subscriber what is in it, but no entry twice to one that goes on.
+/// and tells every subscriber what is in it, but no entry twice to one that goes on, nor that it was too slow.
 #[derive(Default)]
 pub(crate) struct FakeOperator {
     pub(crate) script: Option<Vec<v1::SubscribeResponse>>,
@@ -265,6 +267,27 @@ pub(crate) struct FakeOperator {
     pub(crate) status: Option<Vec<u8>>,
     /// How long it takes to refuse a report.
     pub(crate) takes: Duration,
+}
+
+/// A client of this operator over a real connection, and the server, which ends when it is aborted.
+pub(crate) async fn dialled(
+    operator: FakeOperator,
+) -> (
+    OperatorClient<Channel>,
+    JoinHandle<Result<(), tonic::transport::Error>>,
+) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let address = listener.local_addr().expect("an address");
+    let mut server = tonic::transport::Server::builder();
+    let router = match operator.feed {
+        Some(_) => server.add_service(SharedLines::new(operator, 4096)),
+        None => server.add_service(OperatorServer::new(operator)),
+    };
+    let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
+    let server = tokio::spawn(router.serve_with_incoming(incoming));
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an endpoint");
+    let channel = endpoint.connect().await.expect("connected");
+    (OperatorClient::new(channel), server)
 }
 
 impl Subscribe for FakeOperator {
@@ -306,6 +329,7 @@ impl Operator for FakeOperator {
         let after = request.into_inner().after;
         let is_old = |told: &v1::SubscribeResponse| match &told.item {
             Some(Item::Entry(entry)) => entry.revision <= after,
+            Some(Item::TooSlow(slow)) => slow.last <= after,
             _ => false,
         };
         let told: Vec<_> = script.into_iter().filter(|told| !is_old(told)).map(Ok).collect();

@@ -104,8 +104,8 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         code: "DY-0115",
         title: "The event stream ended before its end",
         exits: &[5],
-        cause: "Retention took what was asked for, this reader took nothing for 30 s, or the revision belongs to another log. The message names the revision up to which all was delivered.",
-        remedy: "Go on with --after and the revision that the message names.",
+        cause: "Retention took what was asked for, this reader took nothing for 30 s, the revision belongs to another log, or the coordinator ended before all was told. The message or the next command names the revision up to which all was delivered.",
+        remedy: "Go on with the command that is printed. With --follow an end of the coordinator is waited out.",
         next: "coordinator events --after REVISION",
     },
     ErrorEntry {
