@@ -2,15 +2,16 @@
 
 use super::args::Up;
 use super::client::{connect_or_start, refused, status_of};
+use super::events::cut_off;
 use super::node::launch_failure;
 use super::output::{out, outln};
+use super::position::Position;
 use super::progress::Display;
 use super::{Context, block_on, bundle, doctor};
 use crate::exit::{Failure, Outcome};
 use proto::v1::operator_client::OperatorClient;
 use proto::v1::{
-    CancelRunRequest, ConfirmGateRequest, StartRunRequest, StartRunResponse, SubscribeRequest,
-    subscribe_response::Item,
+    CancelRunRequest, ConfirmGateRequest, Gap, StartRunRequest, StartRunResponse, subscribe_response::Item,
 };
 use serde_json::Value;
 use std::io::Write;
@@ -88,41 +89,57 @@ async fn follow(
     } else {
         None
     };
-    let request = SubscribeRequest {
-        after: run.revision,
-        follow: true,
-        ..SubscribeRequest::default()
-    };
-    let mut stream = client
-        .subscribe(request)
-        .await
-        .map_err(|s| refused(&s))?
-        .into_inner();
     let run_id = hex::encode(&run.run_id);
-    while let Some(answer) = stream.message().await.map_err(|s| gone(s.message()))? {
-        let Some(Item::Entry(entry)) = answer.item else {
-            continue;
-        };
-        let raw = String::from_utf8_lossy(&entry.json);
-        let value: Value = serde_json::from_str(&raw).unwrap_or_default();
-        display.entry(&raw, &value);
-        match value["kind"].as_str() {
-            Some("gate_reached")
-                if !options.yes
-                    && value["run"] == run_id.as_str()
-                    && is_asked_about(value["phase"].as_u64(), asked, options.through) =>
-            {
-                confirm(client, run, &value, display).await?;
+    let mut position = Position::behind(run.revision);
+    'streams: loop {
+        let answer = client.subscribe(position.request()).await;
+        let mut stream = answer.map_err(|s| refused(&s))?.into_inner();
+        while let Some(answer) = stream.message().await.map_err(|s| gone(s.message()))? {
+            let Some(item) = answer.item else { continue };
+            position.moved(&item);
+            let entry = match item {
+                Item::Entry(entry) => entry,
+                Item::Gap(Gap {
+                    entry: Some(entry), ..
+                }) => entry,
+                Item::Gap(_) | Item::Bookmark(_) => continue,
+                // Whoever thinks it over at a gate reads nothing meanwhile. Nothing is lost by it.
+                Item::TooSlow(_) => continue 'streams,
+                Item::Compacted(_) | Item::LogReset(_) => return Err(unseen(&item, &position)),
+            };
+            let raw = String::from_utf8_lossy(&entry.json);
+            let value: Value = serde_json::from_str(&raw).unwrap_or_default();
+            display.entry(&raw, &value);
+            match value["kind"].as_str() {
+                Some("gate_reached")
+                    if !options.yes
+                        && value["run"] == run_id.as_str()
+                        && is_asked_about(value["phase"].as_u64(), asked, options.through) =>
+                {
+                    confirm(client, run, &value, display).await?;
+                }
+                Some("run_finished") if value["run"] == run_id.as_str() => {
+                    display.finish();
+                    account(client, run, display).await;
+                    return verdict(&value);
+                }
+                _ => {}
             }
-            Some("run_finished") if value["run"] == run_id.as_str() => {
-                display.finish();
-                account(client, run, display).await;
-                return verdict(&value);
-            }
-            _ => {}
         }
+        return Err(gone("it closed the stream"));
     }
-    Err(gone("it closed the stream"))
+}
+
+/// What the log says of the run is not all there to be seen.
+fn unseen(item: &Item, position: &Position) -> Failure {
+    match cut_off(item, position) {
+        Some(failure) => Failure {
+            message: format!("{}; the run itself goes on", failure.message),
+            next: "coordinator up".into(),
+            ..failure
+        },
+        None => gone("it sent what is no event"),
+    }
 }
 
 /// Whether anybody is asked at the gate of `phase`. One that was reached after the joining and before the look at the gates was
@@ -268,7 +285,76 @@ mod refusal_tests;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::harness::{self, FakeOperator};
+    use proto::v1::{Compacted, LogEntry, LogReset, SubscribeResponse, TooSlow};
     use serde_json::json;
+
+    /// An entry of the run that is followed.
+    fn entry(revision: u64, kind: &str) -> LogEntry {
+        let json =
+            json!({"revision": revision, "kind": kind, "run": "ab", "outcome": "succeeded", "message": kind});
+        LogEntry {
+            revision,
+            json: json.to_string().into(),
+            ..LogEntry::default()
+        }
+    }
+
+    /// Follows a run of which such a stream tells; one that is opened again goes on behind its entries.
+    async fn followed(script: Vec<Item>) -> Result<Outcome, Failure> {
+        let told = |item| SubscribeResponse { item: Some(item) };
+        let (mut client, server) = harness::dialled(FakeOperator {
+            script: Some(script.into_iter().map(told).collect()),
+            ..FakeOperator::default()
+        })
+        .await;
+        let run = StartRunResponse {
+            run_id: vec![0xab],
+            ..StartRunResponse::default()
+        };
+        let options = Up {
+            through: 8,
+            yes: true,
+            dry_run: false,
+            timeout: 1,
+        };
+        let ended = follow(&mut client, &run, &options, &mut Display::new(true)).await;
+        server.abort();
+        ended
+    }
+
+    #[tokio::test]
+    async fn a_loss_and_a_pause_end_no_run_and_what_cannot_be_seen_is_told() {
+        let gap = || {
+            Item::Gap(Gap {
+                revision: 2,
+                entry: Some(entry(2, "gap")),
+                ..Gap::default()
+            })
+        };
+        let end = || Item::Entry(entry(4, "run_finished"));
+        let slow = Item::TooSlow(TooSlow { last: 2 });
+        let ended = followed(vec![Item::Entry(entry(1, "step_running")), gap(), slow, end()]).await;
+        assert_eq!(ended.expect("the run's end is seen"), Outcome::Done);
+        for lost in [
+            Item::Compacted(Compacted { oldest: 3 }),
+            Item::LogReset(LogReset::default()),
+        ] {
+            let failure = followed(vec![gap(), lost, end()])
+                .await
+                .expect_err("not all was seen");
+            assert_eq!(
+                (failure.code, failure.next.as_str()),
+                ("DY-0115", "coordinator up")
+            );
+            assert!(failure.message.contains("the log"), "{}", failure.message);
+            assert!(
+                failure.message.ends_with("the run itself goes on"),
+                "{}",
+                failure.message
+            );
+        }
+    }
 
     #[test]
     fn only_a_gate_of_the_run_that_was_joined_is_asked_about() {
