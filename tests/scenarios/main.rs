@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bootstrap;
+mod completions;
 mod daemon;
 mod detection;
 mod diagnosis;

@@ -209,16 +209,16 @@ pub struct Events {
     #[arg(long, short = 'n', value_name = "LINES", value_parser = clap::value_parser!(u64).range(1..))]
     pub tail: Option<u64>,
     /// Only of these clusters.
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', add = ArgValueCandidates::new(super::complete::clusters))]
     pub cluster: Vec<String>,
     /// Only of these nodes.
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', add = ArgValueCandidates::new(super::complete::nodes))]
     pub node: Vec<String>,
     /// Only these kinds, or classes: run, phase, step, health, connection, certificate, audit, drill, log.
-    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    #[arg(long, value_name = "KIND", value_delimiter = ',', add = ArgValueCandidates::new(super::complete::kinds))]
     pub kind: Vec<String>,
-    /// Only of these runs.
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    /// Only of these runs: their ids, or the first eight or more digits of them.
+    #[arg(long, value_name = "ID", value_delimiter = ',', add = ArgValueCandidates::new(super::complete::runs))]
     pub run: Vec<String>,
     /// Only this severity or higher.
     #[arg(long, value_name = "SEVERITY", value_parser = ["debug", "info", "warning", "error"])]
@@ -235,8 +235,8 @@ pub struct Events {
 #[derive(Debug, clap::Args)]
 #[command(after_help = REPORT_EXAMPLES)]
 pub struct Report {
-    /// Which run: the 32 hexadecimal digits of a run of `up`, or the first of a drill's; without it the latest.
-    #[arg(value_name = "RUN")]
+    /// Which run: the first eight or more digits of the id of a run of `up`, or the first of a drill's; without it the latest.
+    #[arg(value_name = "RUN", add = ArgValueCandidates::new(super::complete::all_runs))]
     pub run: Option<String>,
     /// The report of a drill, in this form.
     #[arg(long, value_enum, value_name = "FORMAT")]
@@ -351,6 +351,7 @@ pub enum DrillAction {
     #[command(after_help = RECHECK_EXAMPLES)]
     Recheck {
         /// First digits of the run's id, as `drill NAME` prints it when it begins; without it the latest.
+        #[arg(add = ArgValueCandidates::new(super::complete::drill_runs))]
         run: Option<String>,
         /// Put the new report in the place of the one on disk, for all forms of `report`; one that cannot be read is always replaced.
         #[arg(long)]
