@@ -9,8 +9,14 @@ use super::output::{out, outln};
 use super::{Context, block_on};
 use crate::exit::{Failure, Outcome};
 use domain::drill::report::{compare, html, json, junit, markdown};
+use domain::filter::RunStart;
+use domain::record::Class;
+use model::ids::RunId;
 use proto::v1::operator_client::OperatorClient;
-use proto::v1::{GetRunReportRequest, GetRunReportResponse};
+use proto::v1::subscribe_response::Item;
+use proto::v1::{EventFilter, GetRunReportRequest, GetRunReportResponse, SubscribeRequest};
+use serde_json::Value;
+use std::collections::BTreeSet;
 use tonic::transport::Channel;
 
 pub(crate) fn run(context: &Context, options: &Report) -> Result<Outcome, Failure> {
@@ -26,19 +32,16 @@ pub(crate) fn run(context: &Context, options: &Report) -> Result<Outcome, Failur
     if let Some(format) = options.format {
         return drill(context, options.run.as_deref(), format);
     }
-    let run_id = match &options.run {
-        None => Vec::new(),
-        Some(text) => hex::decode(text).map_err(|_| {
-            Failure::new(
-                Outcome::Usage,
-                "DY-0130",
-                format!("{text:?} is no run id"),
-                "coordinator report, or give the 32 hexadecimal digits of a run from `coordinator events`",
-            )
-        })?,
-    };
     let report = block_on(async {
+        let run = options.run.as_deref();
+        let start = run
+            .map(|text| RunStart::parse(text).map_err(|_| no_id(text)))
+            .transpose()?;
         let mut client = connect(context).await.ok_or_else(no_daemon)?;
+        let run_id = match (run, start) {
+            (Some(text), Some(start)) => find(&mut client, text, start).await?,
+            _ => Vec::new(),
+        };
         fetch(&mut client, run_id).await
     })?;
     if context.json {
@@ -47,6 +50,70 @@ pub(crate) fn run(context: &Context, options: &Report) -> Result<Outcome, Failur
         out!("{}", report.text);
     }
     Ok(Outcome::Done)
+}
+
+/// The run of `up` whose id begins so. Of all that an agent or a step told of it nothing is needed.
+async fn find(client: &mut OperatorClient<Channel>, text: &str, start: RunStart) -> Result<Vec<u8>, Failure> {
+    if let Ok(whole) = RunId::parse(text) {
+        return Ok(whole.0.to_vec());
+    }
+    let filter = EventFilter {
+        kinds: vec![Class::Run.name().into()],
+        ..EventFilter::default()
+    };
+    let request = SubscribeRequest {
+        // As far back as the log goes, wherever that is.
+        tail: u64::MAX,
+        filter: Some(filter),
+        ..SubscribeRequest::default()
+    };
+    let mut stream = client
+        .subscribe(request)
+        .await
+        .map_err(|s| refused(&s))?
+        .into_inner();
+    let (mut latest, mut fits) = (None, BTreeSet::new());
+    while let Some(answer) = stream.message().await.map_err(|s| refused(&s))? {
+        let Some(Item::Entry(entry)) = answer.item else {
+            continue;
+        };
+        let event: Value = serde_json::from_slice(&entry.json).unwrap_or_default();
+        let Some(run) = event["run"].as_str().and_then(|run| RunId::parse(run).ok()) else {
+            continue;
+        };
+        latest = Some(run);
+        if start.begins(run) {
+            fits.insert(run);
+        }
+    }
+    one_of(text, &fits, latest).map(|run| run.0.to_vec())
+}
+
+fn one_of(text: &str, fits: &BTreeSet<RunId>, latest: Option<RunId>) -> Result<RunId, Failure> {
+    let message = match (fits.iter().collect::<Vec<_>>().as_slice(), latest) {
+        ([one], _) => return Ok(**one),
+        ([], None) => format!("no run begins with {text:?}: the log has none"),
+        ([], Some(latest)) => format!("no run begins with {text:?}; the latest is {latest}"),
+        (several, _) => {
+            let several: Vec<String> = several.iter().map(ToString::to_string).collect();
+            format!("{text:?} begins several runs: {}", several.join(", "))
+        }
+    };
+    Err(Failure::new(
+        Outcome::Usage,
+        "DY-0130",
+        message,
+        "coordinator report",
+    ))
+}
+
+fn no_id(text: &str) -> Failure {
+    Failure::new(
+        Outcome::Usage,
+        "DY-0130",
+        format!("{text:?} is no run id"),
+        "coordinator report, or give at least the first 8 hexadecimal digits of a run from `coordinator events --wide`",
+    )
 }
 
 /// A drill's report as it was written when the run ended.
@@ -82,4 +149,57 @@ pub(crate) async fn fetch(
     let request = GetRunReportRequest { run_id };
     let answer = client.get_run_report(request).await.map_err(|s| refused(&s))?;
     Ok(answer.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::harness::{self, FakeOperator};
+    use proto::v1::{LogEntry, SubscribeResponse};
+
+    const ONE: &str = "3a3a3a3a00000000000000000000000a";
+    const OTHER: &str = "3a3a3a3a10000000000000000000000b";
+
+    async fn found(text: &str) -> Result<String, Failure> {
+        let told = |run: &&str| SubscribeResponse {
+            item: Some(Item::Entry(LogEntry {
+                revision: 1,
+                json: serde_json::json!({"kind": "run_started", "run": run})
+                    .to_string()
+                    .into(),
+                ..LogEntry::default()
+            })),
+        };
+        let (mut client, server) = harness::dialled(FakeOperator {
+            script: Some([ONE, ONE, OTHER].iter().map(told).collect()),
+            ..FakeOperator::default()
+        })
+        .await;
+        let start = RunStart::parse(text).map_err(|_| no_id(text))?;
+        let found = find(&mut client, text, start).await;
+        server.abort();
+        found.map(hex::encode)
+    }
+
+    #[tokio::test]
+    async fn the_first_digits_of_one_run_name_it_and_those_of_two_or_none_do_not() {
+        assert_eq!(found("3A3A3A3A0").await.expect("one"), ONE);
+        let whole = "00".repeat(16);
+        assert_eq!(found(&whole).await.expect("a whole id is passed on"), whole);
+        let both = found("3a3a3a3a").await.expect_err("two");
+        assert!(
+            both.message.contains(ONE) && both.message.contains(OTHER),
+            "{}",
+            both.message
+        );
+        let none = found("3a3a3a3b").await.expect_err("none");
+        assert!(
+            none.message.contains(OTHER),
+            "the latest is told: {}",
+            none.message
+        );
+        for short in ["3a3a", "latest!!"] {
+            assert_eq!(found(short).await.expect_err("no id").code, "DY-0130");
+        }
+    }
 }

@@ -160,8 +160,8 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         code: "DY-0130",
         title: "The run id is not one",
         exits: &[2],
-        cause: "A run is named by 32 hexadecimal digits.",
-        remedy: "Leave the id away for the latest run, or take one from the events.",
+        cause: "A run is named by the 32 hexadecimal digits of its id, or by so many of the first of them, at least 8, that no other run begins with them.",
+        remedy: "Leave the id away for the latest run, or take one from `coordinator events --wide`.",
         next: "coordinator report",
     },
     ErrorEntry {
