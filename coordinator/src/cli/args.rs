@@ -56,9 +56,9 @@ const COMPLETIONS: &str = "Examples:
 /// Options of `man`.
 #[derive(Debug, clap::Args)]
 pub struct Man {
-    /// Page of this command; without it the main page.
+    /// Page of this command, or of one below it as in `man drill plan`; without it the main page.
     #[arg(value_name = "COMMAND")]
-    pub page: Option<String>,
+    pub page: Vec<String>,
     /// Write the pages of all commands into this folder.
     #[arg(long, value_name = "DIR", conflicts_with = "page")]
     pub dir: Option<PathBuf>,

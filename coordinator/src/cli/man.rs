@@ -16,27 +16,29 @@ pub(crate) fn run(options: &Man) -> Result<Outcome, Failure> {
         clap_mangen::generate_to(command, dir).map_err(failed)?;
         return Ok(Outcome::Done);
     }
-    let page = match &options.page {
-        None => command,
-        Some(name) => page(command, name).ok_or_else(|| {
-            Failure::new(
-                Outcome::Usage,
-                "DY-0136",
-                format!("there is no command {name:?}"),
-                "coordinator --help",
-            )
-        })?,
-    };
+    let page = page(command, &options.page).ok_or_else(|| {
+        Failure::new(
+            Outcome::Usage,
+            "DY-0136",
+            format!("there is no command {:?}", options.page.join(" ")),
+            "coordinator --help",
+        )
+    })?;
     let mut text = Vec::new();
     clap_mangen::Man::new(page).render(&mut text).map_err(failed)?;
     out!("{}", String::from_utf8_lossy(&text));
     Ok(Outcome::Done)
 }
 
-/// The subcommand as a page of its own, `coordinator-NAME(1)`.
-fn page(mut command: Command, name: &str) -> Option<Command> {
+/// The command with these names as a page of its own, `coordinator-NAME-NAME(1)`; without a name the main page.
+fn page(mut command: Command, names: &[String]) -> Option<Command> {
+    if names.is_empty() {
+        return Some(command);
+    }
     command.build();
-    let found = command.find_subcommand(name).filter(|c| !c.is_hide_set())?;
+    let found = names.iter().try_fold(&command, |command, name| {
+        command.find_subcommand(name).filter(|c| !c.is_hide_set())
+    })?;
     Some(found.clone())
 }
 
@@ -53,7 +55,7 @@ mod tests {
             .collect();
         assert!(names.len() >= 10);
         for name in names {
-            let page = page(Args::command(), &name).expect("a page");
+            let page = page(Args::command(), std::slice::from_ref(&name)).expect("a page");
             let mut text = Vec::new();
             clap_mangen::Man::new(page).render(&mut text).expect("rendered");
             let text = String::from_utf8(text).expect("UTF-8");
@@ -62,9 +64,19 @@ mod tests {
                 "{name}: {text}"
             );
         }
+        let named = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            page(Args::command(), &names)
+        };
+        assert!(named(&["node"]).is_none(), "a hidden command has no page");
+        assert!(named(&["drill", "no-such"]).is_none());
+        let plan = named(&["drill", "plan"]).expect("a page of a command below another");
+        let mut text = Vec::new();
+        clap_mangen::Man::new(plan).render(&mut text).expect("rendered");
+        let text = String::from_utf8(text).expect("UTF-8");
         assert!(
-            page(Args::command(), "node").is_none(),
-            "a hidden command has no page"
+            text.replace('\\', "").contains("coordinator-drill-plan"),
+            "{text}"
         );
     }
 }
