@@ -138,14 +138,8 @@ impl Gathered {
 pub async fn from_daemon(lab: &Lab, places: &Places, channel: Channel) -> Gathered {
     let mut gathered = Gathered::begin(lab, places, "daemon");
     let mut client = OperatorClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER);
-    let mut head = 0;
     match client.get_status(GetStatusRequest {}).await {
-        Ok(answer) => {
-            let status = answer.into_inner().status_json;
-            let value: serde_json::Value = serde_json::from_slice(&status).unwrap_or_default();
-            head = value["revision"].as_u64().unwrap_or(0);
-            gathered.put("status.json", status);
-        }
+        Ok(answer) => gathered.put("status.json", answer.into_inner().status_json),
         Err(error) => gathered.miss("status.json", &error),
     }
     match client.get_run_report(GetRunReportRequest::default()).await {
@@ -156,7 +150,7 @@ pub async fn from_daemon(lab: &Lab, places: &Places, channel: Channel) -> Gather
         }
         Err(error) => gathered.miss("report.json", &error),
     }
-    match events(&mut client, head.saturating_sub(EVENTS)).await {
+    match events(&mut client, EVENTS).await {
         Ok(lines) => gathered.events(lines, places),
         Err(error) => gathered.miss("events.jsonl", error.as_ref()),
     }
@@ -218,11 +212,13 @@ impl Gathered {
     }
 }
 
-async fn events(client: &mut OperatorClient<Channel>, mut after: u64) -> Result<Vec<Vec<u8>>, Cause> {
-    let mut lines = Vec::new();
+/// The newest `count` lines, by the log's own count: a coordinator that tells no status may have millions.
+async fn events(client: &mut OperatorClient<Channel>, count: u64) -> Result<Vec<Vec<u8>>, Cause> {
+    let (mut lines, mut after) = (Vec::new(), 0);
     loop {
         let request = SubscribeRequest {
             after,
+            tail: count,
             ..SubscribeRequest::default()
         };
         let mut stream = client.subscribe(request).await?.into_inner();
@@ -342,6 +338,12 @@ impl Drop for Copy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::{Entry, MemoryJournal};
+    use crate::net::harness::{self, FakeOperator};
+    use crate::subscribe_grpc::Feed;
+    use domain::record::Record;
+    use model::ids::Epoch;
+    use model::moment::Moment;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
@@ -354,5 +356,28 @@ mod tests {
         let mode = std::fs::metadata(&copy.0).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(std::fs::read(&copy.0).expect("read"), b"entries");
+    }
+
+    #[tokio::test]
+    async fn of_a_long_log_the_newest_are_taken_whatever_else_is_not_answered() {
+        let mut log = MemoryJournal::new(LogId([7; 16]));
+        let record = Record::EpochStarted { epoch: Epoch(1) };
+        let entry = Entry::sealed(Moment(0), record.into()).expect("sealed");
+        log.append(&vec![entry; 30]).expect("appended");
+        let (mut client, server) = harness::dialled(FakeOperator {
+            feed: Some(Feed::new(log.reader(), &Lab::default())),
+            ..FakeOperator::default()
+        })
+        .await;
+        let lines = events(&mut client, 10).await.expect("told");
+        let revision = |line: &Vec<u8>| {
+            let line: serde_json::Value = serde_json::from_slice(line).expect("JSON");
+            line["revision"].as_u64().expect("a number")
+        };
+        assert_eq!(
+            lines.iter().map(revision).collect::<Vec<_>>(),
+            (21..=30).collect::<Vec<_>>()
+        );
+        server.abort();
     }
 }
