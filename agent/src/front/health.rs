@@ -90,7 +90,7 @@ mod tests {
         let mut clock = WallClock::new(Moment(wall * 1000), monotonic);
         let each = shifts.iter().map(|shift| {
             monotonic += 5_000;
-            wall += 5_000 + shift;
+            wall += 5_000 + *shift;
             clock.jump(Moment(wall * 1000), monotonic)
         });
         each.collect()

@@ -70,7 +70,7 @@ async fn a_clock_that_is_set_is_told_as_an_event_and_as_a_condition() {
     told(&mut stream, &[("condition_changed", "ClockSynced is true")]).await;
     // Set to, jumps by (both milliseconds), and what the condition then says.
     for (set_to, shift, synced, way) in [
-        (3_000, 3_000, "ClockSynced is false: ", "ahead of"),
+        (3_000_i64, 3_000_i64, "ClockSynced is false: ", "ahead of"),
         (0, -3_000, "ClockSynced is true: ", "close to"),
         (-3_000, -3_000, "ClockSynced is false: ", "behind"),
         (0, 3_000, "ClockSynced is true: ", "close to"),

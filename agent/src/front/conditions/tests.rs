@@ -41,11 +41,8 @@ fn only_changes_are_told_and_since_stays_while_the_status_does() {
         kubelet: false,
         ..look()
     };
-    assert_eq!(
-        conditions.update(&gone, Moment(2)),
-        [],
-        "it may be restarted just now"
-    );
+    let told = conditions.update(&gone, Moment(2));
+    assert!(told.is_empty(), "it may be restarted just now: {told:#?}");
     let told = conditions.update(&gone, Moment(3));
     assert_eq!(
         (told[0].reason.as_str(), told[0].since),
@@ -93,8 +90,8 @@ fn a_restart_is_no_news() {
         ..look()
     };
     for _ in 0..3 {
-        assert_eq!(conditions.update(&down, Moment(1)), []);
-        assert_eq!(conditions.update(&look(), Moment(2)), []);
+        assert!(conditions.update(&down, Moment(1)).is_empty());
+        assert!(conditions.update(&look(), Moment(2)).is_empty());
     }
     let mut told: Vec<Condition> = Vec::new();
     told.extend(conditions.update(&down, Moment(3)));

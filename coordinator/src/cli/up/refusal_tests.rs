@@ -84,7 +84,10 @@ async fn a_gate_with_nobody_to_ask_is_told_with_its_phase() {
 
 #[tokio::test]
 async fn a_run_that_fails_is_told_in_its_own_words_and_that_of_others_is_not() {
-    let finished = |run: &[u8], outcome: &str| json!({"kind": "run_finished", "run": hex::encode(run), "outcome": outcome, "message": "kubelet of app1-cp"});
+    let finished = |run: &[u8], outcome: &str| {
+        let run = hex::encode(run);
+        json!({"kind": "run_finished", "run": run, "outcome": outcome, "message": "kubelet of app1-cp"})
+    };
     let ended = followed(&[finished(&[1; 16], "succeeded"), finished(&RUN, "failed")]).await;
     let failure = must_be(ended, "DY-0122", Outcome::Partial);
     assert_eq!(failure.message, "kubelet of app1-cp");
