@@ -10,6 +10,7 @@ mod horizon;
 mod ledgers;
 mod recovery;
 mod restore;
+mod scale;
 mod secret_canary;
 mod secrets;
 mod share;
@@ -24,7 +25,6 @@ pub use secret_canary::{DELETED, KEPT, NEW, NUMBER, NUMBERS, REFRESHED, STORE_RE
 pub(crate) use secrets::{AGE, INTERVAL};
 pub use watch::{Watch, Window};
 
-use super::contract::ContractId;
 use super::contracts;
 use super::history::History;
 use super::measure::quantity::Quantity;
@@ -34,7 +34,7 @@ use super::phases::is_conclusive;
 use super::plan::DrillPlan;
 use super::record::Record;
 use super::report::expected::Expected;
-use super::report::model::{FORMAT, Identity, Loss, PhaseSpan, Report, Scale, Version};
+use super::report::model::{FORMAT, Identity, Loss, PhaseSpan, Report, Version};
 use super::report::parts::{CoverageRow, FaultBand, Outcome};
 use super::report::verdict::Verdict;
 use model::moment::Moment;
@@ -75,6 +75,7 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
     let (of_metrics, of_logs): (Vec<Books>, Vec<Books>) =
         books.iter().cloned().partition(|book| book.way == Way::Metrics);
     let samples: Vec<Loss> = losses.iter().filter(|loss| !loss.lines).cloned().collect();
+    let scaled = scale::of(plan, history);
     let wal = backlog::all(history, &watches, &of_metrics, &samples, &window);
     let slo = slo::judge(objectives(plan), measured);
     let contracts = contracts::judge(plan, history, &watches, (&books, &secret_canaries), &window);
@@ -111,7 +112,7 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
         verdict,
         format: FORMAT,
         hypothesis: plan.scenario.hypothesis.statement.clone(),
-        label: scale_label(plan),
+        label: scaled.label,
         expect_violation: plan.scenario.hypothesis.expect_violation,
         expected,
         from: phases.first().map_or(end.into(), |p| p.from),
@@ -119,7 +120,7 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
         identity: Identity {
             lab: plan.lab.clone(),
             plan_digest: plan.digest.to_string(),
-            scale: scale(plan),
+            scale: scaled.scale,
             host_fingerprint: facts.host_fingerprint.clone(),
             versions: match plan.versions.as_slice() {
                 [] => facts.versions.clone(),
@@ -153,6 +154,7 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
         notes: notes(plan, history)
             .into_iter()
             .chain(restore::notes(&restored))
+            .chain(scaled.notes)
             .collect(),
     })
 }
@@ -193,25 +195,6 @@ fn objective(slo: &super::report::parts::Slo, id: &str) -> Verdict {
         .iter()
         .find(|o| o.id == id)
         .map_or(Verdict::NotCovered, |o| o.verdict)
-}
-
-/// What is scaled is the metrics agents' truncation, so a run is scaled only when it judges their buffering. Recovery,
-/// availability and everything else are in real time always.
-fn scale(plan: &DrillPlan) -> Scale {
-    let real = Scale::default();
-    if plan.not_covered(ContractId::C2).is_some() {
-        return real;
-    }
-    let factor = Quantity::from_float(plan.scenario.scale.factor);
-    let millionths = factor.and_then(|factor| u64::try_from(factor.micros()).ok());
-    let tick = millionths.and_then(|by| (real.of_seconds * 1_000_000).checked_div(by));
-    tick.map_or(real, |tick_seconds| Scale { tick_seconds, ..real })
-}
-
-/// Beside every verdict of a scaled run; the same truth as the report's identity.
-fn scale_label(plan: &DrillPlan) -> Option<String> {
-    let scale = scale(plan);
-    (!scale.is_real()).then(|| format!("C2 is {scale}; {}", plan.scenario.scale.note))
 }
 
 fn fault_bands(plan: &DrillPlan, history: &History, end: Moment) -> Vec<FaultBand> {

@@ -199,7 +199,8 @@ impl Phases {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Scale {
-    /// Seconds of the outage it stands for per second of the run; 1 is real time.
+    /// Seconds of the outage it stands for per second of the run; 1 is real time. A report tells its scale from the metrics agents
+    /// that ran, and says where this contradicts them.
     pub factor: f64,
     /// What is scaled with it, in words.
     #[serde(default)]

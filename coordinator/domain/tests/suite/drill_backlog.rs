@@ -11,6 +11,7 @@ use domain::drill::assemble::{Facts, assemble};
 use domain::drill::backlog::{Foretold, Tracker, names};
 use domain::drill::history::{Answer, History, Line, Sample, What};
 use domain::drill::live::Live;
+use domain::drill::measure::quantity::Quantity;
 use domain::drill::phases::{Event, Run, begin, step};
 use domain::drill::plan::{DrillPlan, Present, drill_plan};
 use domain::drill::record::{AbortCause, Phase, Record};
@@ -41,7 +42,7 @@ fn plan() -> DrillPlan {
 }
 
 /// What a look at `at` sees, counted from the agent's begin.
-fn values(at: i64) -> BTreeMap<String, f64> {
+pub(crate) fn values(at: i64) -> BTreeMap<String, f64> {
     let number = |n: i64| f64::from(i32::try_from(n).expect("small"));
     let (tick, mut first) = (at / 20, 0);
     // The rule by hand: from 80 s on, every 40 s the two oldest.
@@ -396,6 +397,65 @@ fn a_report_says_what_ran_and_which_sender_it_was() {
     let report = judged(&history);
     assert_eq!(report.identity.versions, [version("3.16.0")]);
     assert_eq!(report.wal[0].version, "3.16.0");
+}
+
+/// A scenario's scale is what its file says; the run's is what its agents did.
+#[test]
+fn the_scale_is_that_of_the_agents_that_ran() {
+    let report = |factor: f64, period: i64| {
+        let mut history = recorded(|at| at);
+        for line in &mut history.lines {
+            match &mut line.what {
+                What::Record(Record::Started { plan, .. }) => {
+                    plan.scenario.scale.factor = factor;
+                    plan.scenario.scale.note = "an hour in the file".into();
+                }
+                What::Record(Record::BacklogForetold { forecast }) => {
+                    for input in &mut forecast.inputs {
+                        if input.name == names::PERIOD {
+                            input.value = Quantity::from_millis(period * 1000);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        assemble(&history, &Facts::default(), Moment(120 * SECOND)).expect("planned")
+    };
+    for (factor, period, ticks, label, contradicts) in [
+        (1.0, 7200, (7200, 7200), None, false),
+        (
+            1.0,
+            20,
+            (20, 7200),
+            Some("C2 is scaled: 20 s stand for 7200 s; the metrics agents truncate so often"),
+            false,
+        ),
+        (
+            360.0,
+            20,
+            (20, 7200),
+            Some("C2 is scaled: 20 s stand for 7200 s; an hour in the file"),
+            false,
+        ),
+        (
+            40.0,
+            20,
+            (20, 7200),
+            Some("C2 is scaled: 20 s stand for 7200 s; the metrics agents truncate so often"),
+            true,
+        ),
+        (40.0, 7200, (7200, 7200), None, true),
+        // Longer than Prometheus' own is no scale.
+        (1.0, 28_800, (28_800, 28_800), None, false),
+    ] {
+        let report = report(factor, period);
+        let scale = report.identity.scale;
+        assert_eq!((scale.tick_seconds, scale.of_seconds), ticks);
+        assert_eq!(report.label.as_deref(), label);
+        let told = report.notes.iter().any(|n| n.contains("labelled by what ran"));
+        assert_eq!(told, contradicts, "{factor} and {period} s: {:?}", report.notes);
+    }
 }
 
 /// Runs that are on disk are judged again: what was stored is read, and is written as the same JSON.

@@ -381,7 +381,7 @@ fn banner_and_identity_tell_one_scale_and_only_of_what_is_scaled() {
         (report.label.as_deref(), report.identity.scale.is_real()),
         (None, true)
     );
-    // With them the truncation is, by a scenario's factor of 40.
+    // With them the truncation is, by a scenario's factor of 40 where nobody wrote down how often they truncate.
     let mut plan = planned("mgmt-down");
     plan.scenario.scale = Scale {
         factor: 40.0,
@@ -398,6 +398,8 @@ fn banner_and_identity_tell_one_scale_and_only_of_what_is_scaled() {
     assert_eq!((scale.tick_seconds, scale.of_seconds), (180, 7200));
     let label = report.label.expect("scaled");
     assert!(label.starts_with(&format!("C2 is {scale}; ")), "{label}");
+    let told = |note: &String| note.contains("the scale is what the scenario says");
+    assert!(report.notes.iter().any(told), "{:?}", report.notes);
 }
 
 #[test]

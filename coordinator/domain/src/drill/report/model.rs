@@ -105,7 +105,7 @@ pub struct Identity {
     pub lab: String,
     /// Digest of the drill's plan, hexadecimal.
     pub plan_digest: String,
-    /// Real seconds per drill second; 1 is the real thing. A scaled verdict says so.
+    /// How the metrics agents' truncation relates to Prometheus' default, told from what ran. A scaled verdict says so.
     pub scale: Scale,
     /// Hash over what makes figures comparable: processor, cores, memory, kernel, configuration of the lab.
     pub host_fingerprint: String,
