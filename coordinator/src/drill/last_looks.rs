@@ -1,9 +1,9 @@
-//! What is asked once more when probing has ended: every canary's numbers, at the receiver and then at the canary itself, and
-//! which sentinels are there.
+//! What is asked once more when probing has ended: every canary's numbers and scrapes, at the receiver, then its numbers at the
+//! canary itself, and which sentinels are there.
 
 use super::probe::{Grounds, Question, Seen, log_stored, prepare, sentinel, stored};
 use super::timeline::Timeline;
-use domain::drill::assemble::last_look;
+use domain::drill::assemble::{last_look, last_scrapes};
 use domain::drill::history::Sample;
 use domain::drill::plan::DrillPlan;
 use domain::drill::scenario::{Look, Probe};
@@ -46,6 +46,15 @@ pub(super) async fn all(
                 found.unwrap_or_else(Seen::bad)
             };
             samples.push(sample(last_look(&probe.name), timeline, asked).await);
+        }
+        if let (Look::CanaryStored { .. }, Ok(range)) = (&probe.look, &range) {
+            let asked = async {
+                match stored(probe, grounds).await {
+                    Ok(watch) => watch.scraped(*range).await,
+                    Err(why) => Seen::bad(why),
+                }
+            };
+            samples.push(sample(last_scrapes(&probe.name), timeline, asked).await);
         }
     }
     for probe in plan.active_probes() {

@@ -22,6 +22,8 @@ pub struct StoredWatch {
     pub(super) store: Store,
     /// `SERIES{cluster="CLUSTER"}`
     pub(super) selector: String,
+    /// `up{cluster="CLUSTER"}`: every scrape of that cluster's sender, of all its targets.
+    pub(super) scrapes: String,
     /// How old the newest number may be.
     pub(super) fresh: Duration,
     /// The most shards that were ever seen.
@@ -57,12 +59,33 @@ impl StoredWatch {
 
     /// Every number that the receiver has of the last `range`, as figures `SHARD/NUMBER`.
     pub async fn numbers(&self, range: Duration) -> Seen {
-        let query = super::prepare::percent(&format!("{}[{}s]", self.selector, range.as_secs().max(1)));
-        let answer = self.store.all(&format!("/api/v1/query?query={query}")).await;
-        match answer.and_then(|text| result(&text)) {
+        let query = format!("{}[{}s]", self.selector, range.as_secs().max(1));
+        match self.ranged(&query).await {
             Ok(series) => numbers(&series),
             Err(why) => Seen::bad(why),
         }
+    }
+
+    /// Every scrape of the canary that the receiver has of the last `range`, as figures MILLISECONDS since 1970 = `up`.
+    pub async fn scraped(&self, range: Duration) -> Seen {
+        let secs = range.as_secs().max(1);
+        // Of the sender's targets the canary is the one that the canary's own series name.
+        let whose = format!(
+            "count by (job, instance) (last_over_time({}[{secs}s]))",
+            self.selector
+        );
+        let asked = async {
+            let targets = self.ranged(&whose).await?;
+            let scrapes = self.ranged(&format!("{}[{secs}s]", self.scrapes)).await?;
+            Ok::<_, String>(scraped(&targets, &scrapes))
+        };
+        asked.await.unwrap_or_else(Seen::bad)
+    }
+
+    async fn ranged(&self, query: &str) -> Result<Vec<Value>, String> {
+        let query = super::prepare::percent(query);
+        let answer = self.store.all(&format!("/api/v1/query?query={query}")).await;
+        answer.and_then(|text| result(&text))
     }
 }
 
@@ -97,6 +120,25 @@ fn numbers(series: &[Value]) -> Seen {
             if let Some(found) = number(&point[1]) {
                 // A number that is there twice counts twice.
                 *seen.values.entry(format!("{shard}/{found:.0}")).or_insert(0.0) += 1.0;
+            }
+        }
+    }
+    seen
+}
+
+/// Of a range query's answer, the scrapes of these targets.
+fn scraped(targets: &[Value], scrapes: &[Value]) -> Seen {
+    let is_target = |one: &Value| {
+        let same = |label: &str, target: &Value| target["metric"][label] == one["metric"][label];
+        targets
+            .iter()
+            .any(|target| same("job", target) && same("instance", target))
+    };
+    let mut seen = Seen::good();
+    for one in scrapes.iter().filter(|one| is_target(one)) {
+        for point in one["values"].as_array().map(Vec::as_slice).unwrap_or_default() {
+            if let (Some(seconds), Some(up)) = (point[0].as_f64(), number(&point[1])) {
+                seen.values.insert(format!("{:.0}", seconds * 1000.0), up);
             }
         }
     }
@@ -215,6 +257,27 @@ mod tests {
         let keys: Vec<&str> = seen.values.keys().map(String::as_str).collect();
         assert_eq!(keys, ["0/1795595539242", "0/1795595539243", "1/1795595539242"]);
         assert!(result(r#"{"status":"error"}"#).is_err());
+    }
+
+    #[test]
+    fn scrapes_are_those_of_the_canary_and_of_no_other_target() {
+        let answer = |result: &str| {
+            let text = format!(r#"{{"status":"success","data":{{"result":[{result}]}}}}"#);
+            result_of(&text)
+        };
+        let targets = answer(r#"{"metric":{"job":"canary","instance":"a:1"},"value":[1795595603,"4"]}"#);
+        let scrapes = answer(
+            r#"{"metric":{"__name__":"up","job":"canary","instance":"a:1"},"values":[[1795595602.125,"1"],[1795595603.125,"0"]]},
+            {"metric":{"__name__":"up","job":"agent","instance":"a:2"},"values":[[1795595602.5,"0"]]}"#,
+        );
+        let seen = scraped(&targets, &scrapes);
+        let found: Vec<(&str, f64)> = seen.values.iter().map(|(at, up)| (at.as_str(), *up)).collect();
+        assert_eq!(found, [("1795595602125", 1.0), ("1795595603125", 0.0)]);
+        assert!(scraped(&[], &scrapes).values.is_empty());
+    }
+
+    fn result_of(text: &str) -> Vec<Value> {
+        result(text).expect("a result")
     }
 
     #[test]

@@ -216,6 +216,7 @@ pub(in crate::drill) async fn stored(probe: &Probe, grounds: &Grounds<'_>) -> Re
     Ok(StoredWatch {
         store: store(grounds, receiver, namespace, service).await?,
         selector: format!("{series}{{cluster=\"{}\"}}", probe.cluster),
+        scrapes: format!("up{{cluster=\"{}\"}}", probe.cluster),
         fresh: Duration::from_millis(*fresh_ms),
         shards: AtomicUsize::new(0),
     })

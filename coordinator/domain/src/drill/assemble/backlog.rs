@@ -59,12 +59,7 @@ fn one(
     losses: &[Loss],
     window: &Window,
 ) -> WalReport {
-    let readings: Vec<Reading> = watch
-        .into_iter()
-        .flat_map(|w| w.samples.iter())
-        .filter(|s| s.is_good())
-        .filter_map(|s| Reading::of(s.done, &s.values).ok())
-        .collect();
+    let readings = watch.map_or_else(Vec::new, readings);
     let back = book.and_then(|b| b.back);
     let predicted_loss = back.and_then(|back| foretold_loss(forecast, back));
     let lost = book
@@ -101,6 +96,12 @@ fn one(
         backlog_bytes: points(&readings, |r| r.bytes),
         headroom: headroom(watch, window),
     }
+}
+
+/// Every look of a `metrics_log` probe that could be used, in order.
+pub(super) fn readings(watch: &Watch<'_>) -> Vec<Reading> {
+    let good = watch.samples.iter().filter(|s| s.is_good());
+    good.filter_map(|s| Reading::of(s.done, &s.values).ok()).collect()
 }
 
 /// Whether the forecast means that samples are lost when the receiver answers again within `back`; None when it is too close.

@@ -6,6 +6,7 @@
 //! A canary's shards are series of their own, so that the sender's parallel queues each carry one. What is newer than the
 //! newest number that arrived is still under way and in no hole; whether that is allowed is for the contract to say.
 
+use super::scrapes;
 use super::watch::{Watch, Window};
 use crate::drill::arrival::Arrival;
 use crate::drill::history::{History, Sample};
@@ -25,6 +26,12 @@ pub const LOG: &str = "log";
 /// `SHARD/NUMBER`, and how often.
 pub fn last_look(probe: &str) -> String {
     format!("{probe}.numbers")
+}
+
+/// Name under which every scrape of the canary that the receiver has is kept, from the last look of a `canary_stored` probe:
+/// milliseconds since 1970, and the scrape's `up`.
+pub fn last_scrapes(probe: &str) -> String {
+    format!("{probe}.scrapes")
 }
 
 /// By which way a canary's numbers leave its cluster.
@@ -80,6 +87,8 @@ pub struct Books {
     pub back: Option<Edge>,
     /// When everything that was served before it answered again had arrived.
     pub complete: Option<Edge>,
+    /// Times in which the sender asked the canary and had no answer in time: a number may have been served and never taken.
+    pub not_scraped: Vec<(Moment, Moment)>,
 }
 
 impl Books {
@@ -144,6 +153,7 @@ pub(super) fn close(history: &History, watches: &[Watch<'_>], window: &Window) -
             under_way,
             back: arrival.back,
             complete: arrival.complete,
+            not_scraped: scrapes::failed(&history.samples(&last_scrapes(&stored.probe.name))),
         })
     };
     stored.filter_map(of_cluster).collect()

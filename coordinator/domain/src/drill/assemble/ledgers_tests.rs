@@ -27,6 +27,7 @@ fn books(way: Way, arrived: &[(&str, &[u64])]) -> Books {
         under_way: 0,
         back: None,
         complete: None,
+        not_scraped: vec![],
     }
 }
 
