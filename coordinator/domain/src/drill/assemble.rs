@@ -2,6 +2,7 @@
 
 mod backlog;
 mod canary;
+mod counters;
 mod delivery;
 mod ended;
 mod evidence;
@@ -77,6 +78,7 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
     let (of_metrics, of_logs): (Vec<Books>, Vec<Books>) =
         books.iter().cloned().partition(|book| book.way == Way::Metrics);
     let samples: Vec<Loss> = losses.iter().filter(|loss| !loss.lines).cloned().collect();
+    let counter_checks = counters::rows(&of_metrics, &losses, &watches, &window);
     let scaled = scale::of(plan, history);
     let wal = backlog::all(history, &watches, &of_metrics, &samples, &window);
     let slo = slo::judge(objectives(plan), measured);
@@ -157,7 +159,9 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
             .into_iter()
             .chain(restore::notes(&restored))
             .chain(scaled.notes)
+            .chain(counters::notes(&counter_checks))
             .collect(),
+        counter_checks,
     })
 }
 

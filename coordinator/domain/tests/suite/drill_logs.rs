@@ -14,15 +14,15 @@ use domain::drill::scenario::Look;
 use model::moment::Moment;
 use std::collections::BTreeMap;
 
-const SECOND: i64 = 1_000_000;
+pub(crate) const SECOND: i64 = 1_000_000;
 /// Since when what is on mgmt answers again.
 const BACK: i64 = UNDONE + 5 * SECOND;
 /// The canary's number at the begin of the run; it counts up once a second.
-const FIRST: i64 = 1000;
+pub(crate) const FIRST: i64 = 1000;
 /// Numbers that were served when probing ended.
-const SERVED: i64 = 120;
+pub(crate) const SERVED: i64 = 120;
 
-fn float(number: i64) -> f64 {
+pub(crate) fn float(number: i64) -> f64 {
     f64::from(i32::try_from(number).expect("small"))
 }
 
@@ -31,12 +31,12 @@ fn report(plan: DrillPlan, forgotten: &[i64]) -> Report {
     judged(&recorded(plan, forgotten, |at| (at - SECOND).max(0)))
 }
 
-fn judged(history: &History) -> Report {
+pub(crate) fn judged(history: &History) -> Report {
     assemble(history, &Facts::default(), Moment(SERVED * SECOND)).expect("planned")
 }
 
 /// Such a run; `arrived` says up to when everything is at the receivers.
-fn recorded(plan: DrillPlan, forgotten: &[i64], arrived: fn(i64) -> i64) -> History {
+pub(crate) fn recorded(plan: DrillPlan, forgotten: &[i64], arrived: fn(i64) -> i64) -> History {
     let probes: Vec<_> = plan.active_probes().cloned().collect();
     let mut history = history(plan, |probe, at| {
         let away = (FAULT..BACK).contains(&at);
@@ -104,7 +104,7 @@ fn figure(report: &Report, id: &str) -> i64 {
 }
 
 /// The shipped drill; with the logs of app1 as evidence for C2 where `counts`.
-fn plan(counts: bool) -> DrillPlan {
+pub(crate) fn plan(counts: bool) -> DrillPlan {
     let text = scenario("mgmt-down").to_yaml();
     let plain = "- name: app1-log-canary-stored\n  cluster: app1\n";
     assert!(text.contains(plain), "the probe is not in the drill");

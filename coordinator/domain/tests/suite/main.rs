@@ -11,6 +11,7 @@ mod drift;
 mod drill_backlog;
 mod drill_dependencies;
 mod drill_foresight;
+mod drill_ledgers;
 mod drill_logs;
 mod drill_platform;
 mod drill_runs;

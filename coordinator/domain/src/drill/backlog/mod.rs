@@ -18,6 +18,7 @@ mod windows;
 pub use foretold::{Foretold, Input, Promise};
 pub use input::{INPUTS, InputKind, names};
 pub use outlook::Outlook;
+pub(crate) use outlook::SCRAPE;
 pub use reading::Reading;
 pub use tracker::Tracker;
 pub use windows::{PlannedWindow, logs};

@@ -15,7 +15,7 @@ use model::moment::Moment;
 const BASELINE: Span = Span::from_secs(10);
 
 /// The longest scrape interval that is expected: how much of it falls into a time is not known.
-const SCRAPE: Span = Span::from_secs(15);
+pub(crate) const SCRAPE: Span = Span::from_secs(15);
 
 /// How much a tick may be off that was told from a file: its time has whole seconds, and a busy host is late.
 const TICK_SEEN: Span = Span::from_millis(2500);

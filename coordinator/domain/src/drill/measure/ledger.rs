@@ -137,6 +137,24 @@ impl Counters {
             .checked_add(self.failed)?;
         self.appended.checked_sub(known)
     }
+
+    /// Samples that are gone, at least and at most, whether the sender owns up to them or not: appended, and neither delivered
+    /// nor waiting. Those of a request that failed for good count as sent when it was tried, and not when it was given up
+    /// before; both are among the failed. The upper bound is below the lower one when the figures contradict each other.
+    pub fn gone(self) -> (i64, i64) {
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let left = signed(self.appended)
+            .saturating_add(signed(self.retried))
+            .saturating_sub(signed(self.sent))
+            .saturating_sub(signed(self.pending));
+        let owned = signed(self.owned());
+        (left.max(owned), left.saturating_add(signed(self.failed)))
+    }
+
+    /// Samples that the sender itself says it gave up.
+    pub fn owned(self) -> u64 {
+        self.dropped.saturating_add(self.failed)
+    }
 }
 
 /// Whether counters and ledger tell the same: every lost scrape cost `per_scrape` samples. One scrape may be under way

@@ -57,6 +57,25 @@ fn counters_show_the_silent_loss() {
     assert_eq!(restarted.silently_lost(), None);
 }
 
+#[test]
+fn what_failed_for_good_is_gone_once() {
+    let sent = |sent, retried, failed| Counters {
+        appended: 1000,
+        sent,
+        retried,
+        failed,
+        ..Counters::default()
+    };
+    // Refused: each of 300 was sent once, and none arrived.
+    assert_eq!(sent(1000, 0, 300).gone(), (300, 300));
+    // Given up before it was sent, as when a queue is flushed; whether it was is not told.
+    assert_eq!(sent(700, 0, 300).gone(), (300, 600));
+    // Every sample sent twice.
+    assert_eq!(sent(2000, 1000, 0).gone(), (0, 0));
+    let contradicting = sent(1500, 0, 0).gone();
+    assert!(contradicting.1 < contradicting.0, "{contradicting:?}");
+}
+
 proptest::proptest! {
     #[test]
     fn the_books_equal_a_recount(

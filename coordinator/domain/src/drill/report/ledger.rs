@@ -1,9 +1,12 @@
 //! Part of the report: the books of every canary, and the two ways of the same numbers against each other.
 
-use super::figure::seconds;
+use super::figure::{maybe_interval, seconds};
 use super::model::Report;
+use super::parts::Bounds;
 use super::tables::{Cell, Table, table};
+use super::verdict::Verdict;
 use crate::drill::measure::quantity::Quantity;
+use crate::drill::measure::stamp::Stamp;
 use serde::{Deserialize, Serialize};
 
 /// The books of one series, or of one log.
@@ -51,6 +54,65 @@ pub struct CrossCheck {
     pub unbooked_in_both: u64,
     /// The same in a sentence, with the numbers.
     pub text: String,
+}
+
+/// What one sender's own counters say is gone, beside what the ledger at the receiver says. Counters know of every series that
+/// the sender has and of no number, the ledger of the canary's numbers alone: its loss is scaled by the samples that the sender
+/// appended for each number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CounterCheck {
+    /// The sender's cluster.
+    pub cluster: String,
+    /// The last look before the fault; absent, like all that follows, where the two could not be held against each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Stamp>,
+    /// The last look of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Stamp>,
+    /// Samples that were appended to the sender's log between the two (`samples_in_total`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appended: Option<u64>,
+    /// Samples that the sender says it gave up: dropped, or failed for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owned: Option<u64>,
+    /// Samples that are gone by the counters: appended, and neither delivered nor waiting, whether the sender owns up to them or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Bounds>,
+    /// Samples that the ledger's loss comes to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<Bounds>,
+    /// By how many samples the two may differ and still tell the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slack: Option<u64>,
+    /// `pass` when both tell the same, `inconclusive` when that cannot be told.
+    pub agree: Verdict,
+    /// The same in a sentence.
+    pub text: String,
+}
+
+pub(super) fn counter_checks(report: &Report) -> Table {
+    let columns = [
+        "cluster",
+        "samples appended",
+        "owned up to",
+        "gone by the counters",
+        "gone by the ledger",
+        "agree",
+        "what that says",
+    ];
+    let count = |count: Option<u64>| count.map_or(String::new(), |n| n.to_string());
+    let rows = report.counter_checks.iter().map(|c| {
+        [
+            Cell::from(&c.cluster),
+            count(c.appended).into(),
+            count(c.owned).into(),
+            maybe_interval(c.gone, "count").into(),
+            maybe_interval(c.ledger, "count").into(),
+            Cell::Verdict(c.agree),
+            (&c.text).into(),
+        ]
+    });
+    table("The sender's own counters and the ledger", columns, rows)
 }
 
 pub(super) fn ledgers(report: &Report) -> Table {

@@ -1,6 +1,6 @@
 //! The report as Markdown: what goes into a ticket or a wiki.
 
-use super::ledger::{cross_checks, ledgers};
+use super::ledger::{counter_checks, cross_checks, ledgers};
 use super::model::Report;
 use super::parts::Direction;
 use super::secret_canary::secret_canaries;
@@ -24,6 +24,7 @@ pub fn render(report: &Report) -> String {
         tables::losses(report),
         ledgers(report),
         cross_checks(report),
+        counter_checks(report),
         tables::secrets(report),
         secret_canaries(report),
         tables::probes(report),

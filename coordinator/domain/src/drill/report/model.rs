@@ -4,7 +4,7 @@
 //! microseconds. What could not be measured is absent or `not_covered` with a reason, never zero.
 
 use super::expected::Expected;
-use super::ledger::{CrossCheck, LedgerRow};
+use super::ledger::{CounterCheck, CrossCheck, LedgerRow};
 use super::parts::{
     Change, CoverageRow, FaultBand, Horizon, ProbeReport, Recovery, RecoveryPoint, SecretStaleness, Slo,
 };
@@ -60,6 +60,9 @@ pub struct Report {
     /// Books of the same numbers against each other, one entry per cluster that has both.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cross_checks: Vec<CrossCheck>,
+    /// Senders' own counters against the ledger, one entry per cluster whose agent is watched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counter_checks: Vec<CounterCheck>,
     /// Faults in order of injection.
     #[serde(default)]
     pub faults: Vec<FaultBand>,

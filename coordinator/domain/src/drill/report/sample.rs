@@ -1,7 +1,7 @@
 //! A report as a run might leave it, made of test data and labelled so; every rendering is held against it.
 
 use super::expected::Expected;
-use super::ledger::{CrossCheck, LedgerRow};
+use super::ledger::{CounterCheck, CrossCheck, LedgerRow};
 use super::matrix::Matrix;
 use super::model::{
     ContractVerdict, Evidence, FORMAT, Identity, Loss, LossCause, Measurement, PhaseSpan, Report, Scale,
@@ -209,6 +209,24 @@ pub(super) fn report() -> Report {
             unbooked_in_both: 0,
             text: "41 missing at the metrics receiver and there in the log store (98 to 138): lost on the metrics' way".into(),
         }],
+        counter_checks: vec![CounterCheck {
+            cluster: "app1".into(),
+            from: Some(at(50)),
+            to: Some(at(230)),
+            appended: Some(1080),
+            owned: Some(0),
+            gone: Some(Bounds {
+                low: Quantity::whole(240),
+                high: Quantity::whole(248),
+            }),
+            ledger: Some(Bounds {
+                low: Quantity::whole(246),
+                high: Quantity::whole(246),
+            }),
+            slack: Some(90),
+            agree: Verdict::Pass,
+            text: "both lack as many, to 90 samples".into(),
+        }],
         faults: vec![FaultBand {
             kind: "power_loss".into(),
             target: "mgmt".into(),
@@ -361,6 +379,7 @@ fn markdown_names_what_matters_and_stays_a_table() {
         "| app1 logs | a file is turned over before it was read, and its lines are lost | not computed |",
         "| app1/canary{shard=\"0\"} | 41 | 2026-11-25T04:01:38.000000Z | 2026-11-25T04:02:18.000000Z | cliff |",
         "| fault clock_skew | no | nodes share the host's clock; a skewed one would be everybody's |",
+        "| app1 | 1080 | 0 | 240 to 248 | 246 | pass | both lack as many, to 90 samples |",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }

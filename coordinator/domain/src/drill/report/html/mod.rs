@@ -4,7 +4,7 @@ mod availability;
 pub mod escape;
 mod plot;
 
-use super::ledger::{cross_checks, ledgers};
+use super::ledger::{counter_checks, cross_checks, ledgers};
 use super::model::Report;
 use super::parts::Direction;
 use super::secret_canary::secret_canaries;
@@ -39,6 +39,7 @@ pub fn render(report: &Report) -> String {
     table(&mut out, tables::losses(report));
     table(&mut out, ledgers(report));
     table(&mut out, cross_checks(report));
+    table(&mut out, counter_checks(report));
     table(&mut out, tables::recovery_points(report));
     table(&mut out, tables::secrets(report));
     table(&mut out, secret_canaries(report));
