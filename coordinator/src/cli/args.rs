@@ -306,6 +306,10 @@ pub struct Drill {
     /// With --repeat: begin no further run that would end later than so many minutes after the first began.
     #[arg(long, value_name = "MINUTES")]
     pub budget: Option<u64>,
+    /// Kill the coordinator that drives the run at a random moment of it, start another, and look at every place for what is left.
+    /// SEED draws the moment and repeats it; without it one is drawn and printed. With --repeat each run has the seed after the one before.
+    #[arg(long, value_name = "SEED", num_args = 0..=1, conflicts_with = "budget")]
+    pub kill_driller: Option<Option<u64>>,
 }
 
 // A paragraph is one line: it is wrapped to the terminal.
@@ -319,6 +323,8 @@ Examples:
   coordinator drill plan mgmt-down             what it would hit, watch and prove; nothing is touched
   coordinator drill mgmt-down                  run it; Ctrl-C reverts
   coordinator drill worker-loss --repeat 5     five runs and their spread
+  coordinator drill vault-down --kill-driller 7
+                                               kill the coordinator in its middle; is anything left broken?
   coordinator drill recheck                    judge the latest run's history again
   coordinator drill recheck 4f1c --write       the same, and put the new report in the place of the old one
 

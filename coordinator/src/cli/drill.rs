@@ -1,7 +1,9 @@
 //! `drill`: list, show, plan, run, judge again.
 
+mod aftermath;
 mod display;
 mod judged;
+mod kill;
 mod run;
 mod spread;
 
@@ -33,7 +35,10 @@ pub(crate) fn run(context: &Context, options: &Drill) -> Result<Outcome, Failure
         (Some(DrillAction::Plan { name }), _) => plan(context, name),
         (Some(DrillAction::Doctor { fix }), _) => super::drill_doctor::doctor(context, *fix),
         (Some(DrillAction::Recheck { run, write }), _) => judged::recheck(context, run.as_deref(), *write),
-        (None, Some(name)) => run::run(context, options, name),
+        (None, Some(name)) => match options.kill_driller {
+            Some(seed) => kill::run(context, name, seed, options.repeat),
+            None => run::run(context, options, name),
+        },
         // The parser asks for one of both.
         (None, None) => list(context),
     }

@@ -16,6 +16,7 @@ pub mod contract;
 pub mod contracts;
 pub mod countdown;
 pub mod deed;
+pub mod driller_kill;
 pub mod foresight;
 pub mod history;
 pub mod live;

@@ -71,6 +71,13 @@ impl Display {
     }
 }
 
+/// Who stops following leaves no half line behind.
+impl Drop for Display {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
 /// Columns of the terminal at this moment: it may have been made smaller.
 fn columns() -> usize {
     let size = terminal::size().map(|(columns, _)| usize::from(columns));

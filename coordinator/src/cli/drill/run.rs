@@ -59,6 +59,16 @@ pub(super) fn run(context: &Context, options: &Drill, name: &str) -> Result<Outc
 
 /// One run to its end; whether Ctrl-C ended it.
 async fn once(context: &Context, name: &str) -> Result<(Report, bool), Failure> {
+    let (mut client, run) = begin(context, name).await?;
+    let interrupted = follow(&mut client, run).await?;
+    Ok((judged::load_report(context, run)?, interrupted))
+}
+
+/// Begins a run; the coordinator that drives it, and the run.
+pub(super) async fn begin(
+    context: &Context,
+    name: &str,
+) -> Result<(OperatorClient<Channel>, RunId), Failure> {
     let mut client = connect(context).await.ok_or_else(no_daemon)?;
     let request = StartDrillRequest {
         name: name.to_owned(),
@@ -72,11 +82,11 @@ async fn once(context: &Context, name: &str) -> Result<(Report, bool), Failure> 
     let run = proto::convert::run_id(&answer.run_id)
         .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0153", &e, "coordinator status"))?;
     eprintln!("drill {name}, run {run}; Ctrl-C reverts");
-    let interrupted = follow(&mut client, run).await?;
-    Ok((judged::load_report(context, run)?, interrupted))
+    Ok((client, run))
 }
 
-async fn follow(client: &mut OperatorClient<Channel>, run: RunId) -> Result<bool, Failure> {
+/// Shows the run's progress to its end; whether Ctrl-C ended it.
+pub(super) async fn follow(client: &mut OperatorClient<Channel>, run: RunId) -> Result<bool, Failure> {
     let request = FollowDrillRequest {
         run_id: run.0.to_vec(),
     };
