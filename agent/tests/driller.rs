@@ -1,6 +1,7 @@
 //! Kill the driller: a real coordinator and the real processes of six agents, SIGKILLed at random moments while faults are
-//! injected on all of them and on the host. No fault may outlive its lease by more than two seconds, and at the end nothing
-//! may be broken, whatever anybody's records say: what is looked at is the manifest, the unit and the packet filter.
+//! injected on all of them and on the host, or while a drill runs. No fault may outlive its lease by more than two seconds, every
+//! drill has its end on record afterwards, and at the end nothing may be broken, whatever anybody's records say: what is looked at
+//! is the manifest, the unit and the packet filter.
 //!
 //! PID 1 is a script below a folder that the agents take for `/`; packet filters are real, in a network namespace per node.
 //!
@@ -18,10 +19,17 @@ use model::ids::ClusterName;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::time::{Duration, Instant};
+use tests::own_drills;
 use yard::{Prey, Yard};
 
 /// What no fault may outlive its deadline by.
 const BOUND_MS: i64 = 2_000;
+
+/// Every so many rounds a drill runs in place of the faults by hand, the first round among them.
+const DRILL_EVERY: usize = 3;
+
+/// A drill of the tests is in its outage or undone by then, milliseconds.
+const DRILL_MS: u64 = 6_000;
 
 /// Kills of one round, while its faults are on their way, in effect and being undone.
 const KILLS: usize = 8;
@@ -69,19 +77,27 @@ async fn kill_the_driller(wanted: usize) {
         return;
     };
     let mut dice = StdRng::seed_from_u64(seed());
-    let (mut kills, mut rounds, mut leases, mut injected) = (0, 0, 0, 0);
+    let (mut kills, mut rounds, mut leases, mut injected) = (0, 0_usize, 0, 0);
+    let (mut drills, mut drillers) = (0, 0);
     let mut latest = i64::MIN;
     let began = Instant::now();
     while kills < wanted {
+        let drilled = rounds.is_multiple_of(DRILL_EVERY);
         rounds += 1;
         yard.ready().await;
-        let longest = dice.random_range(1_000..3_500);
+        let mut longest = dice.random_range(1_000..3_500);
         let mut calls = Vec::new();
-        for node in yard.names() {
-            let ttl = dice.random_range(600..=longest);
-            calls.push(yard.inject(some_fault(&mut dice, &node), ttl));
+        if drilled {
+            longest = DRILL_MS;
+            calls.push(yard.drill().await);
+            drills += 1;
+        } else {
+            for node in yard.names() {
+                let ttl = dice.random_range(600..=longest);
+                calls.push(yard.inject(some_fault(&mut dice, &node), ttl));
+            }
+            calls.push(yard.inject(host_fault(), dice.random_range(600..=longest)));
         }
-        calls.push(yard.inject(host_fault(), dice.random_range(600..=longest)));
         let mut moments: Vec<u64> = (0..KILLS.min(wanted - kills))
             .map(|_| dice.random_range(0..longest))
             .collect();
@@ -96,11 +112,18 @@ async fn kill_the_driller(wanted: usize) {
                 3 | 4 => Prey::Helper(dice.random_range(0..6)),
                 _ => Prey::Step,
             };
-            kills += usize::from(yard.kill(prey));
+            let killed = yard.kill(prey);
+            kills += usize::from(killed);
+            drillers += usize::from(killed && drilled && matches!(prey, Prey::Coordinator));
         }
         let found = yard.settle(BOUND_MS, &calls).await;
         for call in calls {
             injected += usize::from(call.await.is_ok_and(|ok| ok));
+        }
+        if drilled {
+            yard.ready().await;
+            let over = own_drills::all_over(&yard.places).expect("a finished history");
+            assert_eq!(over, drills, "runs on record after {kills} kills");
         }
         leases += found.leases;
         latest = latest.max(found.latest_ms);
@@ -114,8 +137,8 @@ async fn kill_the_driller(wanted: usize) {
         }
     }
     println!(
-        "{kills} kills in {rounds} rounds, {leases} leases, {injected} injections answered, the latest undo {latest} ms after \
-         its deadline, nothing left, {:.0} s",
+        "{kills} kills in {rounds} rounds, {leases} leases, {injected} calls answered, the latest undo {latest} ms after \
+         its deadline, nothing left; {drills} drills, whose coordinator died {drillers} times, all with their end on record; {:.0} s",
         began.elapsed().as_secs_f64()
     );
     assert!(leases > 0 && injected > 0, "nothing was injected");

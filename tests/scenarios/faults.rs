@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::time::{Duration, Instant};
 use tests::lab::{TestLab, fit};
 use tests::node_net::inside;
+use tests::own_drills::{CUT_SHORT, CUT_SHORT_NAME, OwnDrills};
 use tests::patience::until;
 use tests::prey::{self, Role};
 
@@ -55,12 +56,13 @@ fn every_fault_is_seen_and_undone() {
 
 /// `DRILLYARD_KILLS` sets how many; fifty without it.
 #[test]
-#[ignore = "boots two nodes and kills the driller fifty times: ten minutes"]
+#[ignore = "boots two nodes and kills the driller fifty times: a quarter of an hour"]
 fn fifty_kills_of_the_driller_leave_nothing_broken() {
     if !fit() {
         return;
     }
-    let lab = two_nodes();
+    let drills = OwnDrills::new(&[(CUT_SHORT_NAME, CUT_SHORT)]).expect("a checkout of the test's own");
+    let lab = two_nodes().in_project(drills.path());
     let up = lab.run(&["up", "--yes", "--through", "2"]).expect("up runs");
     assert!(up.status.success(), "up ended with {}", up.status);
     let wanted = std::env::var("DRILLYARD_KILLS").ok().and_then(|s| s.parse().ok());

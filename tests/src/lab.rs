@@ -13,6 +13,8 @@ pub struct TestLab {
     document: PathBuf,
     /// The lab's document.
     pub lab: Lab,
+    /// Where its drills and components are; None for the checkout of the tests.
+    project: Option<PathBuf>,
     /// Held until everything is removed: tests run side by side, and their labs share a subnet and two cores.
     _turn: std::fs::File,
 }
@@ -39,8 +41,16 @@ impl TestLab {
             home,
             document,
             lab,
+            project: None,
             _turn: turn,
         })
+    }
+
+    /// The same lab with another checkout.
+    #[must_use]
+    pub fn in_project(mut self, project: &Path) -> Self {
+        self.project = Some(project.to_owned());
+        self
     }
 
     /// The lab's folders, as the program derives them.
@@ -48,7 +58,7 @@ impl TestLab {
         Places {
             home: self.home(),
             cache: cache(),
-            project: root().to_owned(),
+            project: self.project.clone().unwrap_or_else(|| root().to_owned()),
             program: self.program.clone(),
         }
     }
@@ -72,6 +82,9 @@ impl TestLab {
             .args(words)
             .env("DRILLYARD_HOME", self.home())
             .stdin(Stdio::null());
+        if let Some(project) = &self.project {
+            command.env("DRILLYARD_PROJECT", project);
+        }
         command
     }
 

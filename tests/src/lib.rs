@@ -8,6 +8,7 @@ pub mod lab;
 pub mod load;
 pub mod log_twin;
 pub mod node_net;
+pub mod own_drills;
 pub mod patience;
 pub mod ports;
 pub mod prey;

@@ -13,7 +13,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use proto::convert::terms_to_wire;
 use proto::v1::operator_client::OperatorClient;
-use proto::v1::{GetStatusRequest, InjectFaultRequest, MintUserDataRequest};
+use proto::v1::{
+    FollowDrillRequest, GetStatusRequest, InjectFaultRequest, MintUserDataRequest, StartDrillRequest,
+};
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::Ipv4Addr;
@@ -21,6 +23,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tests::own_drills::{CUT_SHORT, CUT_SHORT_NAME, OwnDrills, begun};
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 
@@ -109,6 +112,7 @@ pub(crate) struct Yard {
     seen: BTreeSet<LeaseId>,
     /// For the coordinator's environment.
     variables: Vec<(&'static str, String)>,
+    _drills: OwnDrills,
     _dir: tempfile::TempDir,
 }
 
@@ -139,10 +143,11 @@ impl Yard {
         lab.network.coordinator_port = tests::ports::four_free(&[Ipv4Addr::LOCALHOST, lab.network.gateway]);
         let document = dir.path().join("lab.yaml");
         fs::write(&document, lab.to_yaml()).expect("written");
+        let drills = OwnDrills::new(&[(CUT_SHORT_NAME, CUT_SHORT)]).expect("a checkout of the test's own");
         let places = Places {
             home: dir.path().join("home"),
             cache: dir.path().join("cache"),
-            project: tests::lab::root().to_owned(),
+            project: drills.path().to_owned(),
             program: tests::lab::program().expect("the coordinator is built"),
         };
         let bundled = coordinator::user_data::agent_binary(&places);
@@ -155,6 +160,7 @@ impl Yard {
             document,
             seen: BTreeSet::new(),
             variables,
+            _drills: drills,
             _dir: dir,
         };
         for (i, (_, node)) in yard.lab.clone().nodes().enumerate() {
@@ -232,6 +238,33 @@ impl Yard {
             let limit = tokio::time::timeout(Duration::from_secs(20), call);
             matches!(limit.await, Ok(Ok(_)))
         })
+    }
+
+    /// Runs the tests' drill in a task of its own, which ends with the run, or with its coordinator. Its run is on record then.
+    pub(crate) async fn drill(&self) -> JoinHandle<bool> {
+        let before = begun(&self.places).expect("runs").len();
+        let home = self.places.home.clone();
+        let followed = async move {
+            let mut client = OperatorClient::new(connect_operator(&home).await.ok()?);
+            let request = StartDrillRequest {
+                name: CUT_SHORT_NAME.to_owned(),
+                dry_run: false,
+            };
+            let run_id = client.start_drill(request).await.ok()?.into_inner().run_id;
+            let request = FollowDrillRequest { run_id };
+            let mut progress = client.follow_drill(request).await.ok()?.into_inner();
+            while progress.message().await.ok()?.is_some() {}
+            Some(())
+        };
+        let limit = tokio::time::timeout(Duration::from_secs(25), followed);
+        let call = tokio::spawn(async move { matches!(limit.await, Ok(Some(()))) });
+        for _ in 0..200 {
+            if begun(&self.places).expect("runs").len() > before {
+                return call;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("no drill began; its call has ended: {}", call.is_finished());
     }
 
     /// Kills; says whether there was somebody to kill.
