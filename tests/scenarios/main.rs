@@ -8,6 +8,7 @@ mod completions;
 mod daemon;
 mod detection;
 mod diagnosis;
+mod drills;
 mod error_codes;
 mod evidence;
 mod expired;

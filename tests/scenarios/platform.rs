@@ -16,7 +16,8 @@ use std::time::Duration;
 use tests::lab::TestLab;
 use tests::patience::until;
 
-const APPLICATIONS: [&str; 2] = ["app1", "app2"];
+/// The clusters whose applications use the platform.
+pub(crate) const APPLICATIONS: [&str; 2] = ["app1", "app2"];
 
 /// How long anything here may take once the run has ended.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -46,7 +47,7 @@ fn the_platform_delivers_metrics_and_secrets() {
 }
 
 /// What the receiver answers to a query.
-fn query(lab: &TestLab, text: &str) -> Result<Vec<Value>, String> {
+pub(crate) fn query(lab: &TestLab, text: &str) -> Result<Vec<Value>, String> {
     let escaped: String = text
         .bytes()
         .map(|b| {
@@ -128,7 +129,7 @@ fn logs_arrive(lab: &TestLab) {
 }
 
 /// The whole Secret of every cluster, against what Vault answers to that cluster's own reader.
-fn secrets_are_what_vault_has(lab: &TestLab) {
+pub(crate) fn secrets_are_what_vault_has(lab: &TestLab) {
     for cluster in health::CLUSTERS {
         until("the demo secret", PATIENCE, || {
             let words = ["-n", "demo", "get", "secret", "demo", "-o", "jsonpath={.data}"];
