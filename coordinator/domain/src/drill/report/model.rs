@@ -16,7 +16,7 @@ use crate::drill::measure::stamp::Stamp;
 use serde::{Deserialize, Serialize};
 
 /// Version of this document's shape; a reader refuses a higher one.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The whole document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
