@@ -5,7 +5,7 @@ use crate::step::systemd;
 use nix::sys::statvfs::statvfs;
 use serde_json::{Map, Value, json};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const FOLDERS: [&str; 6] = [
     "/",
@@ -105,7 +105,8 @@ fn groups(paths: &Paths) -> Value {
                 })
                 .collect();
             if !values.is_empty() {
-                let name = Path::new("/").join(hierarchy).join(group);
+                // By its components: an empty last one would leave a slash behind.
+                let name: PathBuf = Path::new("/").join(hierarchy).join(group).components().collect();
                 found.insert(name.display().to_string(), Value::Object(values));
             }
         }

@@ -208,9 +208,9 @@ fn the_mesh_decides_drills_of_names_packets_and_the_api() {
     // Each with what convicts it: a mesh that is not full, in the outage or to the end, and requests across that do not come back.
     for (name, probe, until) in [
         ("dns-block", "app1-mesh", UNDONE),
-        ("dns-block", "app2-web-from-app1", UNDONE),
+        ("dns-block", "app1-web-over-mesh", UNDONE),
         ("packet-loss", "app2-mesh", UNDONE),
-        ("packet-loss", "app2-web-from-app1", END),
+        ("packet-loss", "app2-web-over-mesh", END),
         ("apiserver-stop", "app1-mesh", END),
     ] {
         let report = run(planned(name), as_planned);
@@ -407,7 +407,7 @@ fn an_agent_that_did_not_notice_a_cut_is_no_evidence_and_requests_across_it_are(
     // As measured on the lab: agents say "full" through a cut of a minute, and no request passes it.
     let partition = |back: bool| {
         run(planned("mesh-partition"), move |probe, at| {
-            let across = probe.name.contains("-web-from-");
+            let across = probe.name.ends_with("-web-over-mesh");
             let bad = across && at > FAULT && (at < UNDONE || !back);
             (!bad, BTreeMap::from([("full".to_owned(), 1.0)]))
         })
