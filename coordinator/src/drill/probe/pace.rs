@@ -61,6 +61,15 @@ fn calm(probe: &Probe) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// The same before the first fault: an outage begins once every service was good ten times and more in a row, and is not to wait long for
+/// that.
+fn steady(probe: &Probe) -> Duration {
+    match probe.look {
+        Look::Http { .. } => calm(probe).min(Duration::from_secs(2)),
+        _ => calm(probe),
+    }
+}
+
 /// Period, where the probe's own is longer, while what it asks comes back.
 fn fast(probe: &Probe) -> Duration {
     let millis = match (probe.expect, &probe.look) {
@@ -117,14 +126,14 @@ pub struct Pace {
 
 #[derive(Debug, Clone, Copy)]
 enum Mood {
-    Calm,
+    Steady,
     Changing { since: Instant },
     Returning,
 }
 
 impl Default for Tempo {
     fn default() -> Self {
-        Self(watch::channel(Mood::Calm).0)
+        Self(watch::channel(Mood::Steady).0)
     }
 }
 
@@ -189,6 +198,7 @@ impl Pace {
         match *self.mood.borrow() {
             Mood::Returning if self.good_in_row < enough(probe) => own.min(fast(probe)),
             Mood::Changing { since } if now < since + changing(probe) => own,
+            Mood::Steady => own.max(steady(probe)),
             _ => own.max(calm(probe)),
         }
     }
@@ -260,7 +270,7 @@ mod tests {
         }
     }
 
-    /// Milliseconds of a period while nothing happens, while something changes, and from then on until it was good for long enough.
+    /// Milliseconds of a period while nothing happens any more, while something changes, and from then on until it was good for long enough.
     type Periods = [u64; 3];
 
     #[test]
@@ -296,7 +306,11 @@ mod tests {
                 assert_eq!(period, Duration::from_millis(millis), "{what}: {probe:?}");
             };
             pace.saw(true);
-            is(&pace, periods[0], "calm");
+            let before = match &probe.look {
+                Look::Http { .. } => periods[0].min(2_000),
+                _ => periods[0],
+            };
+            is(&pace, before, "before the fault");
             tempo.breaking();
             is(&pace, periods[1], "changing");
             let later = Instant::now() + changing(&probe);
