@@ -244,12 +244,13 @@ fn late_ms(status: &Value) -> i64 {
     (end - status["deadline"].as_i64().expect("a deadline")) / 1000
 }
 
-/// Looks, and heals nothing. The coordinator may have been the last to die; then one is started, to ask the nodes.
+/// Looks, and heals nothing. The coordinator may have been the last to die; then one is started, to ask the nodes. An API server that
+/// comes back from the last fault refuses even its own operators for a while.
 fn clean(lab: &TestLab) {
     let _serving = prey::daemon(lab)
         .is_none()
         .then(|| lab.start(&["serve"]).expect("a coordinator"));
-    until("doctor", Duration::from_secs(30), || {
+    until("doctor", kills::RECOVERY, || {
         let output = lab
             .run(&["--json", "drill", "doctor"])
             .map_err(|e| e.to_string())?;

@@ -13,7 +13,7 @@ use tests::prey::{self, Role};
 
 /// How long a node takes at most until it is well again once the faults are undone. The longest is etcd: before kubelet starts
 /// it, it asks the API server for the mirror pod, which waits for etcd, for up to the minute after which an API server gives up.
-const RECOVERY: Duration = Duration::from_secs(150);
+pub(super) const RECOVERY: Duration = Duration::from_secs(150);
 
 /// Kills of one round.
 const ROUND: usize = 5;
