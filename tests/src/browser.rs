@@ -65,6 +65,8 @@ impl Browser {
                 // Chromium refuses to run as root otherwise; it shows nothing but a page of ours.
                 "--no-sandbox",
                 "--disable-gpu",
+                // Shared memory, of which a container may have little.
+                "--disable-dev-shm-usage",
                 "--disable-background-networking",
                 "--disable-component-update",
                 "--no-first-run",
