@@ -1,9 +1,12 @@
 //! Which word was probably meant.
 
+use strsim::osa_distance;
+
 /// Longest word that is looked at: no name is longer, and the work grows with it.
 const LONGEST: usize = 64;
 
-/// The one of `known` that differs least from `word`, unless more than a third of its letters are wrong.
+/// The one of `known` that differs least from `word`, unless more than a third of its letters are wrong. A slip is a letter put in,
+/// left out or changed, or two neighbours swapped.
 pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let length = word.chars().count();
     if length > LONGEST {
@@ -11,35 +14,9 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
     }
     let (slips, best) = known
         .into_iter()
-        .map(|candidate| (slips(word, candidate), candidate))
+        .map(|candidate| (osa_distance(word, candidate), candidate))
         .min_by_key(|(slips, _)| *slips)?;
     (slips * 3 <= length).then_some(best)
-}
-
-/// Letters to put in, leave out, change, or swap with their neighbour, to make one word of the other.
-fn slips(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut above: Vec<usize> = (0..=to.len()).collect();
-    let mut two_above = above.clone();
-    let mut before = None;
-    for (row, letter) in from.chars().enumerate() {
-        let mut line = vec![row + 1];
-        let mut left = row + 1;
-        let mut last = None;
-        for (at, wanted) in to.iter().enumerate() {
-            let cell = |line: &[usize], at: usize| line.get(at).copied().unwrap_or(usize::MAX - 1);
-            let changed = cell(&above, at) + usize::from(letter != *wanted);
-            let mut least = changed.min(cell(&above, at + 1) + 1).min(left + 1);
-            if at > 0 && last == Some(letter) && before == Some(*wanted) {
-                least = least.min(cell(&two_above, at - 1) + 1);
-            }
-            line.push(least);
-            (left, last) = (least, Some(*wanted));
-        }
-        two_above = std::mem::replace(&mut above, line);
-        before = Some(letter);
-    }
-    above.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -59,7 +36,7 @@ mod tests {
             ("kitten", "sitting", 3),
         ] {
             assert_eq!(
-                (slips(one, other), slips(other, one)),
+                (osa_distance(one, other), osa_distance(other, one)),
                 (count, count),
                 "{one} {other}"
             );
