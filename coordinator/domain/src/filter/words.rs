@@ -39,39 +39,24 @@ impl Words {
     /// For the first word that no event of this lab can bear, with its field, the word that was probably meant, and those
     /// that there are.
     pub fn check(&self, filter: &Filter) -> Result<(), Invalid> {
-        for word in &filter.clusters {
-            if !self.clusters.contains(word) {
-                return Err(unknown(
-                    "filter.clusters",
-                    word,
-                    "no cluster of this lab",
-                    &names(&self.clusters),
-                ));
-            }
-        }
-        for word in &filter.nodes {
-            if !self.nodes.contains(word) {
-                return Err(unknown(
-                    "filter.nodes",
-                    word,
-                    "no node of this lab",
-                    &names(&self.nodes),
-                ));
-            }
-        }
-        let known = kinds();
-        match filter.kinds.iter().find(|word| !known.contains(word.as_str())) {
-            None => Ok(()),
-            Some(word) => {
-                let known: Vec<&str> = known.into_iter().collect();
-                Err(unknown(
-                    "filter.kinds",
-                    word,
-                    "no kind and no class of events",
-                    &known,
-                ))
-            }
-        }
+        known(
+            &filter.clusters,
+            "filter.clusters",
+            "no cluster of this lab",
+            names(&self.clusters),
+        )?;
+        known(
+            &filter.nodes,
+            "filter.nodes",
+            "no node of this lab",
+            names(&self.nodes),
+        )?;
+        known(
+            &filter.kinds,
+            "filter.kinds",
+            "no kind and no class of events",
+            kinds(),
+        )
     }
 }
 
@@ -84,8 +69,22 @@ pub fn kinds() -> BTreeSet<&'static str> {
     records.chain(told).copied().chain(classes).collect()
 }
 
-fn names(names: &[String]) -> Vec<&str> {
-    names.iter().map(String::as_str).collect()
+fn names(names: &[String]) -> impl Iterator<Item = &str> {
+    names.iter().map(String::as_str)
+}
+
+/// Refuses the first of `words` that is not among `known`; `what` says why.
+fn known<'k>(
+    words: &[String],
+    field: &str,
+    what: &str,
+    known: impl IntoIterator<Item = &'k str>,
+) -> Result<(), Invalid> {
+    let known: Vec<&str> = known.into_iter().collect();
+    match words.iter().find(|word| !known.contains(&word.as_str())) {
+        None => Ok(()),
+        Some(word) => Err(unknown(field, word, what, &known)),
+    }
 }
 
 fn unknown(field: &str, word: &str, what: &str, known: &[&str]) -> Invalid {
