@@ -90,6 +90,17 @@ impl Places {
         })
     }
 
+    /// Folders at and below `home`; none of them is made.
+    #[cfg(test)]
+    pub(crate) fn at(home: &Path) -> Self {
+        Self {
+            home: home.to_owned(),
+            cache: home.join("cache"),
+            project: home.join("project"),
+            program: home.join("coordinator"),
+        }
+    }
+
     /// `kubeconfig/CLUSTER`, mode 0600.
     pub fn kubeconfig(&self, cluster: &str) -> PathBuf {
         self.home.join("kubeconfig").join(cluster)

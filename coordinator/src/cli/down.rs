@@ -147,27 +147,11 @@ fn stop_daemon(context: &Context) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::places::Places;
-    use model::lab::Lab;
-    use std::path::Path;
-
-    fn context(home: &Path) -> Context {
-        Context {
-            lab: Lab::default(),
-            places: Places {
-                home: home.to_owned(),
-                cache: home.join("cache"),
-                project: home.join("project"),
-                program: home.join("coordinator"),
-            },
-            json: false,
-        }
-    }
 
     #[test]
     fn a_daemon_that_left_no_note_yet_is_waited_for() {
         let folder = tempfile::tempdir().expect("temp");
-        let context = context(folder.path());
+        let context = Context::at(folder.path());
         let starting = HomeLock::acquire(folder.path()).expect("free");
         let began = Instant::now();
         let pause = Duration::from_millis(200);
@@ -190,7 +174,7 @@ mod tests {
     fn a_home_that_there_is_not_is_not_made() {
         let folder = tempfile::tempdir().expect("temp");
         let home = folder.path().join("home");
-        assert!(hold_home(&context(&home)).expect("nobody is there").is_none());
+        assert!(hold_home(&Context::at(&home)).expect("nobody is there").is_none());
         assert!(!home.exists());
     }
 }

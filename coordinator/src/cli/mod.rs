@@ -47,6 +47,18 @@ pub(crate) struct Context {
     pub(crate) json: bool,
 }
 
+#[cfg(test)]
+impl Context {
+    /// The compiled-in lab with this home.
+    fn at(home: &Path) -> Self {
+        Self {
+            lab: Lab::default(),
+            places: Places::at(home),
+            json: false,
+        }
+    }
+}
+
 /// Runs the command that `args` name.
 pub fn run(args: Args, environment: &Environment) -> Outcome {
     let json = args.json;

@@ -173,28 +173,20 @@ pub(super) fn summary(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::places::Places;
     use domain::drill::history::{Line, What};
     use domain::drill::plan::{Present, drill_plan};
     use domain::drill::report::model::FORMAT;
     use domain::drill::scenario::Scenario;
-    use model::lab::Lab;
     use model::moment::Moment;
     use serde_json::Value;
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
 
     const RUN: RunId = RunId([7; 16]);
 
     fn context(home: &tempfile::TempDir) -> Context {
         Context {
-            lab: Lab::default(),
-            places: Places {
-                home: home.path().into(),
-                cache: PathBuf::new(),
-                project: PathBuf::new(),
-                program: PathBuf::new(),
-            },
             json: true,
+            ..Context::at(home.path())
         }
     }
 

@@ -195,30 +195,14 @@ fn text(name: &str, killed: &Killed) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::places::Places;
     use domain::drill::history::{Line, What};
     use domain::drill::record::Record;
-    use model::lab::Lab;
     use model::moment::Moment;
-    use std::path::Path;
-
-    fn context(home: &Path) -> Context {
-        Context {
-            lab: Lab::default(),
-            places: Places {
-                home: home.to_owned(),
-                cache: home.join("cache"),
-                project: home.join("project"),
-                program: home.join("coordinator"),
-            },
-            json: false,
-        }
-    }
 
     #[test]
     fn only_who_left_the_note_and_holds_the_lock_is_killed() {
         let home = tempfile::tempdir().expect("temp");
-        let context = context(home.path());
+        let context = Context::at(home.path());
         assert!(driller(&context).is_err(), "nobody serves");
         DaemonRecord::write(&context.places).expect("a note");
         let refused = driller(&context).expect_err("a process that lives and does not hold the home");
