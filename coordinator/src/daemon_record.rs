@@ -2,8 +2,15 @@
 
 use crate::files::write_private;
 use crate::places::Places;
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use std::io;
+use std::time::{Duration, Instant};
+
+/// Pause between two looks at a process that is to end.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Which process serves the lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +38,24 @@ impl DaemonRecord {
         let record: DaemonRecord = serde_json::from_slice(&text).ok()?;
         (start_ticks(record.pid)? == record.start_ticks).then_some(record)
     }
+
+    /// Sends `signal` to this one process; whoever calls has just found it [alive](Self::alive).
+    pub(crate) fn signal(&self, signal: Signal) -> nix::Result<()> {
+        let pid = i32::try_from(self.pid).map_err(|_| Errno::ESRCH)?;
+        kill(Pid::from_raw(pid), signal)
+    }
+
+    /// Waits until the process holds nothing any more, for no longer than `limit`; false when it still does then.
+    pub(crate) async fn is_gone_within(&self, places: &Places, limit: Duration) -> bool {
+        let since = Instant::now();
+        while Self::alive(places).as_ref() == Some(self) {
+            if since.elapsed() > limit {
+                return false;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        true
+    }
 }
 
 /// Start time of a process that still holds what it had: its lock, its ports.
@@ -54,6 +79,26 @@ fn of_holder(stat: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
+
+    #[tokio::test]
+    async fn a_process_that_was_killed_is_gone_and_another_one_is_not() {
+        let home = tempfile::tempdir().expect("temp");
+        let places = Places::at(home.path());
+        let mut child = Command::new("sleep").arg("60").spawn().expect("started");
+        let record = DaemonRecord {
+            pid: child.id(),
+            start_ticks: start_ticks(child.id()).expect("it runs"),
+        };
+        let note = serde_json::to_vec(&record).expect("JSON");
+        std::fs::write(places.daemon_record(), note).expect("written");
+        assert!(!record.is_gone_within(&places, LOOK_EVERY * 2).await);
+        record.signal(Signal::SIGKILL).expect("sent");
+        // Nobody waits for it yet: it is a zombie.
+        let gone = record.is_gone_within(&places, Duration::from_secs(10)).await;
+        child.wait().expect("ended");
+        assert!(gone);
+    }
 
     #[test]
     fn a_zombie_is_gone_only_when_its_last_thread_is() {

@@ -8,6 +8,7 @@ use super::{Context, block_on};
 use crate::daemon_record::DaemonRecord;
 use crate::exit::{Failure, Outcome};
 use crate::journal::{HomeLock, LockError};
+use nix::sys::signal::Signal;
 use proto::v1::StopDaemonRequest;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(45);
 /// After how long it gets a signal too: it may not have heard the call.
 const SIGNAL_AFTER: Duration = Duration::from_secs(7);
 
-/// Pause between two looks at it.
+/// Pause between two looks at the lock.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub(crate) fn run(context: &Context, options: &Down) -> Result<Outcome, Failure> {
@@ -123,24 +124,16 @@ fn stop_daemon(context: &Context) -> Result<(), Failure> {
         if let Some(mut client) = connect(context).await {
             let _ = client.stop_daemon(StopDaemonRequest {}).await;
         }
-        let since = Instant::now();
-        let mut asked = false;
-        while DaemonRecord::alive(&context.places).as_ref() == Some(&record) {
-            if since.elapsed() > STOP_LIMIT {
-                return Err(does_not_end(Some(record.pid)));
-            }
-            if since.elapsed() > SIGNAL_AFTER && !asked {
-                asked = true;
-                if let Ok(pid) = i32::try_from(record.pid) {
-                    let _ = nix::sys::signal::kill(
-                        nix::unistd::Pid::from_raw(pid),
-                        nix::sys::signal::Signal::SIGTERM,
-                    );
-                }
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
+        let places = &context.places;
+        if record.is_gone_within(places, SIGNAL_AFTER).await {
+            return Ok(());
         }
-        Ok(())
+        let _ = record.signal(Signal::SIGTERM);
+        let rest = STOP_LIMIT.saturating_sub(SIGNAL_AFTER);
+        if record.is_gone_within(places, rest).await {
+            return Ok(());
+        }
+        Err(does_not_end(Some(record.pid)))
     })
 }
 

@@ -17,17 +17,13 @@ use domain::drill::phases::Run;
 use domain::drill::record::Phase;
 use domain::drill::report::verdict::Verdict;
 use model::ids::RunId;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 /// How long a process that was killed may take until it holds nothing any more.
 const DEATH: Duration = Duration::from_secs(10);
-
-/// Pause between two looks whether it does.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// One run, its killing and what came of it.
 #[derive(Debug)]
@@ -136,24 +132,18 @@ fn driller(context: &Context) -> Result<DaemonRecord, Failure> {
 
 /// SIGKILL, and nothing but this one process; returns when it holds nothing any more.
 async fn end(context: &Context, driller: &DaemonRecord) -> Result<(), Failure> {
-    let failed = |why: String| {
-        let message = format!("the coordinator (pid {}) does not end: {why}", driller.pid);
-        let next = format!("kill -9 {}, then coordinator drill doctor", driller.pid);
-        Failure::new(Outcome::TimedOut, "DY-0132", message, next)
-    };
-    let pid = i32::try_from(driller.pid).map_err(|e| failed(e.to_string()))?;
-    let sent = kill(Pid::from_raw(pid), Signal::SIGKILL);
-    let since = Instant::now();
-    while DaemonRecord::alive(&context.places).as_ref() == Some(driller) {
-        if let Err(errno) = sent {
-            return Err(failed(errno.to_string()));
-        }
-        if since.elapsed() > DEATH {
-            return Err(failed(format!("it is there {} s after SIGKILL", DEATH.as_secs())));
-        }
-        tokio::time::sleep(LOOK).await;
+    let sent = driller.signal(Signal::SIGKILL);
+    let limit = if sent.is_ok() { DEATH } else { Duration::ZERO };
+    if driller.is_gone_within(&context.places, limit).await {
+        return Ok(());
     }
-    Ok(())
+    let why = match sent {
+        Ok(()) => format!("it is there {} s after SIGKILL", DEATH.as_secs()),
+        Err(errno) => errno.to_string(),
+    };
+    let message = format!("the coordinator (pid {}) does not end: {why}", driller.pid);
+    let next = format!("kill -9 {}, then coordinator drill doctor", driller.pid);
+    Err(Failure::new(Outcome::TimedOut, "DY-0132", message, next))
 }
 
 fn document(killed: &Killed) -> Value {
