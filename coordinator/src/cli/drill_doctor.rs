@@ -7,6 +7,8 @@ use crate::exit::{Failure, Outcome};
 use crate::faults::{PlaceSurvey, WholeSurvey, local};
 use model::lease::HeldLease;
 use proto::v1::SurveyFaultsRequest;
+use proto::v1::operator_client::OperatorClient;
+use tonic::transport::Channel;
 
 pub(super) const EXAMPLES: &str = "Examples:
   coordinator drill doctor           list what is outstanding, without changing anything
@@ -24,12 +26,7 @@ pub(crate) fn doctor(context: &Context, fix: bool) -> Result<Outcome, Failure> {
             None if !fix => return Ok(local(&context.lab, &context.places)),
             None => connect_or_start(context).await?,
         };
-        let answer = client
-            .survey_faults(SurveyFaultsRequest { heal: fix })
-            .await
-            .map_err(|s| refused(&s))?;
-        serde_json::from_slice(&answer.into_inner().survey_json)
-            .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0170", &e, "coordinator drill doctor"))
+        ask(&mut client, fix).await
     })?;
     if context.json {
         outln!("{}", serde_json::to_string(&survey).unwrap_or_default());
@@ -41,6 +38,16 @@ pub(crate) fn doctor(context: &Context, fix: bool) -> Result<Outcome, Failure> {
     } else {
         Outcome::Partial
     })
+}
+
+/// What every place says, after all of it was undone if it is to `heal`.
+pub(super) async fn ask(client: &mut OperatorClient<Channel>, heal: bool) -> Result<WholeSurvey, Failure> {
+    let answer = client
+        .survey_faults(SurveyFaultsRequest { heal })
+        .await
+        .map_err(|s| refused(&s))?;
+    serde_json::from_slice(&answer.into_inner().survey_json)
+        .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0170", &e, "coordinator drill doctor"))
 }
 
 fn render(survey: &WholeSurvey) -> String {

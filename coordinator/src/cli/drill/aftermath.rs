@@ -1,8 +1,8 @@
 //! What a run whose driller was killed leaves: its own end, its leases, and every place's word, asked until all is said or the
 //! time is over.
 
-use super::super::Context;
 use super::super::client::refused;
+use super::super::{Context, drill_doctor};
 use super::kill::history;
 use crate::exit::{Failure, Outcome};
 use crate::faults::{PlaceSurvey, WholeSurvey, handle, planned};
@@ -18,7 +18,7 @@ use model::ids::{LeaseId, RunId};
 use model::lease::{LeaseState, LeaseStatus};
 use proto::v1::operator_client::OperatorClient;
 use proto::v1::subscribe_response::Item;
-use proto::v1::{EventFilter, SubscribeRequest, SurveyFaultsRequest};
+use proto::v1::{EventFilter, SubscribeRequest};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ pub(super) async fn gather(
     let taken = taken(context, run, &history)?;
     let since = Instant::now();
     loop {
-        let (survey, words) = (survey(client).await?, words(client).await?);
+        let (survey, words) = (drill_doctor::ask(client, false).await?, words(client).await?);
         let (leases, untold) = ends(context, &taken, &words)?;
         if (survey.clean && untold == 0) || since.elapsed() > PLACES_LIMIT {
             let end = history.lines.last().map(|line| line.time).unwrap_or_default();
@@ -174,15 +174,6 @@ fn word(json: &[u8]) -> Option<LeaseStatus> {
         NodeEventKind::LeaseChanged { status } => Some(status),
         _ => None,
     }
-}
-
-async fn survey(client: &mut OperatorClient<Channel>) -> Result<WholeSurvey, Failure> {
-    let answer = client
-        .survey_faults(SurveyFaultsRequest { heal: false })
-        .await
-        .map_err(|s| refused(&s))?;
-    serde_json::from_slice(&answer.into_inner().survey_json)
-        .map_err(|e| Failure::from_error(Outcome::Internal, "DY-0170", &e, "coordinator drill doctor"))
 }
 
 /// Lines of all places, each with its place.
