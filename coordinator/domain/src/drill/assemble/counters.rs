@@ -8,7 +8,7 @@
 //! is doubt. So is what was on its way from the log to the queue, and how much of a scrape that comes seldom falls into a hole.
 
 use super::canary::Books;
-use super::evidence::began;
+use super::evidence::{FAILED, began, growth};
 use super::watch::{Watch, Window};
 use crate::drill::backlog::SCRAPE;
 use crate::drill::history::Sample;
@@ -32,7 +32,6 @@ const SENT: &str = "prometheus_remote_storage_samples_total";
 const RETRIED: &str = "prometheus_remote_storage_samples_retried_total";
 const PENDING: &str = "prometheus_remote_storage_samples_pending";
 const DROPPED: &str = "prometheus_remote_storage_samples_dropped_total";
-const FAILED: &str = "prometheus_remote_storage_samples_failed_total";
 /// Time of the newest sample that was sent, seconds since 1970.
 const NEWEST: &str = "prometheus_remote_storage_queue_highest_sent_timestamp_seconds";
 
@@ -106,11 +105,11 @@ fn compared(
     let (waited, waits) = (value(before, PENDING), value(after, PENDING));
     let counters = Counters {
         appended: grown.saturating_add(waited),
-        sent: growth(before, after, SENT),
-        retried: growth(before, after, RETRIED),
+        sent: grew(before, after, SENT),
+        retried: grew(before, after, RETRIED),
         pending: waits,
-        dropped: growth(before, after, DROPPED),
-        failed: growth(before, after, FAILED),
+        dropped: grew(before, after, DROPPED),
+        failed: grew(before, after, FAILED),
     };
     let slack = part(
         grown,
@@ -208,7 +207,7 @@ fn looks<'a>(watch: &Watch<'a>, window: &Window) -> Result<(&'a Sample, &'a Samp
 fn appended(before: &Sample, after: &Sample) -> Option<u64> {
     let told = |name: &&&str| [before, after].iter().all(|s| s.values.contains_key(**name));
     let name = APPENDED.iter().find(told)?;
-    Some(growth(before, after, name))
+    Some(grew(before, after, name))
 }
 
 /// Numbers that the ledger lacks of those between the looks, over all shards, at least and at most. What the sender never had is not
@@ -233,9 +232,9 @@ fn value(sample: &Sample, name: &str) -> u64 {
     sample.values.get(name).copied().and_then(whole).unwrap_or(0)
 }
 
-/// A counter with labels is not there before it counted anything.
-fn growth(before: &Sample, after: &Sample, name: &str) -> u64 {
-    value(after, name).saturating_sub(value(before, name))
+/// In whole samples.
+fn grew(before: &Sample, after: &Sample, name: &str) -> u64 {
+    whole(growth(before, after, name)).unwrap_or(0)
 }
 
 /// `whole * share / of`; None of nothing.

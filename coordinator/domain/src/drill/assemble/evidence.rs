@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 /// Begin of the sender's process, seconds since 1970.
 pub(crate) const BEGAN: &str = "process_start_time_seconds";
 /// Samples that the sender threw away on a final answer.
-const FAILED: &str = "prometheus_remote_storage_samples_failed_total";
+pub(super) const FAILED: &str = "prometheus_remote_storage_samples_failed_total";
 
 /// Requests that the receiver refused since a sample was older than it takes, without and with a window for late ones. One sample
 /// counts, and the whole request is thrown away.
@@ -113,8 +113,9 @@ fn refusals(cluster: &ClusterName, watches: &[Watch<'_>]) -> Vec<(Moment, Moment
     found
 }
 
-/// By how much a counter grew between two looks; after a restart it began at 0.
-fn growth(before: &Sample, after: &Sample, name: &str) -> f64 {
+/// By how much a counter grew between two looks; after a restart it began at 0. One with labels is not there before it counted
+/// anything.
+pub(super) fn growth(before: &Sample, after: &Sample, name: &str) -> f64 {
     let value = |s: &Sample| s.values.get(name).copied().unwrap_or(0.0);
     if began(before) == began(after) {
         (value(after) - value(before)).max(0.0)
