@@ -66,13 +66,7 @@ impl Places {
     /// Derives the folders for `lab` from the environment.
     pub fn new(lab: &str, environment: &Environment) -> Result<Self, PlacesError> {
         let user = environment.user_home.as_deref();
-        let home = match &environment.home {
-            Some(home) => home.clone(),
-            None => user
-                .ok_or(PlacesError::NoHome)?
-                .join(".local/share/drillyard")
-                .join(lab),
-        };
+        let home = Self::home_of(lab, environment).ok_or(PlacesError::NoHome)?;
         let cache = match &environment.cache {
             Some(cache) => cache.clone(),
             None => user.ok_or(PlacesError::NoHome)?.join(".cache/drillyard"),
@@ -88,6 +82,13 @@ impl Places {
             project: std::path::absolute(&project).unwrap_or(project),
             program,
         })
+    }
+
+    /// The home of `lab`, not resolved: the one that is named, else one below the user's. None where there is neither.
+    pub(crate) fn home_of(lab: &str, environment: &Environment) -> Option<PathBuf> {
+        let below = |user: &PathBuf| user.join(".local/share/drillyard").join(lab);
+        let user = environment.user_home.as_ref();
+        environment.home.clone().or_else(|| user.map(below))
     }
 
     /// Folders at and below `home`; none of them is made.

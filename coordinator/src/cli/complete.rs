@@ -124,10 +124,7 @@ impl Yard {
         let environment = Environment::read();
         let read = |path: PathBuf| Lab::from_yaml(&std::fs::read_to_string(path).ok()?).ok();
         let kept = || {
-            let home = environment.home.clone().or_else(|| {
-                let user = environment.user_home.as_ref()?;
-                Some(user.join(".local/share/drillyard/default"))
-            });
+            let home = Places::home_of(Lab::default().name.as_str(), &environment);
             read(home?.join("lab.yaml"))
         };
         let lab = match document(std::env::args_os()) {
