@@ -8,6 +8,17 @@ use model::lab::Lab;
 
 const NOTHING: &str = "no installed component needs another one that is lost";
 
+/// What is told wherever the API server of app1 is away.
+const WITHOUT_API: (DependencyKind, &str, &str) = (
+    DependencyKind::Misses,
+    "every controller in app1",
+    "apiserver in app1",
+);
+
+/// What is told where its etcd is away with it.
+const WITHOUT_ETCD: (DependencyKind, &str, &str) =
+    (DependencyKind::ReturnsAfter, "apiserver in app1", "etcd in app1");
+
 fn planned(name: &str) -> DrillPlan {
     planned_text(name, &scenario(name).to_yaml())
 }
@@ -86,11 +97,7 @@ fn what_is_needed_to_recover_a_stopped_etcd_lives_in_it() {
             "etcd in app1",
             "its mirror pod of apiserver in app1",
         ),
-        (
-            DependencyKind::Misses,
-            "every controller in app1",
-            "apiserver in app1",
-        ),
+        WITHOUT_API,
     ];
     assert_eq!(found(&plan), expected);
     let text = plan.to_text();
@@ -101,39 +108,18 @@ fn what_is_needed_to_recover_a_stopped_etcd_lives_in_it() {
     assert!(!text.contains(NOTHING), "{text}");
     // Where the API server is taken away with it, nobody waits for its answer.
     let plan = planned("etcd-restore");
-    let expected = [
-        (DependencyKind::ReturnsAfter, "apiserver in app1", "etcd in app1"),
-        (
-            DependencyKind::Misses,
-            "every controller in app1",
-            "apiserver in app1",
-        ),
-    ];
-    assert_eq!(found(&plan), expected);
+    assert_eq!(found(&plan), [WITHOUT_ETCD, WITHOUT_API]);
 }
 
 #[test]
 fn an_api_server_that_is_stopped_alone_is_missed_and_waits_for_nothing() {
-    let expected = [(
-        DependencyKind::Misses,
-        "every controller in app1",
-        "apiserver in app1",
-    )];
-    assert_eq!(found(&planned("apiserver-stop")), expected);
+    assert_eq!(found(&planned("apiserver-stop")), [WITHOUT_API]);
 }
 
 #[test]
 fn what_part_of_a_cluster_runs_is_not_known_and_said_so() {
     let plan = planned("control-plane-loss");
-    let expected = [
-        (DependencyKind::ReturnsAfter, "apiserver in app1", "etcd in app1"),
-        (
-            DependencyKind::Misses,
-            "every controller in app1",
-            "apiserver in app1",
-        ),
-    ];
-    assert_eq!(found(&plan), expected);
+    assert_eq!(found(&plan), [WITHOUT_ETCD, WITHOUT_API]);
     for (drill, unknown) in [
         ("control-plane-loss", "control-plane-off takes away on app1-cp:"),
         ("worker-loss", "worker-off takes away on app1-worker:"),
