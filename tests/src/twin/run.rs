@@ -207,10 +207,10 @@ pub fn run(program: &Program, receiver: SocketAddr, plan: Plan, folder: &Path) -
         }
     }
     if plan.filler == 0 {
-        let silent = counters(&before, &after).silently_lost();
-        if silent.is_none_or(|silent| !agree(silent, lost, PER_SCRAPE)) {
+        let counted = counters(&before, &after).gone();
+        if !agree(counted, lost, PER_SCRAPE) {
             problems.push(format!(
-                "counters say {silent:?} samples, ledger {lost} scrapes of {PER_SCRAPE}"
+                "counters say {counted:?} samples, ledger {lost} scrapes of {PER_SCRAPE}"
             ));
         }
     }

@@ -127,22 +127,11 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// What was appended and is neither sent, nor waiting, nor owned up to: the cliff shows nowhere else. None when the
-    /// figures contradict each other, as they do over a restart.
-    pub fn silently_lost(self) -> Option<u64> {
-        let delivered = self.sent.checked_sub(self.retried)?;
-        let known = delivered
-            .checked_add(self.pending)?
-            .checked_add(self.dropped)?
-            .checked_add(self.failed)?;
-        self.appended.checked_sub(known)
-    }
-
     /// Samples that are gone, at least and at most, whether the sender owns up to them or not: appended, and neither delivered
-    /// nor waiting. Those of a request that failed for good count as sent when it was tried, and not when it was given up
-    /// before; both are among the failed. The upper bound is below the lower one when the figures contradict each other.
+    /// nor waiting. The cliff shows nowhere else. Those of a request that failed for good count as sent when it was tried, and
+    /// not when it was given up before; both are among the failed. The upper bound is below the lower one when the figures
+    /// contradict each other, as they do over a restart.
     pub fn gone(self) -> (i64, i64) {
-        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let left = signed(self.appended)
             .saturating_add(signed(self.retried))
             .saturating_sub(signed(self.sent))
@@ -157,11 +146,17 @@ impl Counters {
     }
 }
 
-/// Whether counters and ledger tell the same: every lost scrape cost `per_scrape` samples. One scrape may be under way
-/// when the counters are read at either end, hence the tolerance of two.
-pub fn agree(silently_lost: u64, lost_scrapes: u64, per_scrape: u64) -> bool {
-    let expected = lost_scrapes.saturating_mul(per_scrape);
-    silently_lost.abs_diff(expected) <= per_scrape.saturating_mul(2)
+/// Whether counters and ledger tell the same: every lost scrape cost `per_scrape` samples, and so many can be [gone](Counters::gone).
+/// One scrape may be under way when the counters are read at either end, hence the tolerance of two.
+pub fn agree((low, high): (i64, i64), lost_scrapes: u64, per_scrape: u64) -> bool {
+    let lost = signed(lost_scrapes.saturating_mul(per_scrape));
+    let doubt = signed(per_scrape.saturating_mul(2));
+    let possible = low.saturating_sub(doubt)..=high.saturating_add(doubt);
+    low <= high && possible.contains(&lost)
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
