@@ -77,7 +77,7 @@ pub(super) fn undo(context: &Context, lease: LeaseId, booted: bool) -> Result<()
         place.sync()?;
     }
     for pod in HELD.iter().rev() {
-        static_pod::undo(context, lease, *pod)?;
+        static_pod::give_back(context, lease, *pod)?;
     }
     if taken && !booted {
         systemd::restart(NodeUnit::Kubelet.unit())?;

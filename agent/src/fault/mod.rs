@@ -84,7 +84,7 @@ fn inject(
 /// Mends it, whatever is there of it. After a boot only what is on the disk has survived.
 fn mend(context: &Context, lease: LeaseId, fault: &NodeFault, booted: bool) -> Result<(), StepError> {
     match fault {
-        NodeFault::StopStaticPod { pod } => static_pod::undo(context, lease, *pod),
+        NodeFault::StopStaticPod { pod } => static_pod::undo(context, lease, *pod, booted),
         NodeFault::FillDisk { volume, .. } => fill_disk::undo(context, lease, *volume),
         NodeFault::LoseEtcdData { .. } => etcd_data::undo(context, lease, booted),
         // Units start at boot by themselves; processes and packet filters went with it.

@@ -87,7 +87,7 @@ pub(crate) fn heal(context: &Context) -> Result<(), StepError> {
         etcd_data::undo(context, lease, false)?;
     }
     for (lease, pod) in static_pod::all_held(context) {
-        static_pod::undo(context, lease, pod)?;
+        static_pod::undo(context, lease, pod, false)?;
     }
     Ok(())
 }

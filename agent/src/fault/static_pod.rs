@@ -6,8 +6,8 @@
 use super::took::Took;
 use super::{Targets, Trace, containers};
 use crate::durable;
-use crate::step::{Context, StepError};
-use model::fault_parts::StaticPod;
+use crate::step::{Context, StepError, systemd};
+use model::fault_parts::{NodeUnit, StaticPod};
 use model::ids::LeaseId;
 use std::path::PathBuf;
 
@@ -42,8 +42,19 @@ pub(super) fn running(pods: &[StaticPod]) -> Result<Targets, StepError> {
     containers::alive(&all)
 }
 
+/// Moves the manifest back to a kubelet that starts anew. The one that saw it go deletes the pod's mirror in the loop that all its
+/// work goes through, and waits a minute each time for an API server without etcd; it also lets a container wait, 10 s and
+/// twice as long each time, whose last one ended lately. A process that merely ended meets neither.
+pub(super) fn undo(context: &Context, lease: LeaseId, pod: StaticPod, booted: bool) -> Result<(), StepError> {
+    if !booted && held(context, lease, pod).exists() {
+        // First, so that who dies in between does it again; one that another lease has stopped stays so.
+        systemd::renew(NodeUnit::Kubelet.unit())?;
+    }
+    give_back(context, lease, pod)
+}
+
 /// Moves the manifest back. Where somebody has written another in the meantime, theirs stays.
-pub(super) fn undo(context: &Context, lease: LeaseId, pod: StaticPod) -> Result<(), StepError> {
+pub(super) fn give_back(context: &Context, lease: LeaseId, pod: StaticPod) -> Result<(), StepError> {
     let (manifest, held) = (manifest(context, pod), held(context, lease, pod));
     if !held.exists() {
         return Ok(());
@@ -132,13 +143,13 @@ mod tests {
         hold(&context, lease, pod).expect("again");
         assert_eq!(trace(&context, lease, pod), Trace::Whole);
         assert_eq!(all_held(&context), [(lease, pod)]);
-        undo(&context, lease, pod).expect("undone");
-        undo(&context, lease, pod).expect("again");
+        give_back(&context, lease, pod).expect("undone");
+        give_back(&context, lease, pod).expect("again");
         assert_eq!(trace(&context, lease, pod), Trace::Nothing);
         assert_eq!(std::fs::read(manifest(&context, pod)).expect("back"), b"pod");
         hold(&context, lease, pod).expect("held");
         std::fs::write(manifest(&context, pod), "theirs").expect("written");
-        undo(&context, lease, pod).expect("undone");
+        give_back(&context, lease, pod).expect("undone");
         assert_eq!(std::fs::read(manifest(&context, pod)).expect("there"), b"theirs");
         assert_eq!(all_held(&context), []);
     }

@@ -18,6 +18,12 @@ pub(crate) fn restart(unit: &str) -> Result<(), StepError> {
     Ok(())
 }
 
+/// Restarts a unit where it runs, and leaves one that does not; begun, not awaited.
+pub(crate) fn renew(unit: &str) -> Result<(), StepError> {
+    command::run(Path::new(SYSTEMCTL), ["--no-block", "try-restart", unit])?;
+    Ok(())
+}
+
 /// Starts a unit and waits until it says that it is ready.
 pub(crate) fn start(unit: &str) -> Result<(), StepError> {
     command::run(Path::new(SYSTEMCTL), ["start", unit])?;
