@@ -21,9 +21,6 @@ pub struct Dependency {
     pub dependent: String,
     /// What it needs, `CAPABILITY of COMPONENT in CLUSTER`; one of Kubernetes' own parts is `PART in CLUSTER`.
     pub needs: String,
-    /// What the need is about, where the names do not say it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
 }
 
 /// What a dependency means.
@@ -54,7 +51,6 @@ pub(super) struct Edge {
     pub(super) what: String,
     /// The same for people.
     pub(super) needs: String,
-    pub(super) why: Option<String>,
 }
 
 impl Edge {
@@ -66,7 +62,7 @@ impl Edge {
 /// Every dependency between what is installed that crosses or lies within the outage, sorted.
 pub(super) fn find(lab: &Lab, components: &[Component], present: &Present, lost: &Lost) -> Vec<Dependency> {
     let mut edges = edges(lab, components, present);
-    edges.extend(stated::edges(lab, lost));
+    edges.extend(stated::edges(lab));
     let mut found = BTreeSet::new();
     for edge in &edges {
         let away = lost.is_away(&edge.from.name, &edge.from.cluster);
@@ -81,7 +77,6 @@ pub(super) fn find(lab: &Lab, components: &[Component], present: &Present, lost:
             kind,
             dependent: format!("{} in {}", edge.from.name, edge.from.cluster),
             needs: edge.needs.clone(),
-            why: edge.why.clone(),
         });
     }
     found.into_iter().collect()
@@ -107,7 +102,6 @@ fn edges(lab: &Lab, components: &[Component], present: &Present) -> Vec<Edge> {
                             to: place(provider, home),
                             what: what.to_owned(),
                             needs: format!("{what} of {} in {home}", provider.name),
-                            why: None,
                         });
                     }
                 }

@@ -19,8 +19,6 @@ pub(super) struct Lost {
     members: BTreeSet<(String, String)>,
     /// Pairs of clusters between which nothing passes.
     cuts: Vec<[ClusterName; 2]>,
-    /// Clusters whose etcd is stopped as a static pod, while its kubelet and its API server are there.
-    etcd_stopped: BTreeSet<ClusterName>,
 }
 
 impl Lost {
@@ -48,9 +46,6 @@ impl Lost {
                     // An API server without its etcd answers nothing.
                     self.part(cluster, ETCD);
                     self.part(cluster, APISERVER);
-                    if matches!(fault.inject, FaultKind::ProcessStop { .. }) {
-                        self.etcd_stopped.insert(cluster.name.clone());
-                    }
                 }
             }
             FaultKind::ProcessStop {
@@ -107,11 +102,6 @@ impl Lost {
                 .cuts
                 .iter()
                 .any(|cut| home != from && cut.contains(home) && cut.contains(from))
-    }
-
-    /// Whether etcd of the cluster is stopped as a static pod.
-    pub(super) fn etcd_is_stopped(&self, cluster: &ClusterName) -> bool {
-        self.etcd_stopped.contains(cluster)
     }
 }
 

@@ -144,16 +144,7 @@ pub(super) fn render(plan: &DrillPlan) -> String {
             DependencyKind::ReturnsAfter => "returns only after",
             DependencyKind::Misses => "will miss",
         };
-        let why = dependency.why.as_ref().map(|why| format!(": {why}"));
-        line(
-            2,
-            format!(
-                "{} {verb} {}{}",
-                dependency.dependent,
-                dependency.needs,
-                why.unwrap_or_default()
-            ),
-        );
+        line(2, format!("{} {verb} {}", dependency.dependent, dependency.needs));
     }
     for unknown in &plan.unknown_dependencies {
         line(2, format!("not known: {unknown}"));
