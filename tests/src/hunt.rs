@@ -42,7 +42,7 @@ pub fn up(
 ) -> Result<Vec<Kill>, String> {
     let mut kills: Vec<Kill> = Vec::new();
     let mut running = start(lab, words)?;
-    await_daemon(lab, &mut running)?;
+    await_run(lab, &mut running)?;
     let mut next = Instant::now() + dice.moment(pace.from, pace.to);
     let limit = Instant::now() + LIMIT;
     loop {
@@ -83,11 +83,14 @@ pub fn up(
     }
 }
 
-/// Without a time limit: on a host with an empty cache, `up` makes the bundle first.
-fn await_daemon(lab: &TestLab, running: &mut Child) -> Result<(), String> {
-    while prey::daemon(lab).is_none() {
+/// Until there is the plan of a run. Without a time limit: on a host with an empty cache, `up` makes the bundle first, and does
+/// not notice meanwhile that a coordinator which served before it dies.
+fn await_run(lab: &TestLab, running: &mut Child) -> Result<(), String> {
+    let plans = lab.home().join("plans");
+    let is_planned = || std::fs::read_dir(&plans).is_ok_and(|mut found| found.next().is_some());
+    while !is_planned() {
         if let Some(status) = running.try_wait().map_err(|e| e.to_string())? {
-            return Err(format!("up ended with {status} before it had a coordinator"));
+            return Err(format!("up ended with {status} before it had a run"));
         }
         std::thread::sleep(Duration::from_millis(20));
     }
