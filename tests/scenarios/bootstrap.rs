@@ -1,11 +1,12 @@
 //! The README's first command on the real lab: three clusters, six nodes, one mesh, whoever is killed on the way; then nothing
-//! left.
+//! left. Who was there before it sees all of it.
 
 use crate::{faults, global_service, health, kills, leftovers};
 use std::time::{Duration, Instant};
 use tests::dice::Dice;
 use tests::hunt::{self, Pace};
 use tests::lab::{TestLab, fit};
+use tests::subscriber::{self, EarlySubscriber};
 
 /// Coordinator or agents are killed so often on the way; the long test of kills does it 25 times.
 const KILLS: usize = 3;
@@ -25,6 +26,9 @@ fn up_makes_three_real_clusters_and_down_leaves_nothing() {
     let lab = TestLab::new("test").expect("a lab of the test's own");
 
     let settings = leftovers::host_settings();
+    // `up` starts its own after each death of one, and where there never was one in the test of tokens.
+    let _served = subscriber::serve(&lab).expect("a coordinator");
+    let early = EarlySubscriber::start(&lab).expect("a subscriber");
     let mut dice = Dice::new();
     let words = ["up", "--yes", "--through", "3"];
     let deaths = hunt::up(&lab, &words, KILLS, PACE, &mut dice).expect("up ends well");
@@ -33,6 +37,8 @@ fn up_makes_three_real_clusters_and_down_leaves_nothing() {
     a_second_up_does_nothing(&lab);
     what_was_deleted_comes_back(&lab);
     faults::check(&lab);
+    let came = early.check(&lab).unwrap_or_else(|error| panic!("{error}"));
+    eprintln!("{came} events came to the subscriber from before `up`, each once and in order");
 
     let down = lab.run(&["down"]).expect("down runs");
     assert!(down.status.success(), "down ended with {}", down.status);

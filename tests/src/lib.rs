@@ -14,6 +14,7 @@ pub mod ports;
 pub mod prey;
 pub mod resume;
 pub mod running;
+pub mod subscriber;
 pub mod twin;
 pub mod watched;
 pub mod witness;

@@ -172,7 +172,10 @@ impl Reader<'_> {
             } else {
                 Promise::Reliable
             };
-            let evidence = format!("revision {revision} follows {}", self.last);
+            let evidence = format!(
+                "revision {revision} came where {} was due",
+                self.last.saturating_add(1)
+            );
             return Err((promise, evidence));
         }
         let place = (self.resets, revision);
