@@ -146,7 +146,6 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
         cross_checks: ledgers::cross_checks(&of_metrics, &of_logs),
         faults: fault_bands(plan, history, end),
         probes: watches.iter().map(|w| w.report(&window)).collect(),
-        recovery: recoveries,
         recovery_points: restore::points(&restored),
         slo: Some(slo),
         staleness,
@@ -157,10 +156,12 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
         comparison: Vec::new(),
         notes: notes(plan, history)
             .into_iter()
+            .chain(recovery::notes(&recoveries))
             .chain(restore::notes(&restored))
             .chain(scaled.notes)
             .chain(counters::notes(&counter_checks))
             .collect(),
+        recovery: recoveries,
         counter_checks,
     })
 }

@@ -420,6 +420,45 @@ fn an_agent_that_did_not_notice_a_cut_is_no_evidence_and_requests_across_it_are(
 }
 
 #[test]
+fn what_is_bad_after_it_was_back_moves_no_figure_and_is_told() {
+    let subject = "app2 over the mesh";
+    let judged = |bad: &dyn Fn(i64, i64) -> bool| {
+        run(planned("packet-loss"), |probe, at| {
+            let period = i64::try_from(probe.period_ms).expect("small") * 1000;
+            let (good, values) = as_planned(probe, at);
+            let hit = probe.name == "app2-web-over-mesh" && bad(at, period);
+            (good && !hit, values)
+        })
+    };
+    let back = |report: &Report| {
+        let of = |r: &&Recovery| r.subject == subject && r.counted_from == "fault";
+        let found = report.recovery.iter().find(of).expect("measured");
+        (found.outcome, found.service_good)
+    };
+    let told = |report: &Report| {
+        let of_subject = format!("{subject} had a relapse: app2-web-over-mesh saw it bad from ");
+        report.notes.iter().filter(|n| n.starts_with(&of_subject)).count()
+    };
+    let none = judged(&|_, _| false);
+    assert_eq!((back(&none).0, told(&none)), (Outcome::Recovered, 0));
+    // The last request of all, which is under way when the watching ends; and one long before.
+    let last = judged(&|at, period| at + 2 * period > END);
+    let blip = judged(&|at, period| (90_000_000..90_000_000 + period).contains(&at));
+    for report in [&last, &blip] {
+        let (verdict, why) = contract(report, ContractId::C6);
+        assert_eq!((verdict, report.verdict), (Verdict::Pass, Verdict::Pass), "{why}");
+        assert_eq!((back(report), told(report)), (back(&none), 1));
+    }
+    // What stays bad to the end is another thing, though it was back.
+    let gone = judged(&|at, _| at >= 90_000_000);
+    assert_eq!((back(&gone), told(&gone)), ((Outcome::NotRecovered, None), 1));
+    assert_eq!(
+        (contract(&gone, ContractId::C6).0, gone.verdict),
+        (Verdict::Fail, Verdict::Fail)
+    );
+}
+
+#[test]
 fn what_ends_a_run_after_an_abort_rule_leaves_doubt_of_what_did_not_come_back() {
     let report = |causes: &[AbortCause]| {
         let history = history(planned("worker-loss"), |probe, at| {

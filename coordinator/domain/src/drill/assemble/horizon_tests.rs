@@ -57,6 +57,7 @@ fn rows(probe: &Probe, samples: &[Sample]) -> Vec<Horizon> {
         probe,
         samples: samples.iter().collect(),
         stretches: Vec::new(),
+        held: None,
     };
     all(&[watch], &window(), &[])
 }
@@ -157,6 +158,7 @@ fn dependencies_without_a_figure_are_named_once_with_the_reason() {
         probe,
         samples: Vec::new(),
         stretches: Vec::new(),
+        held: None,
     };
     let found = all(&[watch(&nodes), watch(&again)], &window(), &[]);
     let [leases] = found.as_slice() else {

@@ -3,54 +3,117 @@
 use super::canary::Way;
 use super::secret_canary::is_canary;
 use super::watch::{Watch, Window};
-use crate::drill::measure::interval::{Edge, Recovered, recovered};
+use crate::drill::measure::interval::{Edge, Stretch};
 use crate::drill::measure::quantity::Quantity;
-use crate::drill::report::parts::{Bounds, Outcome, Recovery};
+use crate::drill::measure::recovered::Recovered;
+use crate::drill::report::parts::{Bounds, Outcome, Recovery, Relapse};
 use crate::drill::scenario::{Expectation, Look, Via};
 use model::ids::ClusterName;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-/// One entry per subject, counted from the fault, from its end, and from the first request that went unanswered: the call that
-/// breaks something takes its time, and what users missed is bounded by requests alone.
-pub(super) fn all(watches: &[Watch<'_>], window: &Window) -> Vec<Recovery> {
-    let (Some(fault), undone) = (window.fault, window.undone) else {
-        return Vec::new();
-    };
-    let mut subjects: BTreeMap<String, (Recovered, Option<Edge>, Vec<String>)> = BTreeMap::new();
+/// What became of one subject.
+struct Subject {
+    came_back: Recovered,
+    /// The first request that went unanswered.
+    began: Option<Edge>,
+    relapses: Vec<Relapse>,
+    vantages: Vec<String>,
+}
+
+impl Subject {
+    /// As one probe saw it; None when nothing was broken.
+    fn of(watch: &Watch<'_>, window: &Window) -> Option<Self> {
+        let (fault, course) = (window.fault?, watch.course(window)?);
+        let first = watch.stretches.iter().find(|s| s.may_come_of(fault));
+        let relapse = |stretch: &Stretch| Relapse {
+            probe: watch.probe.name.clone(),
+            outage: stretch.outage(),
+        };
+        Some(Self {
+            came_back: course.came_back,
+            began: first.map(|s| s.began),
+            relapses: course.relapses.iter().map(relapse).collect(),
+            vantages: vec![format!("{} ({})", watch.probe.vantage(), watch.probe.name)],
+        })
+    }
+
+    /// Takes in what another probe saw.
+    fn unite(&mut self, other: Self) {
+        self.came_back = self.came_back.both(other.came_back);
+        self.began = [self.began, other.began]
+            .into_iter()
+            .flatten()
+            .reduce(Edge::either);
+        self.relapses.extend(other.relapses);
+        self.vantages.extend(other.vantages);
+    }
+}
+
+/// All that was to come back, by name.
+fn subjects(watches: &[Watch<'_>], window: &Window) -> BTreeMap<String, Subject> {
+    let mut subjects: BTreeMap<String, Subject> = BTreeMap::new();
     for watch in watches
         .iter()
         // What the drill itself took away comes back by a rule of its own, and is judged with its contract.
         .filter(|w| w.probe.expect == Expectation::ComesBack && !is_canary(w.probe))
     {
-        let came_back = recovered(&watch.stretches, fault);
-        let first = watch.stretches.iter().find(|s| s.may_come_of(fault));
-        let began = first.map(|s| s.began);
-        let vantage = format!("{} ({})", watch.probe.vantage(), watch.probe.name);
-        subjects
-            .entry(subject(watch))
-            .and_modify(|(together, first, vantages)| {
-                *together = together.both(came_back);
-                *first = [*first, began].into_iter().flatten().reduce(Edge::either);
-                vantages.push(vantage.clone());
-            })
-            .or_insert_with(|| (came_back, began, vec![vantage]));
+        let Some(seen) = Subject::of(watch, window) else {
+            continue;
+        };
+        match subjects.entry(subject(watch)) {
+            Entry::Vacant(entry) => {
+                entry.insert(seen);
+            }
+            Entry::Occupied(mut entry) => entry.get_mut().unite(seen),
+        }
     }
+    subjects
+}
+
+/// One entry per subject, counted from the fault, from its end, and from the first request that went unanswered: the call that
+/// breaks something takes its time, and what users missed is bounded by requests alone.
+pub(super) fn all(watches: &[Watch<'_>], window: &Window) -> Vec<Recovery> {
     let mut all = Vec::new();
-    for (subject, (came_back, began, vantages)) in subjects {
-        for (counted_from, since) in [("fault", Some(fault)), ("outage", began), ("revert", undone)] {
+    for (name, subject) in subjects(watches, window) {
+        let clocks = [
+            ("fault", window.fault),
+            ("outage", subject.began),
+            ("revert", window.undone),
+        ];
+        for (counted_from, since) in clocks {
             let Some(since) = since else { continue };
             all.push(Recovery {
-                subject: subject.clone(),
+                subject: name.clone(),
                 counted_from: counted_from.to_owned(),
-                outcome: came_back.outcome(),
-                service_good: came_back.since(since),
+                outcome: subject.came_back.outcome(),
+                service_good: subject.came_back.since(since),
                 data_complete: None,
-                vantages: vantages.clone(),
+                relapses: subject.relapses.clone(),
+                vantages: subject.vantages.clone(),
                 clock_offset: Quantity::ZERO,
             });
         }
     }
     all
+}
+
+/// Sentences for the report's notes: what did not stay good. It is bad news that no time of recovery has in it.
+pub(super) fn notes(recoveries: &[Recovery]) -> Vec<String> {
+    let one = |recovery: &Recovery, relapse: &Relapse| {
+        let until = match relapse.outage.ended {
+            Some(ended) => ended.by.to_string(),
+            None => "the end of probing".to_owned(),
+        };
+        format!(
+            "{} had a relapse: {} saw it bad from {} to {until}, after it had been good for long enough to count as back.",
+            recovery.subject, relapse.probe, relapse.outage.began.by
+        )
+    };
+    let from_fault = recoveries.iter().filter(|r| r.counted_from == "fault");
+    from_fault
+        .flat_map(|r| r.relapses.iter().map(move |relapse| one(r, relapse)))
+        .collect()
 }
 
 /// The longest recovery from the fault, over all subjects that were seen down; None when one never came back or none was.

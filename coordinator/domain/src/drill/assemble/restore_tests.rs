@@ -71,6 +71,7 @@ fn judged_of(before: Answer, there: Option<&[u64]>, expected: bool) -> Restored 
         probe: &probe,
         samples: samples.iter().collect(),
         stretches: vec![],
+        held: None,
     };
     let window = Window {
         fault: Some(Edge {

@@ -113,6 +113,7 @@ fn run(told: &Told, deleted_counts: bool) -> SecretCanary {
         probe: &probe,
         samples: samples.iter().collect(),
         stretches: Vec::new(),
+        held: None,
     };
     all(&history, &[watch], &window).remove(0)
 }

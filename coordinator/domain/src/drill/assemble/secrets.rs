@@ -200,6 +200,7 @@ mod tests {
             probe: &probe,
             samples: samples.iter().collect(),
             stretches: Vec::new(),
+            held: None,
         };
         let mut found = all(&[watch], &window);
         assert_eq!(found.len(), 1, "{found:?}");

@@ -3,6 +3,7 @@
 use super::share::Share;
 use crate::drill::history::{History, Sample};
 use crate::drill::measure::interval::{Edge, Seen, Stretch, stretches};
+use crate::drill::measure::recovered::{Course, Held};
 use crate::drill::measure::span::Span;
 use crate::drill::plan::DrillPlan;
 use crate::drill::record::Phase;
@@ -95,6 +96,8 @@ pub struct Watch<'a> {
     pub samples: Vec<&'a Sample>,
     /// The outages that it saw.
     pub stretches: Vec<Stretch>,
+    /// That it saw a recovery hold.
+    pub held: Option<Held>,
 }
 
 impl<'a> Watch<'a> {
@@ -120,10 +123,18 @@ impl<'a> Watch<'a> {
             Watch {
                 probe,
                 stretches: stretches(&seen, enough, usual(&samples, window)),
+                held: undone.and_then(|undone| Held::of(&seen, enough, undone)),
                 samples,
             }
         };
         plan.active_probes().map(one).collect()
+    }
+
+    /// What became of what it looks at; None when nothing was broken.
+    pub fn course(&self, window: &Window) -> Option<Course> {
+        window
+            .fault
+            .map(|fault| Course::of(&self.stretches, fault, self.held))
     }
 
     /// Samples that ended after the fault could have taken hold, and were due while somebody watched: a request that was

@@ -4,6 +4,7 @@ use super::applications::availability;
 use super::{Case, evidence};
 use crate::drill::assemble::Watch;
 use crate::drill::history::Sample;
+use crate::drill::measure::recovered::Recovered;
 use crate::drill::report::model::Evidence;
 use crate::drill::report::verdict::Verdict;
 use crate::drill::scenario::{Expectation, Look};
@@ -87,10 +88,16 @@ fn says(sample: &&Sample) -> bool {
 /// only after its own checks have failed.
 fn path_again(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
     let name = &watch.probe.name;
-    let last = watch.stretches.iter().rfind(|s| case.window.concerns(s));
-    if last.is_none_or(|outage| outage.ended.is_some()) {
-        let text = format!("{name}: answered again after the outage");
-        return evidence("path_again", Verdict::Pass, text);
+    match watch.course(case.window).map(|course| course.came_back) {
+        Some(Recovered::NotYet(_)) => case.never_came("path_again", format!("{name}: not answered again")),
+        Some(Recovered::At(_)) => {
+            let text = format!("{name}: answered again after the outage");
+            evidence("path_again", Verdict::Pass, text)
+        }
+        Some(Recovered::NeverDown) | None => {
+            let text =
+                format!("{name}: seen other than good at the very end only, which is none of this outage");
+            evidence("path_again", Verdict::NotCovered, text)
+        }
     }
-    case.never_came("path_again", format!("{name}: not answered again"))
 }

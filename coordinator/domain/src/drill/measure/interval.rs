@@ -6,7 +6,7 @@
 //! had to wait tells more: what is well answers within its usual time, so it was not well as long before as that.
 
 use super::span::Span;
-use crate::drill::report::parts::{Between, Bounds, Outage, Outcome};
+use crate::drill::report::parts::{Between, Bounds, Outage};
 use model::moment::Moment;
 
 /// One answer, or none, to a request that left the prober. One that did not is nothing that was seen.
@@ -90,6 +90,8 @@ pub struct Stretch {
     pub last_bad: Moment,
     /// When its first bad answer was complete: what happened later cannot have caused it, what happened before may have.
     pub known: Moment,
+    /// How many answers there were from its first bad one on, until it ended.
+    pub answers: usize,
 }
 
 impl Stretch {
@@ -128,6 +130,9 @@ pub fn stretches(seen: &[Seen], consecutive: usize, usual: Option<Span>) -> Vec<
     let mut goods = 0_usize;
     let mut back: Option<Return> = None;
     for probe in seen {
+        if let Some(stretch) = &mut open {
+            stretch.answers += 1;
+        }
         if !probe.good {
             let began = Edge {
                 after: last_good.unwrap_or(probe.sent),
@@ -138,6 +143,7 @@ pub fn stretches(seen: &[Seen], consecutive: usize, usual: Option<Span>) -> Vec<
                 ended: None,
                 last_bad: probe.sent,
                 known: probe.done,
+                answers: 1,
             });
             stretch.last_bad = probe.sent;
             (goods, back) = (0, None);
@@ -190,59 +196,6 @@ impl Return {
         Edge {
             after: waited.unwrap_or(last_bad),
             by: self.first_done,
-        }
-    }
-}
-
-/// When the service was good again from one vantage point: the end of its last outage that may come of `fault`.
-///
-/// An outage that was known before the fault is not its doing, even if it lasts.
-pub fn recovered(stretches: &[Stretch], fault: Edge) -> Recovered {
-    match stretches.iter().rfind(|s| s.may_come_of(fault)) {
-        None => Recovered::NeverDown,
-        Some(Stretch { ended: None, .. }) => Recovered::NotYet,
-        Some(Stretch {
-            ended: Some(edge), ..
-        }) => Recovered::At(*edge),
-    }
-}
-
-/// What became of a service after a fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recovered {
-    /// No probe failed.
-    NeverDown,
-    /// It was good again.
-    At(Edge),
-    /// It was not good again while it was watched.
-    NotYet,
-}
-
-impl Recovered {
-    /// What holds of two vantage points together.
-    #[must_use]
-    pub fn both(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::NotYet, _) | (_, Self::NotYet) => Self::NotYet,
-            (Self::NeverDown, one) | (one, Self::NeverDown) => one,
-            (Self::At(a), Self::At(b)) => Self::At(a.both(b)),
-        }
-    }
-
-    /// Time from the fault; None when it did not recover, had nothing to recover from, or was back before it.
-    pub fn since(self, fault: Edge) -> Option<Bounds> {
-        match self {
-            Self::At(edge) => edge.counted_from(fault),
-            Self::NeverDown | Self::NotYet => None,
-        }
-    }
-
-    /// For the report.
-    pub fn outcome(self) -> Outcome {
-        match self {
-            Self::NeverDown => Outcome::NeverSeenDown,
-            Self::At(_) => Outcome::Recovered,
-            Self::NotYet => Outcome::NotRecovered,
         }
     }
 }

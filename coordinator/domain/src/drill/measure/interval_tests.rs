@@ -60,44 +60,6 @@ fn an_outage_that_lasts_is_as_long_as_it_was_seen() {
 }
 
 #[test]
-fn recovery_is_of_outages_that_the_fault_may_have_caused() {
-    let at = |micros| Edge {
-        after: Moment(micros),
-        by: Moment(micros + 1),
-    };
-    let all = stretches(&shape("+-+++-+++"), 2, None);
-    assert_eq!(recovered(&all, at(60)), Recovered::NeverDown);
-    let last = recovered(&all, at(25));
-    assert_eq!(
-        last.since(at(25)),
-        Some(Bounds {
-            low: Quantity::from_micros(24),
-            high: Quantity::from_micros(38)
-        })
-    );
-    assert_eq!(last.both(Recovered::NeverDown), last);
-    assert_eq!(last.both(Recovered::NotYet).since(at(25)), None);
-}
-
-#[test]
-fn a_request_that_was_under_way_when_the_fault_took_hold_is_of_its_outage() {
-    let fault = |micros| Edge {
-        after: Moment(micros),
-        by: Moment(micros + 1),
-    };
-    // Sent at 10, and known to have failed at 13.
-    let all = stretches(&shape("+---++"), 2, None);
-    let back = Recovered::At(Edge {
-        after: Moment(30),
-        by: Moment(43),
-    });
-    assert_eq!(recovered(&all, fault(5)), back);
-    assert_eq!(recovered(&all, fault(12)), back);
-    assert_eq!(recovered(&all, fault(13)), back);
-    assert_eq!(recovered(&all, fault(14)), Recovered::NeverDown);
-}
-
-#[test]
 fn requests_that_waited_say_how_long_it_was_not_well() {
     let at = |sent, done, good| Seen {
         sent: Moment(sent),

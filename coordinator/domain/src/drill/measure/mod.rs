@@ -6,6 +6,7 @@ pub mod interval;
 pub mod ledger;
 pub mod loss_cause;
 pub mod quantity;
+pub mod recovered;
 pub mod slo;
 pub mod span;
 pub mod staleness;

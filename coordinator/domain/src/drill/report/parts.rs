@@ -136,10 +136,22 @@ pub struct Recovery {
     pub service_good: Option<Bounds>,
     /// Until the last sample of the backlog was stored; None: it was not measured.
     pub data_complete: Option<Bounds>,
+    /// When it was bad again after it had been good for long enough: no figure of recovery counts it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relapses: Vec<Relapse>,
     /// The vantage points that were united.
     pub vantages: Vec<String>,
     /// Bound on the clocks' disagreement that is in the intervals already, seconds.
     pub clock_offset: Quantity,
+}
+
+/// An outage of something that had come back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relapse {
+    /// The probe that saw it.
+    pub probe: String,
+    /// What it saw.
+    pub outage: Outage,
 }
 
 impl Recovery {

@@ -240,6 +240,7 @@ pub(super) fn report() -> Report {
             outcome: Outcome::Recovered,
             service_good: Some(ms(96_020, 96_072)),
             data_complete: None,
+            relapses: vec![],
             vantages: vec!["host".into(), "app1".into()],
             clock_offset: Quantity::from_millis(1),
         }],
