@@ -12,11 +12,16 @@ use model::moment::Moment;
 pub const STORED_UNTIL: &str = "stored_until";
 
 /// What the samples of one `canary_stored` probe come to, taken in the order in which they were due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
+    /// Good answers in a row that count as recovered. A receiver that came back is gone again when more requests in a row than so
+    /// many had no answer: a single one may be lost on its way, and would begin another backlog that there is not.
+    consecutive: usize,
+    /// Requests in a row that had no answer, up to the last.
+    unanswered: usize,
     /// When it was last asked and did not answer.
     silent: Option<Moment>,
-    /// When it was asked last.
+    /// When it was last asked, but for requests that had no answer while it was not gone.
     asked: Option<Moment>,
     /// Since when it answers again; None when it never stopped answering, or never came back.
     pub back: Option<Edge>,
@@ -25,15 +30,31 @@ pub struct Arrival {
 }
 
 impl Arrival {
+    /// Of a receiver of which nothing was seen yet, and as many good answers in a row as count as recovered.
+    pub const fn new(consecutive: usize) -> Self {
+        Self {
+            consecutive,
+            unanswered: 0,
+            silent: None,
+            asked: None,
+            back: None,
+            complete: None,
+        }
+    }
+
+    /// As if nothing had been seen yet.
+    pub fn forget(&mut self) {
+        *self = Self::new(self.consecutive);
+    }
+
     /// Takes in the next sample. What did not leave the prober says nothing of the receiver.
     pub fn see(&mut self, sample: &Sample) {
         let Some(sent) = sample.sent else { return };
-        let before = self.asked.replace(sent);
         let Some(until) = sample.values.get(STORED_UNTIL) else {
-            self.silent = Some(sent);
-            (self.back, self.complete) = (None, None);
-            return;
+            return self.had_no_answer(sent);
         };
+        self.unanswered = 0;
+        let before = self.asked.replace(sent);
         let Some(silent) = self.silent else { return };
         let back = *self.back.get_or_insert(Edge {
             after: silent,
@@ -45,6 +66,16 @@ impl Arrival {
                 by: sample.done,
             });
         }
+    }
+
+    /// What is no absence is no look at the backlog either.
+    fn had_no_answer(&mut self, sent: Moment) {
+        self.unanswered += 1;
+        if self.back.is_some() && self.unanswered <= self.consecutive {
+            return;
+        }
+        (self.silent, self.asked) = (Some(sent), Some(sent));
+        (self.back, self.complete) = (None, None);
     }
 
     /// Whether the receiver was away, and what had to wait for it is not known to have arrived.
@@ -91,7 +122,7 @@ mod tests {
     }
 
     fn seen(samples: &[Sample]) -> (Option<Edge>, Option<Edge>, bool) {
-        let mut arrival = Arrival::default();
+        let mut arrival = Arrival::new(2);
         samples.iter().for_each(|s| arrival.see(s));
         (arrival.back, arrival.complete, arrival.is_owed())
     }
@@ -118,6 +149,37 @@ mod tests {
         assert_eq!(seen(&samples[..5]), (back, None, true));
         assert_eq!(seen(&samples[..3]), (None, None, true), "it never came back");
         assert_eq!(seen(&samples[..1]), (None, None, false), "it was never away");
+    }
+
+    #[test]
+    fn a_receiver_that_came_back_is_not_gone_with_a_request_that_was_lost() {
+        let edge = |after, by| Edge {
+            after: at(after),
+            by: at(by),
+        };
+        let mut samples = vec![
+            sample(900, Some(500)),
+            sample(1_100, None),
+            sample(6_000, None),
+            sample(6_100, Some(900)),
+            // Two in a row, before and after everything is there.
+            sample(6_200, None),
+            sample(6_250, None),
+            sample(6_300, Some(6_300)),
+            sample(7_000, None),
+            sample(7_100, Some(7_050)),
+            sample(7_200, None),
+            sample(7_250, None),
+            sample(7_300, Some(7_300)),
+        ];
+        let (back, complete) = (edge(6_000, 6_120), edge(6_100, 6_320));
+        assert_eq!(seen(&samples), (Some(back), Some(complete), false));
+        // Three in a row are an absence of their own, with a backlog of its own.
+        samples.extend([8_000, 8_050, 8_100].map(|due| sample(due, None)));
+        assert_eq!(seen(&samples), (None, None, true));
+        samples.extend([sample(9_000, Some(8_000)), sample(9_100, Some(9_100))]);
+        let (back, complete) = (edge(8_100, 9_020), edge(9_000, 9_120));
+        assert_eq!(seen(&samples), (Some(back), Some(complete), false));
     }
 
     #[test]

@@ -52,8 +52,7 @@ impl Live {
     pub fn began(&mut self, after: Moment) {
         if self.began.is_none() {
             self.began = Some(after);
-            let afresh = |arrival: &mut Arrival| *arrival = Arrival::default();
-            self.arrivals.values_mut().for_each(afresh);
+            self.arrivals.values_mut().for_each(Arrival::forget);
         }
     }
 
@@ -84,7 +83,9 @@ impl Live {
                     live.backlogs.insert(name, Tracker::default());
                 }
                 Look::CanaryStored { .. } | Look::LogCanaryStored { .. } => {
-                    live.arrivals.insert(name, Arrival::default());
+                    let consecutive = plan.scenario.consecutive_good(probe);
+                    let consecutive = usize::try_from(consecutive).unwrap_or(usize::MAX);
+                    live.arrivals.insert(name, Arrival::new(consecutive));
                 }
                 _ => {}
             }

@@ -203,7 +203,7 @@ fn stored_numbers(samples: &[&Sample]) -> BTreeMap<String, Vec<u64>> {
 
 /// What the probe's samples say of the receiver's return.
 fn arrival(stored: &Watch<'_>, window: &Window) -> Arrival {
-    let mut arrival = Arrival::default();
+    let mut arrival = Arrival::new(stored.consecutive);
     stored.that_matter(window).for_each(|sample| arrival.see(sample));
     arrival
 }

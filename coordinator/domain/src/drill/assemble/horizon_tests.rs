@@ -56,6 +56,7 @@ fn rows(probe: &Probe, samples: &[Sample]) -> Vec<Horizon> {
     let watch = Watch {
         probe,
         samples: samples.iter().collect(),
+        consecutive: 1,
         stretches: Vec::new(),
         held: None,
     };
@@ -157,6 +158,7 @@ fn dependencies_without_a_figure_are_named_once_with_the_reason() {
     let watch = |probe| Watch {
         probe,
         samples: Vec::new(),
+        consecutive: 1,
         stretches: Vec::new(),
         held: None,
     };

@@ -70,6 +70,7 @@ fn judged_of(before: Answer, there: Option<&[u64]>, expected: bool) -> Restored 
     let watch = Watch {
         probe: &probe,
         samples: samples.iter().collect(),
+        consecutive: 1,
         stretches: vec![],
         held: None,
     };

@@ -112,6 +112,7 @@ fn run(told: &Told, deleted_counts: bool) -> SecretCanary {
     let watch = Watch {
         probe: &probe,
         samples: samples.iter().collect(),
+        consecutive: 1,
         stretches: Vec::new(),
         held: None,
     };

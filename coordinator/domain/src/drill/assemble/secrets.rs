@@ -199,6 +199,7 @@ mod tests {
         let watch = Watch {
             probe: &probe,
             samples: samples.iter().collect(),
+            consecutive: 1,
             stretches: Vec::new(),
             held: None,
         };

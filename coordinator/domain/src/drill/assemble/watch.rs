@@ -94,6 +94,8 @@ pub struct Watch<'a> {
     pub probe: &'a Probe,
     /// What it saw.
     pub samples: Vec<&'a Sample>,
+    /// Good answers in a row that count as recovered.
+    pub consecutive: usize,
     /// The outages that it saw.
     pub stretches: Vec<Stretch>,
     /// That it saw a recovery hold.
@@ -119,11 +121,12 @@ impl<'a> Watch<'a> {
                     samples.iter().filter_map(|s| seen(s)).collect()
                 }
             };
-            let enough = usize::try_from(plan.scenario.consecutive_good(probe)).unwrap_or(usize::MAX);
+            let consecutive = usize::try_from(plan.scenario.consecutive_good(probe)).unwrap_or(usize::MAX);
             Watch {
                 probe,
-                stretches: stretches(&seen, enough, usual(&samples, window)),
-                held: undone.and_then(|undone| Held::of(&seen, enough, undone)),
+                consecutive,
+                stretches: stretches(&seen, consecutive, usual(&samples, window)),
+                held: undone.and_then(|undone| Held::of(&seen, consecutive, undone)),
                 samples,
             }
         };
