@@ -70,7 +70,11 @@ pub fn assemble(history: &History, facts: &Facts, now: Moment) -> Option<Report>
     let restored = restore::all(plan, history, &watches, &window);
     let measured = slo::Measured {
         down: figures::down(&watches, &window),
-        rto: recovery::longest(&recoveries),
+        rto: recovery::longest(
+            &watches,
+            &window,
+            contracts::unwatched(history, &window).is_none(),
+        ),
         rpo: restore::longest(&restored),
         answers: figures::answers(&watches, &window),
     };

@@ -117,7 +117,8 @@ fn one(
     }
 }
 
-fn unwatched(history: &History, window: &Window) -> Option<&'static str> {
+/// Why nothing follows from what was not seen by the end of the run; None when the recovery was watched to its end.
+pub(crate) fn unwatched(history: &History, window: &Window) -> Option<&'static str> {
     if !is_conclusive(history.abort()) {
         return Some("the run was not watched to its end");
     }

@@ -371,6 +371,15 @@ fn what_was_never_seen_down_has_no_recovery_time() {
     });
     assert_eq!(nodes_since_undo(&report).outcome, Outcome::NotRecovered);
     assert_eq!(report.verdict, Verdict::Fail);
+    // It keeps no objective, and breaks one that is shorter than it was seen bad.
+    assert_eq!(objective(&report, "rto"), Verdict::Inconclusive);
+    let mut plan = planned("mgmt-down");
+    plan.scenario.hypothesis.objectives.rto_seconds = 90;
+    let report = run(plan, |probe, at| {
+        let (good, values) = as_planned(probe, at);
+        (good && !(probe.name == "mgmt-nodes" && at > FAULT), values)
+    });
+    assert_eq!(objective(&report, "rto"), Verdict::Fail);
 }
 
 #[test]
@@ -461,14 +470,21 @@ fn what_is_bad_after_it_was_back_moves_no_figure_and_is_told() {
 #[test]
 fn what_ends_a_run_after_an_abort_rule_leaves_doubt_of_what_did_not_come_back() {
     let report = |causes: &[AbortCause]| {
-        let history = history(planned("worker-loss"), |probe, at| {
+        // Longer than the others take, and shorter than this one was seen bad.
+        let mut plan = planned("worker-loss");
+        plan.scenario.hypothesis.objectives.rto_seconds = 60;
+        let history = history(plan, |probe, at| {
             let (good, values) = as_planned(probe, at);
             (good && !(probe.name == "app1-nodes" && at > FAULT), values)
         });
         let history = ended_early(history, UNDONE, causes);
         assemble(&history, &Facts::default(), Moment(END)).expect("planned")
     };
-    assert_eq!(report(&[rule()]).verdict, Verdict::Fail);
+    let convicted = report(&[rule()]);
+    assert_eq!(
+        (objective(&convicted, "rto"), convicted.verdict),
+        (Verdict::Fail, Verdict::Fail)
+    );
     for causes in [[rule(), LOST], [LOST, rule()], [rule(), AbortCause::Operator {}]] {
         let report = report(&causes);
         assert_eq!(report.verdict, Verdict::Inconclusive, "{causes:?}");

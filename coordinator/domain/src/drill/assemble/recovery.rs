@@ -6,7 +6,7 @@ use super::watch::{Watch, Window};
 use crate::drill::measure::interval::{Edge, Stretch};
 use crate::drill::measure::quantity::Quantity;
 use crate::drill::measure::recovered::Recovered;
-use crate::drill::report::parts::{Bounds, Outcome, Recovery, Relapse};
+use crate::drill::report::parts::{Bounds, Recovery, Relapse};
 use crate::drill::scenario::{Expectation, Look, Via};
 use model::ids::ClusterName;
 use std::collections::BTreeMap;
@@ -116,18 +116,19 @@ pub(super) fn notes(recoveries: &[Recovery]) -> Vec<String> {
         .collect()
 }
 
-/// The longest recovery from the fault, over all subjects that were seen down; None when one never came back or none was.
-pub(super) fn longest(recoveries: &[Recovery]) -> Option<Bounds> {
-    let from_fault = recoveries
-        .iter()
-        .filter(|r| r.counted_from == "fault" && r.outcome != Outcome::NeverSeenDown);
-    from_fault.map(|r| r.service_good).reduce(|a, b| {
-        let (a, b) = (a?, b?);
-        Some(Bounds {
-            low: a.low.max(b.low),
-            high: a.high.max(b.high),
-        })
-    })?
+/// The longest recovery from the fault, over all that was seen down, also what never came back; None when nothing was. In a run
+/// that was not `watched` to its end, how long that took stays open: it convicts nobody.
+pub(super) fn longest(watches: &[Watch<'_>], window: &Window, watched: bool) -> Option<Bounds> {
+    let fault = window.fault?;
+    let of_one = |subject: Subject| match subject.came_back {
+        Recovered::NotYet(_) if !watched => Some(Bounds::at_least(Quantity::ZERO)),
+        came_back => came_back.took(fault),
+    };
+    let took = subjects(watches, window).into_values().filter_map(of_one);
+    took.reduce(|a, b| Bounds {
+        low: a.low.max(b.low),
+        high: a.high.max(b.high),
+    })
 }
 
 /// What comes back: the service that answers, the nodes, the mesh; slow probes must not widen the interval of fast ones.

@@ -17,6 +17,9 @@ impl Quantity {
     /// Nothing.
     pub const ZERO: Self = Self(0);
 
+    /// Upper bound of what has none: a whole figure, so that documents have it exactly, beyond everything that is measured.
+    pub const UNBOUNDED: Self = Self(9_000_000_000_000 * MILLION);
+
     /// `count` whole units.
     pub fn whole(count: u64) -> Self {
         Self(i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(MILLION))

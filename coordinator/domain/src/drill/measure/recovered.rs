@@ -6,6 +6,7 @@
 //! it lasts.
 
 use super::interval::{Edge, Seen, Stretch};
+use super::span::Span;
 use crate::drill::report::parts::{Bounds, Outcome};
 use model::moment::Moment;
 
@@ -111,6 +112,15 @@ impl Recovered {
         match self {
             Self::At(edge) => edge.counted_from(fault),
             Self::NeverDown | Self::NotYet(_) => None,
+        }
+    }
+
+    /// The same against an objective: what did not come back took longer than it was seen bad. None when there was nothing to
+    /// recover from.
+    pub fn took(self, fault: Edge) -> Option<Bounds> {
+        match self {
+            Self::NotYet(bad) => Some(Bounds::at_least(Span::between(fault.by, bad).seconds())),
+            Self::At(_) | Self::NeverDown => self.since(fault),
         }
     }
 

@@ -43,6 +43,11 @@ fn recovery_is_of_outages_that_the_fault_may_have_caused() {
     assert_eq!(last.both(not_yet), Recovered::NotYet(Moment(50)));
     assert_eq!(last.both(not_yet).since(edge(25, 26)), None);
     assert_eq!(not_yet.both(Recovered::NeverDown), not_yet);
+    // Against an objective it took as long as it was seen bad, and more.
+    let longer = Bounds::at_least(Quantity::from_micros(24));
+    assert_eq!(last.both(not_yet).took(edge(25, 26)), Some(longer));
+    assert_eq!(last.took(edge(25, 26)), last.since(edge(25, 26)));
+    assert_eq!(Recovered::NeverDown.took(edge(25, 26)), None);
 }
 
 #[test]

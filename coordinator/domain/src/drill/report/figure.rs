@@ -14,8 +14,11 @@ pub fn figure(quantity: Quantity, unit: &str) -> String {
     }
 }
 
-/// An interval; one figure when it has no width.
+/// An interval; one figure when it has no width, or no end.
 pub fn interval(bounds: Bounds, unit: &str) -> String {
+    if bounds.high >= Quantity::UNBOUNDED {
+        return format!("{} or more", figure(bounds.low, unit));
+    }
     let (low, high) = (figure(bounds.low, unit), figure(bounds.high, unit));
     if low == high {
         low
@@ -29,13 +32,16 @@ pub fn maybe_interval(bounds: Option<Bounds>, unit: &str) -> String {
     bounds.map_or_else(|| "not measured".to_owned(), |b| interval(b, unit))
 }
 
+/// Of what was not seen good again.
+pub const NEVER: &str = "never in this run";
+
 /// Until the service was good, or why there is no such figure.
 pub fn service_good(recovery: &Recovery) -> String {
     match (recovery.service_good, recovery.outcome) {
         (Some(bounds), _) => interval(bounds, "seconds"),
         (None, Outcome::NeverSeenDown) => "never seen down".into(),
         (None, Outcome::Recovered) => "before that".into(),
-        (None, _) => "never in this run".into(),
+        (None, _) => NEVER.into(),
     }
 }
 
@@ -108,6 +114,14 @@ mod tests {
         for (quantity, unit, text) in table {
             assert_eq!(figure(quantity, unit), text);
         }
+    }
+
+    #[test]
+    fn what_has_no_end_is_told_by_its_begin() {
+        let bounds = Bounds::at_least(Quantity::whole(300));
+        assert_eq!(interval(bounds, "seconds"), "5 min 00 s or more");
+        let text = serde_json::to_string(&bounds).expect("JSON");
+        assert_eq!(serde_json::from_str::<Bounds>(&text).expect("bounds"), bounds);
     }
 
     proptest::proptest! {

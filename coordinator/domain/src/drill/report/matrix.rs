@@ -1,11 +1,11 @@
 //! The failure-impact matrix: what each drill did to each contract, from measured runs only.
 
 use super::expected::Expected;
-use super::figure::maybe_interval;
+use super::figure::{NEVER, maybe_interval};
 use super::html;
 use super::markdown;
 use super::model::{Report, Scale};
-use super::parts::Bounds;
+use super::parts::{Bounds, Outcome};
 use super::tables::{Cell, Table};
 use super::verdict::Verdict;
 use crate::drill::contract::ContractId;
@@ -32,8 +32,11 @@ pub struct Row {
     pub expected: Option<Expected>,
     /// All six, by id.
     pub contracts: BTreeMap<String, Verdict>,
-    /// Seconds until the last subject was good again, from the fault; None: not measured.
+    /// Seconds until the last subject was good again, from the fault; None: not measured, or one never was.
     pub service_good: Option<Bounds>,
+    /// Whether a subject was not good again while it was watched.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub never_good: bool,
     /// Samples that are gone for good; None: nobody counted.
     pub lost_samples: Option<u64>,
     /// Log lines that are gone for good; None: nobody counted.
@@ -90,7 +93,7 @@ impl Matrix {
             let mut cells = vec![Cell::Text(row.name()), Cell::Verdict(row.verdict)];
             cells.extend(ids.map(|id| Cell::Verdict(verdict(id))));
             let rest = [
-                maybe_interval(row.service_good, "seconds"),
+                row.good_after(),
                 row.lost(),
                 row.scale.to_string(),
                 format!("{} {}", row.run, row.from),
@@ -116,14 +119,16 @@ impl Row {
             let found = report.contracts.iter().find(|c| c.id == id);
             (id, found.map_or(Verdict::NotCovered, |c| c.verdict))
         };
-        let from_fault = report.recovery.iter().filter(|r| r.counted_from == "fault");
-        let slowest = from_fault.filter_map(|r| r.service_good).max_by_key(|b| b.high);
+        let from_fault = || report.recovery.iter().filter(|r| r.counted_from == "fault");
+        let never_good = from_fault().any(|r| r.outcome == Outcome::NotRecovered);
+        let slowest = from_fault().filter_map(|r| r.service_good).max_by_key(|b| b.high);
         Self {
             drill: report.drill.clone(),
             verdict: report.verdict,
             expected: report.expected.clone(),
             contracts: ContractId::ALL.map(verdict).into(),
-            service_good: slowest,
+            service_good: slowest.filter(|_| !never_good),
+            never_good,
             lost_samples: lost(report, "metrics"),
             lost_lines: lost(report, "logs"),
             scale: report.identity.scale,
@@ -139,6 +144,14 @@ impl Row {
             Some(_) => format!("{} (not as meant)", self.drill),
             None => self.drill.clone(),
         }
+    }
+
+    /// The slowest of those that came back says nothing of one that did not.
+    fn good_after(&self) -> String {
+        if self.never_good {
+            return NEVER.to_owned();
+        }
+        maybe_interval(self.service_good, "seconds")
     }
 
     fn lost(&self) -> String {

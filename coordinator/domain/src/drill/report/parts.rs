@@ -10,8 +10,18 @@ use serde::{Deserialize, Serialize};
 pub struct Bounds {
     /// Not below this.
     pub low: Quantity,
-    /// Not above this.
+    /// Not above this; [`Quantity::UNBOUNDED`] where nobody saw an end.
     pub high: Quantity,
+}
+
+impl Bounds {
+    /// Of something whose end nobody saw.
+    pub const fn at_least(low: Quantity) -> Self {
+        Self {
+            low,
+            high: Quantity::UNBOUNDED,
+        }
+    }
 }
 
 /// A moment that is known to lie between two others: after `after`, not after `by`.

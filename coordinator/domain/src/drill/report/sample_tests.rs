@@ -183,6 +183,10 @@ fn the_spread_and_the_matrix_are_of_measured_runs() {
     let mut other = report();
     other.drill = "worker-loss".into();
     (other.losses, other.ledgers) = (vec![], vec![]);
+    // One subject came back, and one did not.
+    let mut away = other.recovery[0].clone();
+    (away.subject, away.outcome, away.service_good) = ("app1".into(), Outcome::NotRecovered, None);
+    other.recovery.push(away);
     let matrix = Matrix::of(&[later, report(), other]);
     let text = matrix.markdown();
     let row = "| mgmt-down | pass | pass | fail | inconclusive | not_covered | not_covered | not_covered | 96 s to 96.1 s | 41 |";
@@ -194,4 +198,7 @@ fn the_spread_and_the_matrix_are_of_measured_runs() {
     let json = serde_json::to_value(&matrix).expect("JSON");
     assert_eq!(json["rows"][0]["contracts"]["C2"], "fail");
     assert!(json["rows"][1]["lost_samples"].is_null());
+    assert!(text.contains("| never in this run | not measured |"), "{text}");
+    assert!(json["rows"][1]["service_good"].is_null() && json["rows"][1]["never_good"] == true);
+    assert!(json["rows"][0]["never_good"].is_null());
 }
