@@ -14,8 +14,6 @@ use std::collections::BTreeSet;
 
 /// Figures of a `secret_age` sample, each behind `NAMESPACE/NAME.`
 pub(crate) const AGE: &str = "age_seconds";
-/// Whether the operator says that the last refresh succeeded.
-pub(super) const READY: &str = "ready";
 /// Whether the Secret is there.
 pub(super) const PRESENT: &str = "present";
 /// Whether its value is another one than at the begin.
@@ -64,11 +62,9 @@ fn one(watch: &Watch<'_>, window: &Window, secret: &str) -> SecretStaleness {
         .iter()
         .rfind(|(looked, _)| before(looked))
         .map(|(_, at)| *at);
-    let failing = watch
-        .samples
-        .iter()
-        .find(|s| window.in_outage(s.done) && value(s, READY) == Some(0.0))
-        .map(|s| s.done);
+    // The store's own state is not in these looks, and a Secret that was not due stays ready while the store pauses already. So the
+    // store may have failed since the fault, as `drill plan` takes it; that bounds the wait from above.
+    let failing = window.fault.map(|edge| edge.after);
     let due = refreshed_last
         .zip(interval)
         .and_then(|(at, interval)| staleness::due(at, interval));
@@ -152,7 +148,7 @@ mod tests {
     fn sample(looked: i64, age: i32, ready: f64) -> Sample {
         let figures = [
             (AGE, f64::from(age)),
-            (READY, ready),
+            ("ready", ready),
             (PRESENT, 1.0),
             (CHANGED, 0.0),
             (INTERVAL, 20.0),
@@ -233,6 +229,23 @@ mod tests {
                 .is_some_and(|p| p.high >= measured.low)
         );
         assert_eq!(secret.curve.len(), 5);
+    }
+
+    #[test]
+    fn a_secret_that_was_not_due_in_the_outage_waits_for_its_store_all_the_same() {
+        // Refreshed at 95 and due at 202, 2 s after the return. The store may have failed for the 100 s of the outage, and pause
+        // for 64 s more: then the Secret fails for up to 62 s, and is tried again 32 s after that.
+        let look = |looked, age| {
+            let mut look = sample(looked, age, 1.0);
+            look.values.insert(format!("demo/demo.{INTERVAL}"), 107.0);
+            look
+        };
+        let secret = found(&[look(99, 4), look(199, 104)]);
+        let predicted = secret.predicted_convergence.expect("an interval");
+        assert_eq!(
+            (predicted.low, predicted.high),
+            (Quantity::whole(2), Quantity::whole(2 + 62 + 32))
+        );
     }
 
     #[test]
