@@ -51,7 +51,7 @@ pub(super) fn all(
     {
         let name = watch.probe.name.replace('-', "_");
         if let Some(bounds) = watch.share(window).bounds() {
-            let method = "share of time with good answers, from the fault to the end of probing";
+            let method = "share of time with good answers, from the fault to the end of probing; what is between two of them is not seen";
             all.push(figure(
                 format!("availability.{name}"),
                 "ratio",

@@ -79,6 +79,11 @@ impl Window {
         self.undone.map_or(self.watched_until, |edge| edge.after)
     }
 
+    /// From the fault to the end of probing; None when nothing was broken.
+    fn since_fault(&self) -> Option<(Moment, Moment)> {
+        self.fault.map(|fault| (fault.after, self.watched_until))
+    }
+
     /// Length of the outage, at most.
     pub fn outage(&self) -> Span {
         let end = self.undone.map_or(self.watched_until, |edge| edge.by);
@@ -149,9 +154,11 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// The share of time with good answers, of those that matter.
+    /// The share of time with good answers since the fault.
     pub(crate) fn share(&self, window: &Window) -> Share {
-        Share::of(self.that_matter(window), Span::from_millis(self.probe.period_ms))
+        window
+            .since_fault()
+            .map_or_else(Share::default, |time| Share::of(&self.samples, time))
     }
 
     /// Its part of the report.
@@ -159,10 +166,11 @@ impl<'a> Watch<'a> {
         let count = |fits: &dyn Fn(&&&Sample) -> bool| {
             u64::try_from(self.samples.iter().filter(fits).count()).unwrap_or(0)
         };
-        let whole = Share::of(
-            self.samples.iter().copied(),
-            Span::from_millis(self.probe.period_ms),
-        );
+        let period = Span::from_millis(self.probe.period_ms);
+        let due = self.samples.first().zip(self.samples.last());
+        let whole = due.map_or_else(Share::default, |(first, last)| {
+            Share::of(&self.samples, (first.due, period.after(last.due)))
+        });
         let half = i64::try_from(self.probe.period_ms * 500).unwrap_or(i64::MAX);
         ProbeReport {
             id: self.probe.name.clone(),
@@ -170,7 +178,7 @@ impl<'a> Watch<'a> {
             look: self.probe.look.word().to_owned(),
             vantage: self.probe.vantage(),
             contracts: self.probe.contract.iter().map(ToString::to_string).collect(),
-            period: Span::from_millis(self.probe.period_ms).seconds(),
+            period: period.seconds(),
             timeout: Span::from_millis(self.probe.timeout_ms).seconds(),
             due: whole.due,
             good: whole.good,

@@ -13,8 +13,8 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Evidence> {
         .collect()
 }
 
-/// Pass when even with all the time of requests that never left the prober counted as bad the objective is kept; fail when even
-/// with all of it counted as good it is not.
+/// Pass when the objective is kept even with all the time counted as bad that may have been: from one good answer to the next, and of
+/// requests that never left the prober; fail when even with all of it counted as good it is not.
 pub(super) fn availability(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
     let share = watch.share(case.window);
     let objective = case.plan.scenario.hypothesis.objectives.availability_percent;
@@ -36,11 +36,12 @@ pub(super) fn availability(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
     } else {
         String::new()
     };
-    let percent = share
-        .bounds()
-        .map_or(Quantity::ZERO, |bounds| bounds.low.times(100));
+    let percent = share.bounds().map_or_else(
+        || "no share".to_owned(),
+        |bounds| format!("{} to {} %", bounds.low.times(100), bounds.high.times(100)),
+    );
     let text = format!(
-        "{} from {}: {} of {} answers good{held} ({percent} % of the time, objective {objective} %){detail}",
+        "{} from {}: {} of {} answers good{held} ({percent} of the time, objective {objective} %){detail}",
         watch.probe.name,
         watch.probe.vantage(),
         share.good,

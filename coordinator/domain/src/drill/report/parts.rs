@@ -86,7 +86,7 @@ pub struct ProbeReport {
     /// Those that were sent later than half a period after they were due; the driller's own fault.
     #[serde(default)]
     pub sent_late: u64,
-    /// The share of the time in which answers were good: each stands for the time until the next was due.
+    /// The share of the time in which answers were good, at least: a bad one says nothing of the time since the good one before it.
     pub availability: Option<Quantity>,
     /// Every outage that was seen.
     #[serde(default)]
