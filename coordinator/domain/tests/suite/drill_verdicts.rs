@@ -5,6 +5,7 @@ use crate::fixtures::run_id;
 use domain::drill::assemble::{Facts, assemble};
 use domain::drill::contract::ContractId;
 use domain::drill::history::{AS_OF, Answer, History, Line, Sample, What};
+use domain::drill::measure::quantity::Quantity;
 use domain::drill::plan::DrillPlan;
 use domain::drill::record::{AbortCause, Phase, Record};
 use domain::drill::report::model::Report;
@@ -178,6 +179,23 @@ fn without_a_lost_mgmt_the_first_contract_says_nothing_and_the_objective_decides
         (objective(&report, "answers"), report.verdict),
         (Verdict::Fail, Verdict::Fail)
     );
+}
+
+#[test]
+fn what_went_wrong_in_the_outage_is_not_thinned_out_by_the_time_that_its_recovery_is_watched() {
+    // Half a second and more without answers: 1.25 % of an outage of 40 s, and at most 1 % with the minute after it.
+    let since = FAULT + 5_000_000;
+    let report = run(planned("mgmt-down"), |probe, at| {
+        let (good, values) = as_planned(probe, at);
+        let bad = probe.name == "app1-web-host" && (since..=since + 500_000).contains(&at);
+        (good && !bad, values)
+    });
+    let (verdict, why) = contract(&report, ContractId::C1);
+    assert_eq!(verdict, Verdict::Fail, "{why}");
+    assert_eq!(objective(&report, "answers"), Verdict::Fail);
+    let whole = "availability.app1_web_host";
+    let whole = report.measurements.iter().find(|m| m.id == whole);
+    assert!(whole.is_some_and(|m| m.high > Quantity::from_millis(990)));
 }
 
 #[test]

@@ -136,23 +136,19 @@ pub(super) fn down(watches: &[Watch<'_>], window: &Window) -> Option<Bounds> {
 }
 
 /// Fewer requests than this decide nothing.
-pub(crate) const FEWEST: u64 = 20;
+pub(super) const FEWEST: u64 = 20;
 
-/// The worst share of good answers of the probes that stand for users; between 0 and 1 when one asked too rarely to say.
+/// The worst share of good answers of the probes that stand for users, as it is judged; between 0 and 1 when one asked too rarely to
+/// say.
 pub(super) fn answers(watches: &[Watch<'_>], window: &Window) -> Option<Bounds> {
     window.fault?;
     let of_one = |watch: &Watch<'_>| {
-        let share = watch.share(window);
-        let enough = share.due >= FEWEST;
-        share.bounds().filter(|_| enough).unwrap_or(Bounds {
+        watch.judged_share(window).unwrap_or(Bounds {
             low: Quantity::ZERO,
             high: Quantity::whole(1),
         })
     };
-    users(watches).map(of_one).reduce(|a, b| Bounds {
-        low: a.low.min(b.low),
-        high: a.high.min(b.high),
-    })
+    users(watches).map(of_one).reduce(Bounds::lower)
 }
 
 /// Probes that stand for users: requests that must be answered all the time.

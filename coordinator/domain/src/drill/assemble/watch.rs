@@ -1,5 +1,6 @@
 //! One probe with all that it saw, and the time in which that counts.
 
+use super::figures::FEWEST;
 use super::share::Share;
 use crate::drill::history::{History, Sample};
 use crate::drill::measure::interval::{Edge, Seen, Stretch, stretches};
@@ -7,7 +8,7 @@ use crate::drill::measure::recovered::{Course, Held};
 use crate::drill::measure::span::Span;
 use crate::drill::plan::DrillPlan;
 use crate::drill::record::Phase;
-use crate::drill::report::parts::{ProbeReport, Slice};
+use crate::drill::report::parts::{Bounds, ProbeReport, Slice};
 use crate::drill::scenario::{Expectation, Probe};
 use model::moment::Moment;
 
@@ -82,6 +83,12 @@ impl Window {
     /// From the fault to the end of probing; None when nothing was broken.
     fn since_fault(&self) -> Option<(Moment, Moment)> {
         self.fault.map(|fault| (fault.after, self.watched_until))
+    }
+
+    /// From the fault to its undoing; None where one of them is missing.
+    fn broken(&self) -> Option<(Moment, Moment)> {
+        let (fault, undone) = self.fault.zip(self.undone)?;
+        Some((fault.after, undone.by.min(self.watched_until)))
     }
 
     /// Length of the outage, at most.
@@ -159,6 +166,19 @@ impl<'a> Watch<'a> {
         window
             .since_fault()
             .map_or_else(Share::default, |time| Share::of(&self.samples, time))
+    }
+
+    /// What the objective of availability is held against: the share since the fault or that of the outage alone, whichever is lower.
+    /// How long a recovery is watched has reasons of its own, and must not make little of what went wrong before. None where too few
+    /// requests were due.
+    pub(crate) fn judged_share(&self, window: &Window) -> Option<Bounds> {
+        let of = |time| {
+            let share = Share::of(&self.samples, time);
+            share.bounds().filter(|_| share.due >= FEWEST)
+        };
+        let since_fault = of(window.since_fault()?)?;
+        let in_outage = window.broken().and_then(of);
+        Some(in_outage.map_or(since_fault, |share| since_fault.lower(share)))
     }
 
     /// Its part of the report.

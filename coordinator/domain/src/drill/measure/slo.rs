@@ -40,7 +40,7 @@ pub struct Measured {
     pub rto: Option<Bounds>,
     /// Seconds of data lost by a restore.
     pub rpo: Option<Bounds>,
-    /// Least share of good answers, from the fault to the end of probing, of any probe that was to stay good.
+    /// Least share of time with good answers, of the outage or from the fault to the end of probing, of any probe that was to stay good.
     pub answers: Option<Bounds>,
 }
 
@@ -95,7 +95,7 @@ pub fn judge(promised: Objectives, measured: Measured) -> Slo {
             at_most("rpo", "time of which data is lost", promised.rpo, measured.rpo),
             Objective {
                 id: "answers".to_owned(),
-                text: "share of good answers since the fault, worst probe that must stay good".to_owned(),
+                text: "share of time with good answers, of the outage or since the fault, worst probe that must stay good".to_owned(),
                 unit: "ratio".to_owned(),
                 target: promised.availability,
                 measured: measured.answers,

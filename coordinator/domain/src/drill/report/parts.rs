@@ -22,6 +22,15 @@ impl Bounds {
             high: Quantity::UNBOUNDED,
         }
     }
+
+    /// The lower of two figures.
+    #[must_use]
+    pub fn lower(self, other: Self) -> Self {
+        Self {
+            low: self.low.min(other.low),
+            high: self.high.min(other.high),
+        }
+    }
 }
 
 /// A moment that is known to lie between two others: after `after`, not after `by`.
