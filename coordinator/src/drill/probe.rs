@@ -60,10 +60,7 @@ pub async fn run(
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            at = pace.wait(&probe, due) => due = at,
-        }
-        while let Some(ended) = under_way.try_join_next() {
-            pace.saw(ended.unwrap_or_default());
+            at = pace.wait(&probe, due, &mut under_way) => due = at,
         }
         let period = pace.period(&probe);
         let in_flight = limit.as_millis() / period.as_millis().max(1);
@@ -192,7 +189,7 @@ mod tests {
             question,
             Timeline::begin(),
             sender,
-            tempo.pace(),
+            tempo.pace(1),
             stop.clone(),
         ));
         let mut samples = Vec::new();

@@ -227,7 +227,7 @@ impl Runner {
                 question,
                 self.timeline,
                 self.sampler.clone(),
-                self.tempo.pace(),
+                self.tempo.pace(plan.scenario.consecutive_good(probe)),
                 stop.clone(),
             ));
         }

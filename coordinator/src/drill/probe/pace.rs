@@ -4,11 +4,13 @@
 //! to go and come back is asked fast around the moments at which it can. When that is, the run's phases say and no answer
 //! does, but for one: who has been good for a while is not in a hurry any more. It stays open loop. What must stay good, and what is
 //! only observed, is asked at its own rate around those moments and seldom otherwise too; the share of good answers is one of time, not of requests.
+//! What must stay good and does not is asked at its own rate from that answer on: how long its outage was is known to one period.
 
 use domain::drill::scenario::{Expectation, Look, Probe, Via};
 use std::future::pending;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// How long something may happen after a fault was ordered.
@@ -120,6 +122,10 @@ pub struct Tempo(watch::Sender<Mood>);
 pub struct Pace {
     mood: watch::Receiver<Mood>,
     good_in_row: u32,
+    /// Good answers in a row after which an outage is over.
+    consecutive_good: u32,
+    /// Those that are still wanted since the last bad one.
+    wanted: u32,
     /// The period that was last waited for.
     last: Duration,
 }
@@ -138,11 +144,13 @@ impl Default for Tempo {
 }
 
 impl Tempo {
-    /// For one more probe of the run.
-    pub fn pace(&self) -> Pace {
+    /// For one more probe of the run, whose outages are over after so many good answers in a row.
+    pub fn pace(&self, consecutive_good: u32) -> Pace {
         Pace {
             mood: self.0.subscribe(),
             good_in_row: 0,
+            consecutive_good,
+            wanted: 0,
             last: Duration::ZERO,
         }
     }
@@ -160,25 +168,36 @@ impl Tempo {
 }
 
 impl Pace {
-    /// Waits until the next request is due and answers when that was: at `due`, or at once when the run goes over to asking faster, so
-    /// that the last answer of before a change is as young as can be.
-    pub(super) async fn wait(&mut self, probe: &Probe, due: Instant) -> Instant {
+    /// Waits until the next request is due and answers when that was: at `due`, or at once when the run or an answer that came in
+    /// meanwhile makes it ask faster, so that the last answer of before a change is as young as can be.
+    pub(super) async fn wait(
+        &mut self,
+        probe: &Probe,
+        due: Instant,
+        under_way: &mut JoinSet<bool>,
+    ) -> Instant {
         loop {
             tokio::select! {
                 biased;
-                () = changed(&mut self.mood) => {
-                    let now = Instant::now();
-                    if self.period_at(probe, now) < self.last {
-                        return due.min(now);
-                    }
-                }
+                () = changed(&mut self.mood) => {}
+                // None at all are waited for by nobody.
+                Some(ended) = under_way.join_next() => self.saw(ended.unwrap_or_default()),
                 () = tokio::time::sleep_until(due) => return due,
+            }
+            let now = Instant::now();
+            if self.period_at(probe, now) < self.last {
+                return due.min(now);
             }
         }
     }
 
     /// Takes in how a request ended.
     pub(super) fn saw(&mut self, good: bool) {
+        self.wanted = if good {
+            self.wanted.saturating_sub(1)
+        } else {
+            self.consecutive_good
+        };
         let counts = good && matches!(*self.mood.borrow(), Mood::Returning);
         self.good_in_row = if counts {
             self.good_in_row.saturating_add(1)
@@ -198,6 +217,7 @@ impl Pace {
         match *self.mood.borrow() {
             Mood::Returning if self.good_in_row < enough(probe) => own.min(fast(probe)),
             Mood::Changing { since } if now < since + changing(probe) => own,
+            _ if self.wanted > 0 && probe.expect == Expectation::StaysGood => own,
             Mood::Steady => own.max(steady(probe)),
             _ => own.max(calm(probe)),
         }
@@ -300,7 +320,7 @@ mod tests {
         for (expect, look, periods) in table {
             let probe = probe(expect, look);
             let tempo = Tempo::default();
-            let mut pace = tempo.pace();
+            let mut pace = tempo.pace(1);
             let is = |pace: &Pace, millis: u64, what: &str| {
                 let period = pace.period_at(&probe, Instant::now());
                 assert_eq!(period, Duration::from_millis(millis), "{what}: {probe:?}");
@@ -323,7 +343,7 @@ mod tests {
             is(&pace, after, "good for a while");
             pace.saw(false);
             is(&pace, periods[2], "bad once more");
-            is(&tempo.pace(), periods[2], "each probe counts for itself");
+            is(&tempo.pace(1), periods[2], "each probe counts for itself");
         }
     }
 
@@ -331,7 +351,7 @@ mod tests {
     fn what_the_run_does_to_secrets_later_is_watched_as_closely_as_the_fault() {
         let tempo = Tempo::default();
         let canary = probe(ComesBack, secret_canary());
-        let pace = tempo.pace();
+        let pace = tempo.pace(1);
         tempo.breaking();
         let after = |seconds| pace.period_at(&canary, Instant::now() + Duration::from_secs(seconds));
         assert_eq!((after(20), after(29)), (OWN, OWN));
@@ -341,7 +361,7 @@ mod tests {
     #[test]
     fn a_store_is_watched_until_it_may_have_everything() {
         let tempo = Tempo::default();
-        let mut pace = tempo.pace();
+        let mut pace = tempo.pace(1);
         let store = probe(ComesBack, log_stored(12_000));
         tempo.undoing();
         // Twelve seconds of queries beyond what is enough elsewhere.
@@ -355,28 +375,50 @@ mod tests {
     async fn who_waits_calmly_is_woken_by_a_change() {
         let tempo = Tempo::default();
         let api = probe(ComesBack, Look::ApiReady {});
-        let mut pace = tempo.pace();
+        let mut pace = tempo.pace(1);
         let begun = Instant::now();
         let hour = Duration::from_secs(3600);
         assert_eq!(pace.period(&api), Duration::from_secs(1));
         tempo.breaking();
-        let due = pace.wait(&api, begun + hour).await;
+        let mut nobody = JoinSet::new();
+        let due = pace.wait(&api, begun + hour, &mut nobody).await;
         assert!(due >= begun && due <= Instant::now());
         // What keeps its rate is not asked out of turn.
         let steady = probe(Observes, Look::ApiReady {});
-        let mut pace = tempo.pace();
+        let mut pace = tempo.pace(1);
         assert_eq!(pace.period(&steady), OWN);
         tempo.undoing();
         let due = Instant::now() + OWN;
-        assert_eq!(pace.wait(&steady, due).await, due);
+        assert_eq!(pace.wait(&steady, due, &mut nobody).await, due);
+    }
+
+    #[tokio::test]
+    async fn a_bad_answer_of_what_must_stay_good_hurries_until_it_is_good_again() {
+        let app = probe(StaysGood, from_pod());
+        let mut pace = Tempo::default().pace(2);
+        let calm = Duration::from_secs(2);
+        assert_eq!(pace.period(&app), calm);
+        let mut asked = JoinSet::new();
+        asked.spawn(async { false });
+        let far = Instant::now() + Duration::from_secs(3600);
+        assert!(pace.wait(&app, far, &mut asked).await <= Instant::now());
+        assert_eq!(pace.period(&app), OWN);
+        pace.saw(true);
+        assert_eq!(pace.period(&app), OWN, "one of two");
+        pace.saw(true);
+        assert_eq!(pace.period(&app), calm);
+        // What is lost anyway is not asked the more for it.
+        let away = probe(ComesBack, from_pod());
+        pace.saw(false);
+        assert_eq!(pace.period(&away), calm);
     }
 
     #[tokio::test]
     async fn a_run_that_is_gone_wakes_nobody() {
-        let mut pace = Tempo::default().pace();
+        let mut pace = Tempo::default().pace(1);
         let due = Instant::now() + OWN;
         let api = probe(ComesBack, Look::ApiReady {});
-        assert_eq!(pace.wait(&api, due).await, due);
+        assert_eq!(pace.wait(&api, due, &mut JoinSet::new()).await, due);
         assert!(Instant::now() >= due);
     }
 }
