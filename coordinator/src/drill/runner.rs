@@ -176,10 +176,9 @@ impl Runner {
         }
         for record in &decision.records {
             self.run.apply(record, time);
+            self.tempo.hears(record);
             match record {
                 Record::Started { plan, .. } => self.live = Live::watching(plan),
-                Record::PhaseEntered { phase: Phase::Inject } => self.tempo.breaking(),
-                Record::PhaseEntered { phase: Phase::Revert } => self.tempo.undoing(),
                 Record::FaultInjected { from, .. } => self.live.began(*from),
                 Record::FaultUndone { from, .. } => self.live.undone(*from),
                 Record::DeedDone {

@@ -6,6 +6,7 @@
 //! only observed, is asked at its own rate around those moments and seldom otherwise too; the share of good answers is one of time, not of requests.
 //! What must stay good and does not is asked at its own rate from that answer on: how long its outage was is known to one period.
 
+use domain::drill::record::{Phase, Record};
 use domain::drill::scenario::{Expectation, Look, Probe, Via};
 use std::future::pending;
 use std::time::Duration;
@@ -155,14 +156,23 @@ impl Tempo {
         }
     }
 
-    /// Faults are about to be injected.
-    pub fn breaking(&self) {
+    /// Takes in what the run goes through. Each fault of its own begins a change: also one that comes later than the first.
+    pub fn hears(&self, record: &Record) {
+        match record {
+            Record::FaultIntended { .. } => self.breaking(),
+            Record::PhaseEntered { phase: Phase::Revert } => self.undoing(),
+            _ => {}
+        }
+    }
+
+    /// A fault is about to be injected.
+    fn breaking(&self) {
         let since = Instant::now();
         self.0.send_replace(Mood::Changing { since });
     }
 
     /// Undoing begins: from here on every probe of the run hurries until it was good for a while.
-    pub fn undoing(&self) {
+    pub(super) fn undoing(&self) {
         self.0.send_replace(Mood::Returning);
     }
 }
@@ -236,6 +246,7 @@ mod tests {
     use super::Expectation::{ComesBack, Observes, StaysGood};
     use super::*;
     use model::ids::ClusterName;
+    use model::moment::Moment;
 
     const OWN: Duration = Duration::from_millis(500);
 
@@ -390,6 +401,35 @@ mod tests {
         tempo.undoing();
         let due = Instant::now() + OWN;
         assert_eq!(pace.wait(&steady, due, &mut nobody).await, due);
+    }
+
+    #[tokio::test]
+    async fn a_fault_that_comes_later_is_watched_as_closely_as_the_first() {
+        let tempo = Tempo::default();
+        let mut pace = tempo.pace(1);
+        let look = Look::CanaryServed {
+            namespace: "monitoring".into(),
+            selector: "app=agent".into(),
+            container: "canary".into(),
+        };
+        let log = probe(Observes, look);
+        // The first fault is half a minute ago.
+        let long_ago = Instant::now().checked_sub(Duration::from_secs(30));
+        let since = long_ago.expect("a clock that began before");
+        tempo.0.send_replace(Mood::Changing { since });
+        let calm = Duration::from_secs(15);
+        assert_eq!(pace.period(&log), calm);
+        tempo.hears(&Record::FaultIntended {
+            fault: "agent-restart".into(),
+            deadline: Moment(0),
+        });
+        // At once, before what is deleted is gone, and at its own rate from there on.
+        let due = Instant::now() + calm;
+        assert!(pace.wait(&log, due, &mut JoinSet::new()).await < due);
+        assert_eq!(pace.period(&log), OWN);
+        let phase = Phase::Revert;
+        tempo.hears(&Record::PhaseEntered { phase });
+        assert!(matches!(*pace.mood.borrow(), Mood::Returning));
     }
 
     #[tokio::test]
