@@ -116,6 +116,38 @@ fn the_deadline_is_the_tick_of_the_count_rule() {
 }
 
 #[test]
+fn a_backlog_that_died_stays_dead_for_its_outage() {
+    let began = Some(Moment(100 * SECOND));
+    let mut tracker = Tracker::default();
+    let mut left = |at: i64, reader: i64, started: i64, began| {
+        let mut look = sample("app1-backlog", at);
+        for (name, value) in [(names::READER, reader), (names::STARTED, started)] {
+            let value = f64::from(i32::try_from(value).expect("small"));
+            look.values.insert(name.into(), value);
+        }
+        tracker.see(&look);
+        let left = tracker.left(began, Moment(at * SECOND)).expect("a deadline");
+        left.micros() / SECOND.unsigned_abs()
+    };
+    assert!(left(195, 5, 0, began) <= 5);
+    // The tick of 200 s deleted segment 6; the next one that deletes anything comes at 240 s.
+    assert_eq!(left(205, 5, 0, began), 0);
+    assert_eq!(left(210, 10, 0, began), 0, "the reader went on behind the hole");
+    assert_eq!(left(215, 10, 212, began), 0);
+    let later = Some(Moment(214 * SECOND));
+    assert!(
+        left(216, 10, 212, later) > 10,
+        "what died before an outage is not its"
+    );
+    assert_eq!(
+        left(225, 11, 220, later),
+        0,
+        "a restart forgets what was not sent"
+    );
+    assert!(left(226, 11, 220, None) > 10);
+}
+
+#[test]
 fn a_look_that_misses_something_or_another_process_is_no_look_at_the_same_log() {
     let mut tracker = Tracker::default();
     let mut cut = sample("app1-backlog", 80);

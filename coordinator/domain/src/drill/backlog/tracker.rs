@@ -16,6 +16,8 @@ pub struct Tracker {
     first: Option<Reading>,
     last: Option<Reading>,
     values: BTreeMap<String, f64>,
+    /// When a look last told that what had not been sent is gone.
+    lost: Option<Moment>,
     /// What kept the last look from being used.
     pub trouble: String,
 }
@@ -29,6 +31,7 @@ impl Tracker {
         }
         match Reading::of(sample.done, &sample.values) {
             Ok(reading) => {
+                self.lost = self.lost.max(lost(self.last, reading));
                 // Another process begins to count anew, and its log is another one.
                 if self.first.is_none_or(|first| first.started != reading.started) {
                     self.first = Some(reading);
@@ -52,8 +55,11 @@ impl Tracker {
     }
 
     /// Time until the backlog of an outage dies that began at `began`, or begins at `now` when none has: the shortest of what
-    /// is possible.
+    /// is possible. None is left once it died, whatever the log does afterwards.
     pub fn left(&self, began: Option<Moment>, now: Moment) -> Option<Span> {
+        if began.is_some_and(|began| self.lost >= Some(began)) {
+            return Some(Span::ZERO);
+        }
         let outlook = self.outlook()?;
         let gone = began.unwrap_or(now);
         let (earliest, _) = outlook.deadline(gone)?;
@@ -65,4 +71,14 @@ impl Tracker {
         let inputs = INPUTS.iter().filter_map(|kind| Input::of(kind, &self.values));
         Foretold::of(cluster, &self.outlook()?, gone, inputs.collect())
     }
+}
+
+/// When what had not been sent was lost, if a look tells so: a truncation passed the segment that the reader holds, or the process
+/// is another one, and a restart forgets it.
+fn lost(before: Option<Reading>, now: Reading) -> Option<Moment> {
+    if now.first > now.reader.next() {
+        return Some(now.at);
+    }
+    let restarted = before.is_some_and(|before| before.started != now.started);
+    restarted.then_some(now.started)
 }
