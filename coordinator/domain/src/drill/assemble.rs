@@ -20,7 +20,7 @@ mod share;
 mod watch;
 
 pub use canary::{Books, LOG, Way, last_look, last_scrapes};
-pub(crate) use evidence::BEGAN;
+pub(crate) use evidence::{BEGAN, lives};
 pub use restore::WRITTEN;
 pub(crate) use secret_canary::is_canary;
 pub use secret_canary::{DELETED, KEPT, NEW, NUMBER, NUMBERS, REFRESHED, STORE_READY};

@@ -3,8 +3,10 @@
 
 use crate::drill_backlog::values as of_log;
 use crate::drill_logs::{FIRST, SECOND, SERVED, float, judged, plan, recorded};
+use crate::drill_verdicts::contract;
 use domain::drill::assemble::{last_look, last_scrapes};
 use domain::drill::backlog::names;
+use domain::drill::contract::ContractId;
 use domain::drill::history::{Answer, History, Line, Sample, What};
 use domain::drill::report::ledger::CounterCheck;
 use domain::drill::report::model::{LossCause, Report};
@@ -167,6 +169,26 @@ fn counters_that_say_nothing_of_the_outage_decide_nothing() {
         assert_eq!((row.agree, row.gone), (Verdict::Inconclusive, None), "{row:?}");
         assert!(row.text.contains(text), "{text}: {row:?}");
     }
+}
+
+#[test]
+fn a_restart_before_the_first_look_of_the_outage_is_one() {
+    let restarted = |began: i64| {
+        let history = seen(run(20..30), "app1-metrics-agent", |sample| {
+            if second(sample) >= 20 {
+                set(sample, &[("process_start_time_seconds", began)]);
+            }
+        });
+        let report = judged(&history);
+        (causes(&report), contract(&report, ContractId::C2).1)
+    };
+    let (cause, text) = restarted(20);
+    assert_eq!(cause, [LossCause::Restart]);
+    assert!(text.contains("app1-metrics-agent: the agent restarted"), "{text}");
+    // It was before the fault, so it forgot no backlog of this outage.
+    let (cause, text) = restarted(17);
+    assert_eq!(cause, [LossCause::Unknown]);
+    assert!(text.contains("app1-metrics-agent: one process in"), "{text}");
 }
 
 #[test]

@@ -15,6 +15,8 @@ use std::collections::BTreeSet;
 
 /// Begin of the sender's process, seconds since 1970.
 pub(crate) const BEGAN: &str = "process_start_time_seconds";
+/// How much that may be off: the kernel's boot time has whole seconds.
+const BEGAN_OFF: Span = Span::from_secs(1);
 /// Samples that the sender threw away on a final answer.
 pub(super) const FAILED: &str = "prometheus_remote_storage_samples_failed_total";
 
@@ -50,7 +52,7 @@ pub(super) fn of_metrics(book: &Books, watches: &[Watch<'_>], window: &Window) -
             .that_matter(window)
             .filter(|s| !s.values.is_empty())
             .collect();
-        found.sender_starts.extend(starts(&samples));
+        found.sender_starts.extend(starts(&lives(watch, window)));
         for pair in samples.windows(2) {
             let [before, after] = pair else { continue };
             let thrown_away = whole(growth(before, after, FAILED)).unwrap_or(0);
@@ -163,6 +165,21 @@ fn last_taken(watch: &Watch<'_>, window: &Window) -> Option<(Moment, Moment)> {
     let before = silent.checked_sub(1).and_then(|i| samples.get(i));
     let answered = before.map_or(samples[silent].due, |s| s.sent.unwrap_or(s.due));
     Some((FORGETS.before(answered), samples[silent].done))
+}
+
+/// Looks that tell when the sender's process began: the last one before the fault, and all that matter. A restart between the two
+/// counts unless the process itself says that it was before the fault.
+pub(crate) fn lives<'a>(watch: &Watch<'a>, window: &Window) -> Vec<&'a Sample> {
+    let tells = |s: &&Sample| began(s).is_some();
+    let found: Vec<&Sample> = watch.that_matter(window).filter(tells).collect();
+    let (Some(fault), Some(first)) = (window.fault, found.first().copied()) else {
+        return found;
+    };
+    let before = |s: &&Sample| tells(s) && s.done < fault.after;
+    let before = watch.samples.iter().copied().rfind(before);
+    let counts =
+        |s: &&Sample| began(s) == began(first) || began(first) >= Some(BEGAN_OFF.before(fault.after));
+    before.filter(counts).into_iter().chain(found).collect()
 }
 
 /// Starts of the process after the first look.

@@ -1,7 +1,7 @@
 //! C2: whether what the metrics agents held back was delivered, to the sample.
 
 use super::{Case, evidence};
-use crate::drill::assemble::{BEGAN, Books, Watch, Way};
+use crate::drill::assemble::{BEGAN, Books, Watch, Way, lives};
 use crate::drill::history::Sample;
 use crate::drill::measure::ledger::Ledger;
 use crate::drill::report::model::Evidence;
@@ -42,10 +42,7 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Evidence> {
 fn restart(case: &Case<'_>, watch: &Watch<'_>) -> Evidence {
     let name = &watch.probe.name;
     let began = |s: &&Sample| s.values.get(BEGAN).copied();
-    let known: Vec<&Sample> = watch
-        .that_matter(case.window)
-        .filter(|s| s.values.contains_key(BEGAN))
-        .collect();
+    let known = lives(watch, case.window);
     let Some(first) = known.first().and_then(began) else {
         let text = format!("{name}: the agent never answered");
         return evidence("no_restart", Verdict::Inconclusive, text);
