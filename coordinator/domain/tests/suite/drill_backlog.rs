@@ -244,6 +244,31 @@ fn what_was_foretold_is_on_record_before_the_fault_and_too_short_a_time_ends_the
 }
 
 #[test]
+fn an_outage_does_not_begin_while_its_abort_rule_could_never_fire() {
+    let mut plan = plan();
+    undoing_takes(&mut plan, 10);
+    let (mut run, mut live) = steady(&plan, 100);
+    let log = live.backlogs.get_mut("app1-backlog").expect("watched");
+    let seen = std::mem::take(log);
+    log.trouble = "2 remote-write queues; one is understood".into();
+    let phases = plan.scenario.phases;
+    let given_up = 70 + i64::try_from(phases.steady_seconds * 3 + 30).expect("short");
+    assert!(tick(&mut run, &live, given_up - 1).is_empty());
+    let mut later = run.clone();
+    tick(&mut run, &live, given_up);
+    let Some(AbortCause::NotSteady { waiting }) = &run.abort else {
+        panic!("{:?}", run.abort)
+    };
+    assert!(
+        waiting.contains("app1-backlog") && waiting.contains("2 remote-write queues"),
+        "{waiting}"
+    );
+    live.backlogs.insert("app1-backlog".into(), seen);
+    tick(&mut later, &live, given_up);
+    assert_eq!((later.abort, later.phase), (None, Some(Phase::Inject)));
+}
+
+#[test]
 fn an_outage_is_held_back_for_the_worst_moment_as_long_as_the_scenario_allows() {
     // Stopped just before the writer leaves segment 6, at 140 s, the backlog dies at 200 s: the worst there is. The queue takes
     // 10 to 20 s, and the tick is known to 2.5 s, so the outage begins 22.5 s before.

@@ -118,7 +118,7 @@ impl Draft {
         let waited = self.now.millis_since(self.run.phase_since);
         match self.run.phase {
             Some(Phase::Steady) if self.run.abort.is_none() && waited >= phases.steady_seconds * 1000 => {
-                match not_good(&plan, live) {
+                match not_good(&plan, live).or_else(|| unforeseen(&plan, live, self.now)) {
                     // What would have to be ended at once is not begun.
                     None => match doomed(&plan, live, self.now) {
                         Some(reason) => self.abort(AbortCause::Rule { reason }),
@@ -330,6 +330,23 @@ fn broken_rule(plan: &DrillPlan, live: &Live, now: Moment) -> Option<String> {
 fn doomed(plan: &DrillPlan, live: &Live, now: Moment) -> Option<String> {
     let mut rules = plan.scenario.abort.iter();
     rules.find_map(|rule| dies_too_soon(rule, live, now))
+}
+
+/// The first rule that could never end the outage: when the backlog that it watches dies cannot be told. A probe that is not started
+/// watches none.
+fn unforeseen(plan: &DrillPlan, live: &Live, now: Moment) -> Option<String> {
+    plan.scenario.abort.iter().find_map(|rule| {
+        let AbortRule::BacklogDiesWithin { probe, .. } = rule else {
+            return None;
+        };
+        let tracker = live.backlogs.get(probe)?;
+        let trouble = match tracker.trouble.as_str() {
+            "" => "no look could be used",
+            trouble => trouble,
+        };
+        let told = tracker.left(None, now).is_some();
+        (!told).then(|| format!("{probe}: nothing tells when the backlog dies: {trouble}"))
+    })
 }
 
 fn dies_too_soon(rule: &AbortRule, live: &Live, now: Moment) -> Option<String> {
