@@ -148,6 +148,28 @@ fn a_backlog_that_died_stays_dead_for_its_outage() {
 }
 
 #[test]
+fn checkpoints_of_the_outage_do_not_shorten_its_disk_window() {
+    let mut tracker = Tracker::default();
+    let mut left = |at: i64| {
+        // 100 bytes a second, of which the log's files hold 30 s; what is older is in a checkpoint.
+        let checkpoint = (at - 100) * 100 - 3000;
+        let mut look = sample("app1-backlog", at);
+        for (name, value) in [(names::BYTES, 3000), (names::FREE, 12_000 - checkpoint.max(0))] {
+            let value = f64::from(i32::try_from(value).expect("small"));
+            look.values.insert(name.into(), value);
+        }
+        tracker.see(&look);
+        let left = tracker.left(Some(Moment(100 * SECOND)), Moment(at * SECOND));
+        left.expect("a deadline").micros() / SECOND.unsigned_abs()
+    };
+    // Two checkpoints beside one and a half periods of the log: 60 s fit.
+    left(80);
+    for (at, expected) in [(100, 59), (120, 39), (145, 14), (165, 0)] {
+        assert_eq!(left(at), expected, "at {at} s");
+    }
+}
+
+#[test]
 fn a_look_that_misses_something_or_another_process_is_no_look_at_the_same_log() {
     let mut tracker = Tracker::default();
     let mut cut = sample("app1-backlog", 80);

@@ -119,7 +119,7 @@ impl Foretold {
                 guaranteed: outlook.window.guaranteed.seconds(),
                 expected: outlook.window.expected.seconds(),
                 best: outlook.window.best.seconds(),
-                disk_window: outlook.disk().map(|span| span.seconds()),
+                disk_window: outlook.disk(gone).map(|span| span.seconds()),
                 receiver_window: outlook.receiver().map(|span| span.seconds()),
                 governed_by: outlook
                     .first_harm(gone, gone, low.tick)

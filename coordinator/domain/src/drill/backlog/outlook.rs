@@ -128,12 +128,17 @@ impl Outlook {
 
     /// What ends the backlog first, seen at `now`, of an outage that began at `gone` and whose deadline is `tick`.
     pub fn first_harm(&self, gone: Moment, now: Moment, tick: Moment) -> Forecast {
-        forecast(now, gone, tick, self.disk(), self.receiver())
+        forecast(now, gone, tick, self.disk(gone), self.receiver())
     }
 
-    /// The longest outage whose log fits on the disk; None: any, or not known.
-    pub fn disk(&self) -> Option<Span> {
-        let available = self.reading.free?.saturating_add(self.reading.bytes);
+    /// The longest outage, begun at `gone`, whose log fits on the disk; None: any, or not known.
+    ///
+    /// What was written since and is not in the log's files any more is in a checkpoint: the outage needed it, and has it.
+    pub fn disk(&self, gone: Moment) -> Option<Span> {
+        let since = Span::between(gone, self.live.at).min(self.reading.max_time);
+        let written = u128::from(self.pace.bytes_per_second()) * u128::from(since.micros()) / 1_000_000;
+        let held = self.reading.bytes.max(u64::try_from(written).unwrap_or(u64::MAX));
+        let available = self.reading.free?.saturating_add(held);
         disk_window(self.pace, available, self.reading.max_time)
     }
 
