@@ -11,6 +11,7 @@ use domain::drill::measure::exposition::Exposition;
 use domain::drill::measure::quantity::Quantity;
 use domain::drill::measure::wal::listing::Listing;
 use futures_util::future::join_all;
+use model::ids::ClusterName;
 use model::moment::Moment;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -83,7 +84,7 @@ impl Files {
 impl LogWatch {
     /// Reads the configuration of both ends; `proxy` is the way to the receiver's API below its cluster's root.
     pub async fn open(
-        cluster: Cluster,
+        (name, cluster): (&ClusterName, Cluster),
         place: LogPlace,
         (receiver, proxy): (&Cluster, &str),
     ) -> Result<Self, String> {
@@ -91,7 +92,9 @@ impl LogWatch {
         let flags = kube::text(&cluster, &place.agent(&pod, "/api/v1/status/flags")).await?;
         let mut settings = settings::of_agent(&flags)?;
         let config = kube::text(receiver, &format!("{proxy}/api/v1/status/config")).await?;
-        settings.extend(settings::of_receiver(&config)?);
+        let others = super::prepare::percent(&settings::others(name));
+        let others = kube::text(receiver, &format!("{proxy}/api/v1/query?query={others}")).await?;
+        settings.extend(settings::of_receiver(&config, &others)?);
         Ok(Self {
             cluster,
             place,

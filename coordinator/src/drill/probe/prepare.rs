@@ -103,7 +103,7 @@ async fn resolve(probe: &Probe, grounds: &Grounds<'_>) -> Result<Question, Strin
                 files_port: *files_port,
                 folder: folder.trim_matches('/').to_owned(),
             };
-            Question::Log(Box::new(log(grounds, cluster, place, receiver).await?))
+            Question::Log(Box::new(log(grounds, probe, place, receiver).await?))
         }
         Look::Query {
             namespace,
@@ -171,7 +171,7 @@ async fn resolve(probe: &Probe, grounds: &Grounds<'_>) -> Result<Question, Strin
 
 async fn log(
     grounds: &Grounds<'_>,
-    cluster: Cluster,
+    probe: &Probe,
     place: LogPlace,
     receiver: &Receiver,
 ) -> Result<LogWatch, String> {
@@ -182,7 +182,8 @@ async fn log(
     } = receiver;
     let at = grounds.cluster(at)?;
     let proxy = ports(at, namespace, service).await?.proxy(namespace, service);
-    LogWatch::open(cluster, place, (at, &proxy)).await
+    let cluster = grounds.cluster(&probe.cluster)?.clone();
+    LogWatch::open((&probe.cluster, cluster), place, (at, &proxy)).await
 }
 
 /// The sentinels that a run writes for a `sentinel` probe; refused for another kind of probe.

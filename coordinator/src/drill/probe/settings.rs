@@ -3,6 +3,7 @@
 use super::units::{bytes, duration};
 use domain::drill::backlog::names;
 use domain::drill::measure::quantity::Quantity;
+use model::ids::ClusterName;
 use model::moment::Moment;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -47,8 +48,13 @@ pub(super) fn of_agent(answer: &str) -> Result<Settings, String> {
     ]))
 }
 
-/// From the answer of `/api/v1/status/config`.
-pub(super) fn of_receiver(answer: &str) -> Result<Settings, String> {
+/// What the receiver is asked to tell whether anything but this cluster's agent feeds it: targets of others, and its own.
+pub(super) fn others(cluster: &ClusterName) -> String {
+    format!("count(up{{cluster!=\"{cluster}\"}})")
+}
+
+/// From the answer of `/api/v1/status/config`, and from what it says of [`others`].
+pub(super) fn of_receiver(answer: &str, others: &str) -> Result<Settings, String> {
     let answer: Value = serde_json::from_str(answer).map_err(|e| e.to_string())?;
     let yaml = answer["data"]["yaml"].as_str().unwrap_or_default();
     let config: Value = serde_norway::from_str(yaml).map_err(|e| e.to_string())?;
@@ -58,9 +64,15 @@ pub(super) fn of_receiver(answer: &str) -> Result<Settings, String> {
     let scrapes = config["scrape_configs"]
         .as_array()
         .is_some_and(|all| !all.is_empty());
+    let others: Value = serde_json::from_str(others).map_err(|e| e.to_string())?;
+    let others = others["data"]["result"].as_array();
+    let others = others.ok_or("the receiver does not tell who else sends to it")?;
     Ok(BTreeMap::from([
         (names::OUT_OF_ORDER.to_owned(), window),
-        (names::FRESH.to_owned(), if scrapes { 1.0 } else { 0.0 }),
+        (
+            names::FRESH.to_owned(),
+            if scrapes || !others.is_empty() { 1.0 } else { 0.0 },
+        ),
     ]))
 }
 
@@ -102,11 +114,21 @@ mod tests {
 
     #[test]
     fn the_receiver_says_how_far_back_it_takes() {
-        let of = |yaml: &str| of_receiver(&json!({"data": {"yaml": yaml}}).to_string()).expect("config");
-        let with = of("storage: {tsdb: {out_of_order_time_window: 6h}}\nscrape_configs: [{job_name: a}]\n");
+        let of = |yaml: &str, others: &[Value]| {
+            let config = json!({"data": {"yaml": yaml}}).to_string();
+            let others = json!({"data": {"resultType": "vector", "result": others}}).to_string();
+            of_receiver(&config, &others).expect("config")
+        };
+        let scrapes = "storage: {tsdb: {out_of_order_time_window: 6h}}\nscrape_configs: [{job_name: a}]\n";
+        let with = of(scrapes, &[]);
         assert_eq!((with[names::OUT_OF_ORDER], with[names::FRESH]), (21_600.0, 1.0));
-        let without = of("global: {scrape_interval: 15s}\n");
+        let plain = "global: {scrape_interval: 15s}\n";
+        let without = of(plain, &[]);
         assert_eq!((without[names::OUT_OF_ORDER], without[names::FRESH]), (0.0, 0.0));
+        // The agent of another cluster may catch up first.
+        let another = json!({"metric": {}, "value": [1_795_595_602.1, "2"]});
+        assert_eq!(of(plain, &[another])[names::FRESH], 1.0);
+        assert!(of_receiver(r#"{"data": {"yaml": ""}}"#, r#"{"status": "error"}"#).is_err());
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub mod names {
     pub const FREE: &str = "disk_free_bytes";
     /// Seconds that the receiver takes samples out of order; 0 is none.
     pub const OUT_OF_ORDER: &str = "receiver_out_of_order_window";
-    /// 1 when the receiver writes samples of its own beside what it is sent.
+    /// 1 when the receiver has other samples beside this agent's: its own, or another agent's.
     pub const FRESH: &str = "receiver_scrapes";
 }
 
@@ -152,6 +152,6 @@ pub const INPUTS: [InputKind; 23] = [
     kind(
         names::FRESH,
         "count",
-        "receiver's configuration, whether it has scrape_configs",
+        "receiver's configuration, whether it has scrape_configs, and its API, whether others send to it",
     ),
 ];
