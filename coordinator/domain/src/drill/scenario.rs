@@ -5,6 +5,7 @@ mod probe;
 mod rules;
 
 pub use fault::{Fault, FaultKind, Process, Target};
+pub(crate) use probe::SHARDS;
 pub use probe::{Expectation, Look, Probe, Receiver, Via};
 
 use super::contract::ContractId;

@@ -105,7 +105,10 @@ fn figure(report: &Report, id: &str) -> i64 {
 
 /// The shipped drill; with the logs of app1 as evidence for C2 where `counts`.
 pub(crate) fn plan(counts: bool) -> DrillPlan {
+    // One shard each makes books that are short enough to read.
     let text = scenario("mgmt-down").to_yaml();
+    assert!(text.contains("shards: 4"), "the shards are not in the drill");
+    let text = text.replace("shards: 4", "shards: 1");
     let plain = "- name: app1-log-canary-stored\n  cluster: app1\n";
     assert!(text.contains(plain), "the probe is not in the drill");
     let evidence = format!("{plain}  contract: C2\n");
@@ -167,6 +170,25 @@ fn lines_that_a_killed_store_forgot_are_counted_and_convict_nobody() {
     let (verdict, text) = contract(&report, ContractId::C2);
     assert_eq!(verdict, Verdict::Pass, "{text}");
     assert!(!text.contains("app1 logs"), "{text}");
+}
+
+#[test]
+fn a_shard_that_never_arrives_is_lost_as_far_as_the_others_came() {
+    let mut plan = plan(false);
+    for planned in &mut plan.probes {
+        if let Look::CanaryStored { shards, .. } = &mut planned.probe.look {
+            *shards = Some(2);
+        }
+    }
+    let report = report(plan, &[]);
+    assert_eq!(figure(&report, "metrics.app1.served"), 2 * (SERVED - 2));
+    assert_eq!(figure(&report, "metrics.app1.lost"), SERVED - 2);
+    let (verdict, text) = contract(&report, ContractId::C2);
+    assert_eq!(verdict, Verdict::Fail, "{text}");
+    assert!(
+        text.contains("app1: 118 of 236 numbers in 2 shards arrived, 118 are lost"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -208,6 +208,7 @@ fn each_rule_names_its_field() {
         "verifySeconds: 420",
         "verifySeconds: 420\n  worstStartSeconds: 90000",
     );
+    breaks("probes[11].look.shards", "shards: 4", "shards: 0");
     breaks("scale.factor", "factor: 1.0", "factor: 0.5");
     let of_canary = |field: &str, from: &str, to: &str| {
         self::breaks("secret-deleted", &format!("probes[1].{field}"), from, to);
@@ -244,6 +245,34 @@ fn a_plan_recorded_with_the_namespace_of_its_sentinels_is_still_read() {
     let look: Look = serde_json::from_value(recorded.clone()).expect("read");
     assert_eq!(serde_json::to_value(&look).expect("JSON"), recorded);
     assert!(!Scenario::schema().to_string().contains("recorded before"));
+}
+
+#[test]
+fn a_lab_that_sets_how_many_shards_its_canaries_serve_decides() {
+    let components = [component(
+        "metrics-agent",
+        "[app1, app2]",
+        "[]",
+        "[metrics-agent]",
+    )];
+    let shards = |set: Option<&str>| {
+        let mut lab = Lab::default();
+        if let Some(set) = set {
+            let name = components[0].name.clone();
+            let settings = BTreeMap::from([("canary_shards".to_owned(), set.to_owned())]);
+            lab.settings.insert(name, settings);
+        }
+        let present = Present::assumed(&lab, &components);
+        let plan = drill_plan(&scenario("mgmt-down"), &lab, &components, &present).expect("fits");
+        let found = plan.active_probes().find_map(|probe| match &probe.look {
+            Look::CanaryStored { shards, .. } => Some(*shards),
+            _ => None,
+        });
+        found.flatten()
+    };
+    for (set, expected) in [(None, 4), (Some("2"), 2), (Some("many"), 4), (Some("0"), 4)] {
+        assert_eq!(shards(set), Some(expected), "{set:?}");
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub struct StoredWatch {
     pub(super) scrapes: String,
     /// How old the newest number may be.
     pub(super) fresh: Duration,
-    /// The most shards that were ever seen.
+    /// As many shards as the canary is known to serve, or the most that were ever seen.
     pub(super) shards: AtomicUsize,
 }
 
@@ -48,12 +48,7 @@ impl StoredWatch {
             .shards
             .fetch_max(times.len(), Ordering::Relaxed)
             .max(times.len());
-        // A query looks five minutes back: a shard that is further behind is not in its answer.
-        let until = if most > 0 && times.len() == most {
-            times.iter().copied().fold(f64::INFINITY, f64::min)
-        } else {
-            0.0
-        };
+        let until = stored_until(&times, most);
         judge(timeline.unix_seconds() - until, self.fresh).with(STORED_UNTIL, until)
     }
 
@@ -86,6 +81,16 @@ impl StoredWatch {
         let query = super::prepare::percent(query);
         let answer = self.store.all(&format!("/api/v1/query?query={query}")).await;
         answer.and_then(|text| result(&text))
+    }
+}
+
+/// Up to when all of so many shards have arrived. A query looks five minutes back: a shard that is further behind, or that never came,
+/// is not in its answer.
+fn stored_until(times: &[f64], shards: usize) -> f64 {
+    if shards > 0 && times.len() == shards {
+        times.iter().copied().fold(f64::INFINITY, f64::min)
+    } else {
+        0.0
     }
 }
 
@@ -278,6 +283,13 @@ mod tests {
 
     fn result_of(text: &str) -> Vec<Value> {
         result(text).expect("a result")
+    }
+
+    #[test]
+    fn a_shard_that_is_not_there_has_nothing() {
+        assert_eq!(stored_until(&[8.0, 7.0, 9.0], 3), 7.0);
+        assert_eq!(stored_until(&[8.0, 7.0, 9.0], 4), 0.0);
+        assert_eq!(stored_until(&[], 0), 0.0);
     }
 
     #[test]

@@ -210,6 +210,7 @@ pub(in crate::drill) async fn stored(probe: &Probe, grounds: &Grounds<'_>) -> Re
         service,
         series,
         fresh_ms,
+        shards,
     } = &probe.look
     else {
         return Err(format!("{} looks at no canary", probe.name));
@@ -219,7 +220,7 @@ pub(in crate::drill) async fn stored(probe: &Probe, grounds: &Grounds<'_>) -> Re
         selector: format!("{series}{{cluster=\"{}\"}}", probe.cluster),
         scrapes: format!("up{{cluster=\"{}\"}}", probe.cluster),
         fresh: Duration::from_millis(*fresh_ms),
-        shards: AtomicUsize::new(0),
+        shards: AtomicUsize::new(usize::try_from(shards.unwrap_or(0)).unwrap_or(usize::MAX)),
     })
 }
 

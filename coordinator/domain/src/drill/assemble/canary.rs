@@ -140,8 +140,16 @@ pub(super) fn close(history: &History, watches: &[Watch<'_>], window: &Window) -
         let arrival = arrival(stored, window);
         let mut shards = BTreeMap::new();
         let mut under_way = 0;
-        for (shard, numbers) in arrived {
-            let (ledger, later) = one_shard(&emitted, &numbers);
+        let missing = missing(&stored.probe.look, &arrived);
+        let furthest_behind = arrived.values().filter_map(|n| n.iter().max().copied()).min();
+        let arrived = arrived.into_iter().map(|(shard, numbers)| {
+            let newest = numbers.iter().max().copied();
+            (shard, numbers, newest)
+        });
+        // What the others have came out of the same scrapes, so a shard that never came is due as far as all of them are.
+        let missing = missing.into_iter().map(|shard| (shard, vec![], furthest_behind));
+        for (shard, numbers, newest) in arrived.chain(missing) {
+            let (ledger, later) = one_shard(&emitted, &numbers, newest.unwrap_or(0));
             under_way = under_way.max(later);
             shards.insert(shard, ledger);
         }
@@ -159,10 +167,23 @@ pub(super) fn close(history: &History, watches: &[Watch<'_>], window: &Window) -
     stored.filter_map(of_cluster).collect()
 }
 
-/// A shard's ledger over what was served up to the newest number that arrived, and how many were served later.
-fn one_shard(emitted: &[Emitted], arrived: &[u64]) -> (Ledger, u64) {
+/// Shards that the canary serves and of which nothing arrived; none when the receiver has nothing at all, which is no proof that it
+/// was asked.
+fn missing(look: &Look, arrived: &BTreeMap<String, Vec<u64>>) -> Vec<String> {
+    match look {
+        Look::CanaryStored {
+            shards: Some(shards), ..
+        } if !arrived.is_empty() => {
+            let named = (0..*shards).map(|shard| shard.to_string());
+            named.filter(|shard| !arrived.contains_key(shard)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A shard's ledger over what was served up to the newest number that is due, and how many were served later.
+fn one_shard(emitted: &[Emitted], arrived: &[u64], newest: u64) -> (Ledger, u64) {
     let first = emitted.iter().map(|e| e.number).min().unwrap_or(u64::MAX);
-    let newest = arrived.iter().copied().max().unwrap_or(0);
     let (due, later): (Vec<Emitted>, Vec<Emitted>) = emitted.iter().partition(|e| e.number <= newest);
     // Older ones were served before anybody wrote down what was.
     let of_run = arrived.iter().copied().filter(|number| *number >= first);

@@ -22,12 +22,12 @@ fn sample() -> Sample {
 fn a_shard_counts_what_was_served_up_to_its_newest_number() {
     let emitted: Vec<Emitted> = (10..=20).map(|number| Emitted { number, at: at(0) }).collect();
     // 8 and 9 are older than the first look, 13 and 14 are missing, 18 to 20 are under way.
-    let (ledger, later) = one_shard(&emitted, &[8, 9, 10, 11, 12, 15, 16, 17, 17]);
+    let (ledger, later) = one_shard(&emitted, &[8, 9, 10, 11, 12, 15, 16, 17, 17], 17);
     assert_eq!((ledger.emitted, ledger.arrived, ledger.lost()), (8, 6, 2));
     assert_eq!((ledger.holes.len(), ledger.duplicates, later), (1, 1, 3));
     assert!(ledger.strangers.is_empty());
     // Nothing arrived: nothing is said to be lost, all of it is on its way.
-    let (ledger, later) = one_shard(&emitted, &[]);
+    let (ledger, later) = one_shard(&emitted, &[], 0);
     assert_eq!((ledger.emitted, ledger.lost(), later), (0, 0, 11));
 }
 
@@ -46,7 +46,7 @@ fn a_number_that_is_there_twice_is_a_duplicate() {
     let stored = stored_numbers(&[&look]);
     assert_eq!(stored, BTreeMap::from([(LOG.to_owned(), vec![10, 11, 11, 12])]));
     let emitted: Vec<Emitted> = (10..=12).map(|number| Emitted { number, at: at(0) }).collect();
-    let (ledger, _) = one_shard(&emitted, &stored[LOG]);
+    let (ledger, _) = one_shard(&emitted, &stored[LOG], 12);
     assert_eq!((ledger.arrived, ledger.lost(), ledger.duplicates), (3, 0, 1));
 }
 

@@ -3,7 +3,7 @@
 use super::{BlastRadius, Coverage, DrillPlanError, PlannedFault, PlannedProbe};
 use crate::component::Component;
 use crate::drill::contract::{ContractId, MANAGEMENT, Premise};
-use crate::drill::scenario::{Fault, FaultKind, Look, Scenario, Target, Via};
+use crate::drill::scenario::{Fault, FaultKind, Look, Probe, SHARDS, Scenario, Target, Via};
 use model::ids::{ClusterName, NodeName};
 use model::lab::Lab;
 use std::collections::BTreeMap;
@@ -182,12 +182,25 @@ pub(super) fn probes(
         }
         let need = probe.needs.as_deref();
         let skipped = need.and_then(|need| absent(need, probe.cluster.as_str(), present));
-        out.push(PlannedProbe {
-            probe: probe.clone(),
-            skipped,
-        });
+        let mut probe = probe.clone();
+        if let Some(set) = shards_set(&probe, lab, present)
+            && let Look::CanaryStored { shards, .. } = &mut probe.look
+        {
+            *shards = Some(set);
+        }
+        out.push(PlannedProbe { probe, skipped });
     }
     Ok(out)
+}
+
+/// How many shards the lab has its canaries serve; None when it says nothing.
+fn shards_set(probe: &Probe, lab: &Lab, present: &Present) -> Option<u64> {
+    let (cluster, what) = scoped(probe.needs.as_deref()?, probe.cluster.as_str());
+    let component = present.provider(cluster, what)?;
+    let mut settings = lab.settings.iter();
+    let (_, settings) = settings.find(|(name, _)| name.as_str() == component)?;
+    let shards = settings.get("canary_shards")?.parse::<u64>().ok();
+    shards.filter(|shards| SHARDS.contains(shards))
 }
 
 pub(super) fn blast_radius(faults: &[PlannedFault], lab: &Lab) -> Result<BlastRadius, DrillPlanError> {

@@ -46,6 +46,9 @@ pub enum Expectation {
     Observes,
 }
 
+/// How many shards a canary may serve.
+pub(crate) const SHARDS: std::ops::RangeInclusive<u64> = 1..=1000;
+
 /// What a probe asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "probe", rename_all = "snake_case", deny_unknown_fields)]
@@ -128,6 +131,10 @@ pub enum Look {
         /// batch, and some time to be sent.
         #[serde(rename = "freshMs")]
         fresh_ms: u64,
+        /// How many shards the canary serves, named 0, 1, and so on: one that never arrives is missing too. The lab's setting
+        /// `canary_shards` of the canary's component goes before it. As many as arrive when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shards: Option<u64>,
     },
     /// What the sequence canary of the probe's cluster served, out of its own log.
     CanaryServed {

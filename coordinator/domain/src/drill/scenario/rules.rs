@@ -1,6 +1,6 @@
 //! Rules over a scenario that types alone do not express. Each broken rule names the field's path.
 
-use super::{AbortRule, Expectation, FaultKind, Hypothesis, Look, Probe, RESERVED, Scenario, Target};
+use super::{AbortRule, Expectation, FaultKind, Hypothesis, Look, Probe, RESERVED, SHARDS, Scenario, Target};
 use model::Invalid;
 use model::ids::dns_label;
 use model::step::Role;
@@ -229,6 +229,18 @@ fn probes(scenario: &Scenario, out: &mut Vec<Invalid>) {
                 format!("{path}.look.listener"),
                 listener,
                 "must be NAMESPACE/NAME",
+            ));
+        }
+        if let Look::CanaryStored {
+            shards: Some(shards), ..
+        } = &probe.look
+            && !SHARDS.contains(shards)
+        {
+            let rule = format!("must be within {} to {}", SHARDS.start(), SHARDS.end());
+            out.push(Invalid::new(
+                format!("{path}.look.shards"),
+                shards.to_string(),
+                rule,
             ));
         }
         if let Look::Sentinel {
