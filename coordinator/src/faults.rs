@@ -15,6 +15,7 @@ mod keeper;
 mod meeting;
 mod news;
 mod node;
+mod over;
 mod planned;
 mod survey;
 
@@ -57,12 +58,11 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// What its place says of the end, if it does; `injected` knows how far the place's clock is ahead. One that could not be injected
-    /// whole was undone with that, and not ended.
-    fn of(status: &LeaseStatus, injected: Timing) -> Option<Self> {
-        let by = status.cause.filter(|cause| *cause != UndoCause::InjectFailed)?;
-        let at = injected.of_place(status.undone?);
-        Some(Self { by, at })
+    /// What its place said of the end; `injected` knows how far the place's clock is ahead. One that could not be injected whole was
+    /// undone with that, and not ended.
+    fn of(by: UndoCause, undone: Span, injected: Timing) -> Option<Self> {
+        let at = injected.of_place(undone);
+        (by != UndoCause::InjectFailed).then_some(Self { by, at })
     }
 }
 
@@ -199,23 +199,14 @@ mod tests {
             to: Moment(to),
         };
         let injected = Timing::new(span(0, 100), span(1_040, 1_060));
-        let mut status = LeaseStatus {
-            lease: LeaseId([1; 16]),
-            state: LeaseState::Undone,
-            armed: Moment(1_000),
-            deadline: Moment(90_000),
-            injected: Some(injected.at),
-            undone: Some(span(6_000, 6_010)),
-            cause: Some(UndoCause::AgentStart),
-            trouble: None,
-        };
-        let ended = Ended::of(&status, injected).expect("told");
+        let undone = span(6_000, 6_010);
+        let ended = Ended::of(UndoCause::AgentStart, undone, injected).expect("told");
         assert_eq!(ended.by, UndoCause::AgentStart);
         // The node is 1000 ahead, give or take what the injection's call leaves open.
         assert!(ended.at.from.0 <= 5_000 && 5_010 <= ended.at.to.0, "{ended:?}");
         assert!(ended.at.from.0 >= 4_960 && ended.at.to.0 <= 5_050, "{ended:?}");
         let lease = |ended| Lease {
-            lease: status.lease,
+            lease: LeaseId([1; 16]),
             fault: Fault::Host {
                 inject: model::fault::HostFault::Freeze {
                     node: model::ids::NodeName::new("mgmt-worker").expect("valid"),
@@ -227,10 +218,7 @@ mod tests {
         };
         assert_eq!(lease(Some(ended)).changed(), Some(ended.at));
         assert_eq!(lease(None).changed(), None);
-        for cause in [None, Some(UndoCause::InjectFailed)] {
-            status.cause = cause;
-            assert_eq!(Ended::of(&status, injected), None);
-        }
+        assert_eq!(Ended::of(UndoCause::InjectFailed, undone, injected), None);
     }
 
     #[test]

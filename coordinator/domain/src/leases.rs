@@ -3,11 +3,15 @@
 //! A lease enters before its fault can exist anywhere, and leaves when its place says that the fault is undone, whoever
 //! undid it. What is in between is undone by somebody: this book only says what to ask for.
 
+mod past;
+
+pub use past::{PastLease, PastLeases};
+
 use crate::record::Record;
 use model::event::NodeEventKind;
 use model::fault::Fault;
 use model::ids::LeaseId;
-use model::lease::{LeaseState, Terms};
+use model::lease::{LeaseState, Span, Terms};
 use model::moment::Moment;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,6 +29,18 @@ pub struct OpenLease {
     pub injected: bool,
     /// Since when it is on record.
     pub since: Moment,
+    /// When the fault came, once it is there. The snapshots of earlier releases do not say.
+    #[serde(default)]
+    pub took: Option<Took>,
+}
+
+/// When a fault came, by two clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Took {
+    /// Around the call that injected it, by the coordinator's clock.
+    pub called: Span,
+    /// Around the injection, by the clock of its place.
+    pub at: Span,
 }
 
 /// All outstanding leases.
@@ -56,12 +72,17 @@ impl Leases {
                     deadline: *deadline,
                     injected: false,
                     since: at,
+                    took: None,
                 };
                 self.0.insert(*lease, open);
             }
-            Record::LeaseInjected { lease, .. } => {
+            Record::LeaseInjected { lease, called, at } => {
                 if let Some(open) = self.0.get_mut(lease) {
                     open.injected = true;
+                    open.took = Some(Took {
+                        called: *called,
+                        at: *at,
+                    });
                 }
             }
             Record::LeaseRenewed { lease, deadline } => {

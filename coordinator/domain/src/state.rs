@@ -8,7 +8,7 @@ mod snapshot;
 
 use crate::diagnosis::Cause;
 use crate::event::SessionId;
-use crate::leases::Leases;
+use crate::leases::{Leases, PastLeases};
 use crate::plan::{Plan, Target};
 use crate::record::RunOutcome;
 use model::fact::{Condition, NodeFacts};
@@ -44,6 +44,8 @@ pub struct State {
     pub served: BTreeSet<ClusterName>,
     /// Faults that may be there.
     pub leases: Leases,
+    /// Faults that are gone, the latest of them.
+    pub past_leases: PastLeases,
     /// The plan of the latest run; not a record, stored beside the log.
     #[serde(skip)]
     plan: Option<Arc<Plan>>,

@@ -4,7 +4,7 @@ use super::host::HostSide;
 use super::keeper::Held;
 use super::meeting::Meeting;
 use super::node::{self, Nodes};
-use super::{Ended, FaultError, Lease, News, capability};
+use super::{FaultError, Lease, News, capability};
 use crate::clock;
 use crate::engine::EngineHandle;
 use crate::offsets::ClockOffsets;
@@ -90,7 +90,6 @@ impl Faults {
         self.check(&fault)?;
         self.held.ready().await;
         self.held.take(lease);
-        self.held.remember(lease, fault.clone());
         let deadline = clock::now().plus_millis(terms.ttl_ms());
         let taken = Record::LeaseTaken {
             lease,
@@ -119,7 +118,6 @@ impl Faults {
             Ok((status, called)) => {
                 let at = status.injected.unwrap_or(called);
                 let offset = self.offset_at(&fault);
-                self.held.injected(lease, called);
                 self.log(Record::LeaseInjected { lease, called, at }).await?;
                 Ok(Lease {
                     lease,
@@ -213,9 +211,7 @@ impl Faults {
             at,
         };
         self.log(undone).await?;
-        // Its place may have ended it before this order came, and the book not have heard of it yet.
-        let by_place = status.as_ref().filter(|_| told != cause);
-        let ended = by_place.and_then(|status| self.ended(&open.fault, status));
+        let ended = self.ended_before(lease, cause).await;
         let timing = node::timing(called, at, self.offset_at(&open.fault));
         if ended.is_none() {
             self.nodes.news.forget(lease);
@@ -230,7 +226,7 @@ impl Faults {
     }
 
     /// How far the clock of the fault's place is off: the host's is ours.
-    fn offset_at(&self, fault: &Fault) -> Option<ClockOffset> {
+    pub(super) fn offset_at(&self, fault: &Fault) -> Option<ClockOffset> {
         match fault {
             Fault::Node { node, .. } => self.nodes.offsets.of(node),
             Fault::Host { .. } => Some(ClockOffset {
@@ -252,27 +248,6 @@ impl Faults {
         let find = move |state: &domain::state::State| state.leases.get(lease).cloned();
         let found = self.engine.ask(find).await.ok_or(FaultError::Ending)?;
         found.ok_or(FaultError::NoLease(lease))
-    }
-
-    /// A lease of this process that ended by itself.
-    async fn over(&self, lease: LeaseId) -> Option<Lease> {
-        let status = self.status(lease).await?;
-        let fault = self.held.fault(lease)?;
-        // What its place said is kept: who asks again, as for a fault of several parts, must hear the same.
-        Some(Lease {
-            lease,
-            ended: self.ended(&fault, &status),
-            fault,
-            status: Some(status),
-            timing: None,
-        })
-    }
-
-    /// When and why its place ended a lease of this process, by our clock.
-    fn ended(&self, fault: &Fault, status: &LeaseStatus) -> Option<Ended> {
-        let called = self.held.called(status.lease)?;
-        let injected = node::timing(called, status.injected, self.offset_at(fault))?;
-        Ended::of(status, injected)
     }
 
     async fn inject_on_node(

@@ -3,7 +3,7 @@
 use super::desk::Faults;
 use model::fault::Fault;
 use model::ids::{Attempt, LeaseId};
-use model::lease::{LeaseState, Span, UndoCause};
+use model::lease::{LeaseState, UndoCause};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,8 +23,6 @@ pub(super) struct Held {
 #[derive(Debug, Default)]
 struct Numbers {
     held: bool,
-    fault: Option<Fault>,
-    called: Option<Span>,
     renewals: u32,
     releases: u64,
 }
@@ -53,23 +51,6 @@ impl Held {
         if let Some(numbers) = self.book().get_mut(&lease) {
             numbers.held = false;
         }
-    }
-
-    pub(super) fn remember(&self, lease: LeaseId, fault: Fault) {
-        self.book().entry(lease).or_default().fault = Some(fault);
-    }
-
-    pub(super) fn fault(&self, lease: LeaseId) -> Option<Fault> {
-        self.book().get(&lease)?.fault.clone()
-    }
-
-    /// The call that injected took so long.
-    pub(super) fn injected(&self, lease: LeaseId, called: Span) {
-        self.book().entry(lease).or_default().called = Some(called);
-    }
-
-    pub(super) fn called(&self, lease: LeaseId) -> Option<Span> {
-        self.book().get(&lease)?.called
     }
 
     pub(super) fn next_renewal(&self, lease: LeaseId) -> u32 {

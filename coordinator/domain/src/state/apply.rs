@@ -53,6 +53,7 @@ impl State {
 
     /// The same without a revision, for records that are being decided on.
     pub(crate) fn fold(&mut self, record: &Record, at: Moment) -> Result<(), ApplyError> {
+        self.past_leases.fold(record, &self.leases);
         self.leases.fold(record, at);
         match record {
             Record::EpochStarted { epoch } => self.begin_epoch(*epoch, at)?,
