@@ -83,6 +83,18 @@ fn those(containers: &[String], wanted: impl Fn(Task) -> bool) -> Result<Vec<Str
     Ok(containers.iter().filter(is_one).cloned().collect())
 }
 
+/// Every container that stands still.
+pub(super) fn paused() -> Result<Vec<String>, StepError> {
+    let listed = parse_tasks(&ctr(&["tasks", "list"])?);
+    let paused = listed.into_iter().filter(|(_, task)| *task == Task::Paused);
+    Ok(paused.map(|(id, _)| id).collect())
+}
+
+/// What the container is called in its pod, where that can be found out.
+pub(super) fn name(container: &str) -> Option<String> {
+    label(container, CONTAINER).ok().flatten()
+}
+
 /// The tasks of these containers.
 pub(super) fn tasks(containers: &[String]) -> Result<Vec<(String, Task)>, StepError> {
     let listed = ctr(&["tasks", "list"])?;

@@ -17,6 +17,7 @@ mod packets;
 mod probe;
 pub(crate) mod record;
 mod residue;
+mod standstill;
 mod static_pod;
 mod stop_unit;
 mod took;

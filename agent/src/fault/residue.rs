@@ -1,7 +1,7 @@
-//! What is there of faults: leases by their records, and what carries our name without an outstanding lease.
+//! What is there of faults: leases by their records, and what carries our name or stands still without an outstanding lease.
 
 use super::record::{self, Record};
-use super::{etcd_data, fill_disk, lease, packets, static_pod};
+use super::{etcd_data, fill_disk, lease, packets, standstill, static_pod};
 use crate::durable;
 use crate::paths::Paths;
 use crate::step::{Context, StepError};
@@ -56,6 +56,7 @@ pub fn survey(context: &Context) -> Survey {
     survey
         .residue
         .extend(kept.map(|lease| format!("etcd's data and snapshot of lease {lease}")));
+    survey.residue.extend(standstill::lines(&survey.leases));
     survey
 }
 
@@ -65,7 +66,7 @@ pub(crate) fn heal(context: &Context) -> Result<(), StepError> {
     lease::undo_all(paths, UndoCause::Healed)?;
     for found in record::all(paths) {
         if let Err((lease, _)) = found {
-            // What it said is lost. Whatever it broke carries our name and goes below; a stopped unit is started.
+            // What it said is lost. Whatever it broke carries our name or stands still, and ends below; a stopped unit is started.
             let file = paths.leases().join(format!("{lease}.json"));
             durable::remove(&file).map_err(StepError::io("remove", &file))?;
             for unit in [
@@ -82,6 +83,8 @@ pub(crate) fn heal(context: &Context) -> Result<(), StepError> {
     for (lease, volume) in fill_disk::all(context) {
         fill_disk::undo(context, lease, volume)?;
     }
+    // Before containers are killed, which those that stand still may not hear.
+    standstill::end()?;
     // Before the manifests are back, which these need.
     for lease in etcd_data::all(context) {
         etcd_data::undo(context, lease, false)?;

@@ -195,7 +195,7 @@ pub struct LeaseStatus {
 pub struct Survey {
     /// Every lease whose record is there; undone ones stay until they were told.
     pub leases: Vec<HeldLease>,
-    /// One line per thing that carries our name and belongs to no outstanding lease.
+    /// One line per thing that carries our name, stands still or is off, and belongs to no outstanding lease.
     pub residue: Vec<String>,
 }
 
