@@ -213,7 +213,8 @@ fn ports(bridge: &str) -> Vec<String> {
         .collect()
 }
 
-fn link_exists(link: &str) -> bool {
+/// Whether the host has the link.
+pub(crate) fn link_exists(link: &str) -> bool {
     PathBuf::from("/sys/class/net").join(link).exists()
 }
 

@@ -187,6 +187,7 @@ fn a_node_lives_through_everything_and_leaves_nothing() {
     power_loss_brings_the_same_node_back(&lab, &a);
     suspended_nodes_stand_still(&lab);
     a_power_loss_cut_short_is_finished_before_power_comes_back(&lab, &a);
+    power_comes_back_where_the_loss_cannot_be_read(&lab, &a);
 
     fs::create_dir_all(lab.file("a", "var/lib/drillyard/seed")).unwrap();
     lab.provider.deliver_token("a", "fresh").unwrap();
@@ -350,6 +351,24 @@ fn a_power_loss_cut_short_is_finished_before_power_comes_back(lab: &Lab, node: &
     assert_ne!(after.leader, before.leader, "the same boot went on");
     answers_on_its_address(node);
     assert_eq!(fault::survey(&lab.handle).unwrap().residue, Vec::<String>::new());
+}
+
+fn power_comes_back_where_the_loss_cannot_be_read(lab: &Lab, node: &NodeSpec) {
+    lab.provider.power_off("a", PowerOff::Abrupt).unwrap();
+    let residue = || fault::survey(&lab.handle).unwrap().residue;
+    assert_eq!(
+        residue(),
+        Vec::<String>::new(),
+        "somebody may have switched it off"
+    );
+    let record = format!("leases/{}.json", LeaseId([2; 16]));
+    fs::write(lab.handle.home.join(record), "{").unwrap();
+    let found = residue();
+    assert!(found.contains(&"node a is off".to_owned()), "{found:?}");
+    fault::heal(&lab.handle).unwrap();
+    assert_eq!(lab.power("a"), Power::Running);
+    answers_on_its_address(node);
+    assert_eq!(residue(), Vec::<String>::new());
 }
 
 fn a_creation_cut_short_is_done_again(lab: &Lab, node: &NodeSpec) {

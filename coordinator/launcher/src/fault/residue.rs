@@ -19,15 +19,18 @@ use crate::spec::LabHandle;
 /// When packet filters cannot be listed.
 pub fn survey(handle: &LabHandle) -> Result<Survey, LaunchError> {
     let mut found = Survey::default();
-    let mut outstanding = Vec::new();
+    let (mut outstanding, mut lost) = (Vec::new(), false);
     for lease in record::leases(handle) {
         match Record::load(handle, lease) {
             Ok(Some(record)) if record.is_outstanding() => outstanding.push(record),
             Ok(_) => {}
-            Err(error) => found.residue.push(format!(
-                "the record of lease {lease} cannot be read: {}",
-                model::causes::chain(&error)
-            )),
+            Err(error) => {
+                lost = true;
+                found.residue.push(format!(
+                    "the record of lease {lease} cannot be read: {}",
+                    model::causes::chain(&error)
+                ));
+            }
         }
     }
     let leases: BTreeSet<LeaseId> = outstanding.iter().map(|r| r.status.lease).collect();
@@ -39,12 +42,7 @@ pub fn survey(handle: &LabHandle) -> Result<Survey, LaunchError> {
         .extend(tables.map(|lease| format!("packet filter bridge of lease {lease}")));
     for (node, state) in nodes(handle) {
         let astray = state.without(&node, &outstanding);
-        if astray.held {
-            found.residue.push(format!("node {node} stands still"));
-        }
-        if astray.link_down {
-            found.residue.push(format!("the port of node {node} is down"));
-        }
+        found.residue.extend(lines(&node, astray, lost));
     }
     found.leases = outstanding
         .into_iter()
@@ -62,11 +60,8 @@ pub fn survey(handle: &LabHandle) -> Result<Survey, LaunchError> {
 /// When something stays.
 pub fn heal(handle: &LabHandle) -> Result<(), LaunchError> {
     undo_all(handle, UndoCause::Healed)?;
-    for lease in record::leases(handle) {
-        if Record::load(handle, lease).is_err() {
-            record::remove(handle, lease)?;
-        }
-    }
+    let mut lost = record::leases(handle);
+    lost.retain(|lease| Record::load(handle, *lease).is_err());
     cut::remove_all(&handle.lab)?;
     for (node, state) in nodes(handle) {
         if state.held {
@@ -75,8 +70,25 @@ pub fn heal(handle: &LabHandle) -> Result<(), LaunchError> {
         if state.link_down {
             link::set(handle, &node, true)?;
         }
+        if state.off && !lost.is_empty() {
+            power::restore(handle, &node)?;
+        }
     }
-    Ok(())
+    // Last: a node that did not come back is off because of one of them until it does.
+    lost.into_iter()
+        .try_for_each(|lease| record::remove(handle, lease))
+}
+
+/// What is wrong with the node and no lease's doing. Whoever is at the host may switch a node off, so one that is off counts only
+/// where a lease is `lost`, which cannot be read: it may have taken the node's power.
+fn lines(node: &str, astray: Found, lost: bool) -> Vec<String> {
+    let all = [
+        (astray.held, format!("node {node} stands still")),
+        (astray.link_down, format!("the port of node {node} is down")),
+        (astray.off && lost, format!("node {node} is off")),
+    ];
+    let wrong = all.into_iter().filter(|(wrong, _)| *wrong);
+    wrong.map(|(_, line)| line).collect()
 }
 
 fn nodes(handle: &LabHandle) -> Vec<(String, Found)> {
@@ -84,4 +96,26 @@ fn nodes(handle: &LabHandle) -> Vec<(String, Found)> {
         .into_iter()
         .filter_map(|node| stray::look(handle, &node).map(|found| (node, found)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_is_off_is_left_of_a_fault_only_where_a_lease_cannot_be_read() {
+        let off = Found {
+            held: false,
+            link_down: false,
+            off: true,
+        };
+        assert_eq!(lines("a", off, true), ["node a is off"]);
+        assert_eq!(lines("a", off, false), Vec::<String>::new());
+        let held = Found {
+            held: true,
+            link_down: true,
+            off: false,
+        };
+        assert_eq!(lines("a", held, false).len(), 2);
+    }
 }
