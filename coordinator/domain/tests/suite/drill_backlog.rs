@@ -15,7 +15,7 @@ use domain::drill::measure::quantity::Quantity;
 use domain::drill::phases::{Event, Run, begin, step};
 use domain::drill::plan::{DrillPlan, Present, drill_plan};
 use domain::drill::record::{AbortCause, Phase, Record};
-use domain::drill::report::model::Version;
+use domain::drill::report::model::{Version, Worse};
 use domain::drill::report::verdict::Verdict;
 use domain::drill::report::wal::WalReport;
 use domain::drill::scenario::AbortRule;
@@ -439,12 +439,11 @@ fn the_report_holds_what_was_foretold_beside_what_was_seen() {
     // Without a receiver that was asked nothing can be said of the backlog itself.
     assert_eq!((wal.predicted_loss, wal.observed_loss), (None, None));
     assert!(as_foretold.horizon.iter().any(|h| h.dependency == "app1 metrics"));
-    assert!(
-        as_foretold
-            .measurements
-            .iter()
-            .any(|m| m.id == "backlog.app1.least_headroom")
-    );
+    let figure = |id: &str| as_foretold.measurements.iter().find(|m| m.id == id);
+    let worse = |id| figure(id).map(|m| m.worse);
+    // Points, whose last digit would make the later of two alike runs the worse one.
+    assert_eq!(worse("backlog.app1.least_headroom"), Some(Worse::Neither));
+    assert_eq!(worse("prober.lateness_p99"), Some(Worse::Neither));
     // An agent that goes on at a quarter of its pace from the forecast on is not as foretold.
     let slower = report(|at| at.min(115) + (at - 115).max(0) / 4);
     assert_eq!(agree(&slower, "samples a second"), Verdict::Fail);

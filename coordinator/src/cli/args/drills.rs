@@ -34,7 +34,8 @@ const REPORT_EXAMPLES: &str = "Examples:
   coordinator report --matrix --format html       what every drill did to every contract, by its latest run
   coordinator report --compare 4f1c 9b20          two runs of one drill, the old one first
 
-Exit codes of --compare: 0 nothing is worse, 7 a figure is worse beyond both runs' bounds or gone, or a verdict is worse, 8 the runs were not made \
+Exit codes of --compare: 0 nothing is worse, 7 a figure is worse beyond both runs' bounds (a recovery time: by more than 10 % \
+and 1 s) or gone, or a verdict is worse, 8 the runs were not made \
 alike (plan, scale, host, versions), so nothing is decided.";
 
 /// Forms of a drill's report.

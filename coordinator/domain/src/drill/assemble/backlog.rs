@@ -190,6 +190,7 @@ pub(super) fn figures(reports: &[WalReport]) -> Vec<Measurement> {
         let Some(least) = w.headroom.iter().map(|p| p.value).min() else {
             continue;
         };
+        // A point that depends on how far the next tick was when the outage began.
         all.push(super::figures::figure(
             format!("backlog.{cluster}.least_headroom"),
             "seconds",
@@ -197,7 +198,7 @@ pub(super) fn figures(reports: &[WalReport]) -> Vec<Measurement> {
                 low: least,
                 high: least,
             },
-            Worse::Lower,
+            Worse::Neither,
             "the shortest time left to the backlog's deadline at any look until the fault was undone",
         ));
     }

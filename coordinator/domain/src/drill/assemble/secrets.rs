@@ -98,7 +98,7 @@ fn one(watch: &Watch<'_>, window: &Window, secret: &str) -> SecretStaleness {
     }
 }
 
-/// The figures that comparisons look at.
+/// The figures that comparisons show. None is worse one way: both depend on where in its refresh interval the outage met the Secret.
 pub(super) fn figures(secrets: &[SecretStaleness]) -> Vec<Measurement> {
     let mut all = Vec::new();
     for secret in secrets {
@@ -109,7 +109,7 @@ pub(super) fn figures(secrets: &[SecretStaleness]) -> Vec<Measurement> {
             format!("staleness.{name}.highest_age"),
             "seconds",
             secret.highest_age,
-            Worse::Higher,
+            Worse::Neither,
             highest,
         ));
         if let Some(measured) = secret.measured_convergence {
@@ -118,7 +118,7 @@ pub(super) fn figures(secrets: &[SecretStaleness]) -> Vec<Measurement> {
                 id,
                 "seconds",
                 measured,
-                Worse::Higher,
+                Worse::Neither,
                 fresh,
             ));
         }
@@ -246,6 +246,13 @@ mod tests {
             (predicted.low, predicted.high),
             (Quantity::whole(2), Quantity::whole(2 + 62 + 32))
         );
+    }
+
+    #[test]
+    fn where_in_its_interval_the_outage_meets_a_secret_makes_no_run_worse() {
+        let figures = figures(&[found(&[sample(99, 4, 1.0), sample(215, 3, 1.0)])]);
+        assert_eq!(figures.len(), 2, "{figures:?}");
+        assert!(figures.iter().all(|f| f.worse == Worse::Neither), "{figures:?}");
     }
 
     #[test]

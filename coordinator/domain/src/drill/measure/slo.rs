@@ -108,10 +108,39 @@ pub fn judge(promised: Objectives, measured: Measured) -> Slo {
     }
 }
 
-/// What can be said of a figure then and now: it is worse only if all that is possible now is worse than all that was
-/// possible then.
-pub fn direction(old: Bounds, new: Bounds, worse: Worse) -> Direction {
-    let (above, below) = (new.low > old.high, new.high < old.low);
+/// How far a figure may differ between two runs of an unchanged lab, beyond the bounds of both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tolerance {
+    /// A share of the lower one of the two.
+    percent: i64,
+    /// And at least so much.
+    least: Quantity,
+}
+
+impl Tolerance {
+    /// Of figures whose bounds say all.
+    pub const NONE: Self = Self {
+        percent: 0,
+        least: Quantity::ZERO,
+    };
+
+    /// Of recovery times: each is measured to some ten milliseconds, and the same boot takes seconds more or less.
+    pub const RECOVERY: Self = Self {
+        percent: 10,
+        least: Quantity::from_millis(1000),
+    };
+
+    fn of(self, bound: Quantity) -> Quantity {
+        let share = Quantity::from_micros(bound.times(self.percent).micros() / 100);
+        share.max(self.least)
+    }
+}
+
+/// What can be said of a figure then and now: it is worse only if all that is possible now is worse, by more than is tolerated, than
+/// all that was possible then.
+pub fn direction(old: Bounds, new: Bounds, worse: Worse, tolerance: Tolerance) -> Direction {
+    let beyond = |more: Bounds, less: Bounds| more.low > less.high.plus(tolerance.of(less.high));
+    let (above, below) = (beyond(new, old), beyond(old, new));
     match worse {
         Worse::Neither => Direction::Neutral,
         Worse::Higher if above => Direction::Worse,
@@ -180,7 +209,24 @@ mod tests {
             (b(1, 2), b(3, 4), Worse::Neither, Direction::Neutral),
         ];
         for (old, new, worse, expected) in table {
-            assert_eq!(direction(old, new, worse), expected, "{old:?} {new:?} {worse:?}");
+            let found = direction(old, new, worse, Tolerance::NONE);
+            assert_eq!(found, expected, "{old:?} {new:?} {worse:?}");
+        }
+    }
+
+    #[test]
+    fn recovery_times_differ_only_beyond_what_two_runs_differ_anyway() {
+        let table = [
+            // 10 % of 100 s, and 1 s where that is more.
+            (b(99, 100), b(110, 111), Direction::Same),
+            (b(99, 100), b(111, 112), Direction::Worse),
+            (b(111, 112), b(99, 100), Direction::Better),
+            (b(2, 2), b(3, 3), Direction::Same),
+            (b(2, 2), b(4, 4), Direction::Worse),
+        ];
+        for (old, new, expected) in table {
+            let found = direction(old, new, Worse::Higher, Tolerance::RECOVERY);
+            assert_eq!(found, expected, "{old:?} {new:?}");
         }
     }
 
@@ -188,12 +234,14 @@ mod tests {
         #[test]
         fn worse_one_way_is_better_the_other(a in 0_u64..50, x in 0_u64..9, c in 0_u64..50, y in 0_u64..9) {
             let (old, new) = (b(a, a + x), b(c, c + y));
-            let turned = match direction(new, old, Worse::Higher) {
-                Direction::Worse => Direction::Better,
-                Direction::Better => Direction::Worse,
-                same => same,
-            };
-            proptest::prop_assert_eq!(direction(old, new, Worse::Higher), turned);
+            for tolerance in [Tolerance::NONE, Tolerance::RECOVERY] {
+                let turned = match direction(new, old, Worse::Higher, tolerance) {
+                    Direction::Worse => Direction::Better,
+                    Direction::Better => Direction::Worse,
+                    same => same,
+                };
+                proptest::prop_assert_eq!(direction(old, new, Worse::Higher, tolerance), turned);
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use super::model::{ContractVerdict, Identity, Measurement, Report, Worse};
 use super::parts::{Bounds, Change, Direction, Objective, Outcome, Recovery};
 use super::tables::{self, Cell, Table, table};
 use super::verdict::Verdict;
-use crate::drill::measure::slo;
+use crate::drill::measure::slo::{self, Tolerance};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -111,7 +111,7 @@ fn changes(old: &Report, new: &Report) -> Vec<Change> {
             old: then,
             new: Some(bounds(now)),
             change: then.map_or(Direction::Neutral, |then| {
-                slo::direction(then, bounds(now), now.worse)
+                slo::direction(then, bounds(now), now.worse, tolerance(&now.id))
             }),
         }
     });
@@ -131,6 +131,14 @@ fn changes(old: &Report, new: &Report) -> Vec<Change> {
         },
     });
     there.chain(gone).collect()
+}
+
+/// Of recovery times, that of runs; any other figure is judged by its bounds alone.
+fn tolerance(id: &str) -> Tolerance {
+    match id.split_once('.') {
+        Some((counted_from, _)) if COUNTED_FROM.contains(&counted_from) => Tolerance::RECOVERY,
+        _ => Tolerance::NONE,
+    }
 }
 
 /// Whether a run lacks this figure because there was nothing to measure: what was never seen down has no time of recovery, and what
@@ -237,8 +245,12 @@ fn turn(subject: &str, old: (Verdict, Verdict), new: (Verdict, Verdict)) -> Opti
 pub fn render(comparison: &Comparison, new: &Report) -> String {
     let mut out = format!("# Run {} against {}\n\n", comparison.new, comparison.old);
     out.push_str(match comparison.verdict() {
-        Verdict::Fail => "**Worse**: what follows differs beyond the bounds of both runs.\n\n",
-        Verdict::Pass => "Nothing is worse beyond the bounds of both runs.\n\n",
+        Verdict::Fail => {
+            "**Worse**: what follows differs beyond the bounds of both runs, or, of recovery times, by more than two runs differ anyway.\n\n"
+        }
+        Verdict::Pass => {
+            "Nothing is worse beyond the bounds of both runs and what the recovery times of two runs differ anyway.\n\n"
+        }
         Verdict::Inconclusive | Verdict::NotCovered => {
             "**Not decided**: the runs were not made alike, so whatever differs may come of that.\n\n"
         }

@@ -22,7 +22,7 @@ fn turned(comparison: &Comparison, subject: &str) -> Option<Direction> {
 
 fn slower(new: &mut Report) {
     let figure = &mut new.measurements[0];
-    (figure.low, figure.high) = (Quantity::whole(97), Quantity::whole(98));
+    (figure.low, figure.high) = (Quantity::whole(110), Quantity::whole(111));
 }
 
 #[test]
@@ -47,6 +47,24 @@ fn a_run_is_worse_only_than_one_made_alike() {
     // Also what is not there any more was not made alike.
     let apart = against(|new| new.identity.versions.clear());
     assert_eq!(apart.differences, ["prometheus: 2.42.0 then, absent now"]);
+}
+
+#[test]
+fn a_recovery_some_seconds_slower_is_not_worse_and_any_other_figure_has_no_such_tolerance() {
+    let later = |new: &mut Report| {
+        let figure = &mut new.measurements[0];
+        (figure.low, figure.high) = (Quantity::whole(100), Quantity::whole(101));
+    };
+    let healthy = against(later);
+    assert_eq!(
+        (healthy.verdict(), healthy.changes[0].change),
+        (Verdict::Pass, Direction::Same)
+    );
+    let mut old = report();
+    old.measurements[0].id = "longest_outage.app1_web_host".into();
+    let mut new = old.clone();
+    later(&mut new);
+    assert_eq!(compare(&old, &new).verdict(), Verdict::Fail);
 }
 
 #[test]

@@ -305,11 +305,11 @@ pub struct Change {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
-    /// Every value that is possible now is better than every one that was possible then.
+    /// Every value that is possible now is better than every one that was possible then, by more than is tolerated.
     Better,
-    /// Every value that is possible now is worse than every one that was possible then.
+    /// Every value that is possible now is worse than every one that was possible then, by more than is tolerated.
     Worse,
-    /// The intervals overlap: nothing can be said.
+    /// The intervals overlap, or differ by what two runs differ anyway: nothing can be said.
     Same,
     /// The figure does not judge.
     Neutral,
