@@ -43,6 +43,8 @@ pub struct Judged {
     pub at: Moment,
     /// `pass | fail | inconclusive`
     pub verdict: String,
+    /// What stands beside every verdict of its report, such as the scale; None for a run in real time.
+    pub label: Option<String>,
 }
 
 /// The whole document.
@@ -181,6 +183,9 @@ pub struct ContractStatus {
     pub drill: Option<String>,
     /// Its run, hexadecimal: `coordinator report RUN` has the evidence.
     pub run: Option<String>,
+    /// What stands beside every verdict of that run, such as its scale; absent for a run in real time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
 }
 
 /// Makes the document.
@@ -366,6 +371,7 @@ fn contracts(state: &State, components: &[Component], observed: &Observed) -> Ve
             checked_at: Some(judged.at.to_string()),
             drill: Some(judged.drill.clone()),
             run: Some(judged.run.clone()),
+            label: judged.label.clone(),
         },
         None => contract(state, components, id),
     };
@@ -409,6 +415,7 @@ fn contract(state: &State, components: &[Component], id: &str) -> ContractStatus
         checked_at: at.filter(|_| begun).map(|at| at.to_string()),
         drill: None,
         run: None,
+        label: None,
     }
 }
 

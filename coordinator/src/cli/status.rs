@@ -116,7 +116,12 @@ pub(crate) fn render(status: &Value, wide: bool) -> String {
     for contract in list(&status["contracts"]) {
         let by = match (contract["drill"].as_str(), contract["run"].as_str()) {
             (Some(drill), Some(run)) => {
-                format!(", drill {drill} at {}, run {run}", plain(&contract["checked_at"]))
+                let label = contract["label"].as_str().map(|_| plain(&contract["label"]));
+                let label = label.map(|label| format!(" ({label})")).unwrap_or_default();
+                format!(
+                    "{label}, drill {drill} at {}, run {run}",
+                    plain(&contract["checked_at"])
+                )
             }
             _ => String::new(),
         };
@@ -310,6 +315,23 @@ mod tests {
             wide.contains("KubeletRunning: runs (true, Active since t)") && wide.contains("revision 41"),
             "{wide}"
         );
+    }
+
+    #[test]
+    fn a_scaled_verdict_is_shown_with_its_scale() {
+        let mut status = document();
+        let label = "C2 is scaled: 180 s stand for 7200 s";
+        status["contracts"] = json!([
+            {"id": "C1", "state": "pass", "checked_at": "t", "drill": "mgmt-down", "run": "ab"},
+            {"id": "C2", "state": "pass", "checked_at": "t", "drill": "mgmt-down", "run": "ab", "label": label},
+        ]);
+        let text = render(&status, false);
+        assert!(
+            text.contains("C1: pass, drill mgmt-down at t, run ab\n"),
+            "{text}"
+        );
+        let line = format!("C2: pass ({label}), drill mgmt-down at t, run ab\n");
+        assert!(text.contains(&line), "{text}");
     }
 
     #[test]

@@ -168,6 +168,7 @@ pub fn judged(places: &Places) -> BTreeMap<String, Judged> {
                 run: report.run.clone(),
                 at: report.to.into(),
                 verdict: contract.verdict.to_string(),
+                label: report.label.clone(),
             };
             let latest: &mut Judged = found.entry(contract.id).or_insert_with(|| judged.clone());
             // Files of runs may be as old as each other, and a report says itself when its run ended.
@@ -185,6 +186,8 @@ struct Verdicts {
     drill: String,
     run: String,
     to: Stamp,
+    #[serde(default)]
+    label: Option<String>,
     #[serde(default)]
     expect_violation: bool,
     contracts: Vec<OneVerdict>,
@@ -236,7 +239,7 @@ mod tests {
             std::fs::create_dir_all(folder(&places, run)).expect("folder");
             std::fs::write(history_path(&places, run), BEGAN).expect("history");
             let report = json!({"drill": format!("drill-{number}"), "run": run.to_string(), "to": to,
-                "contracts": contracts, "more": 1});
+                "label": (number == 1).then_some("C2 is scaled"), "contracts": contracts, "more": 1});
             std::fs::write(report_path(&places, run), report.to_string()).expect("report");
         };
         let one = |id: &str, verdict: &str| json!({"id": id, "verdict": verdict});
@@ -264,6 +267,8 @@ mod tests {
         assert_eq!(of("C6"), Some(("drill-1", "pass")));
         assert_eq!(of("C2"), None);
         assert_eq!(judged["C1"].at.to_string(), "2026-11-25T01:00:00.000000Z");
+        let labels = ["C1", "C6"].map(|id| judged[id].label.as_deref());
+        assert_eq!(labels, [None, Some("C2 is scaled")]);
     }
 
     #[test]

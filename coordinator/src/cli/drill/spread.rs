@@ -1,11 +1,25 @@
 //! Several runs of one drill: lowest, middle and highest of each figure.
 
 use domain::drill::report::series::{Series, Spread};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// One line per figure; of one that not every run has, in how many it is.
+/// One line per figure; of one that not every run has, in how many it is. Then what stands beside the runs' verdicts.
 pub(crate) fn table(series: &Series) -> String {
-    lines(series.runs.len(), &series.figures)
+    let runs = series.runs.len();
+    let labels = series.runs.iter().filter_map(|run| run.label.as_deref());
+    lines(runs, &series.figures) + &labelled(runs, labels)
+}
+
+/// Each label once, with how many of the runs have it: a scaled figure is none of real time.
+fn labelled<'a>(runs: usize, labels: impl Iterator<Item = &'a str>) -> String {
+    let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
+    labels.for_each(|label| *counted.entry(label).or_default() += 1);
+    let mut text = String::new();
+    for (label, have) in counted {
+        let _ = writeln!(text, "{have} of {runs} runs: {label}");
+    }
+    text
 }
 
 fn lines(runs: usize, figures: &[Spread]) -> String {
@@ -42,6 +56,14 @@ fn lines(runs: usize, figures: &[Spread]) -> String {
 mod tests {
     use super::*;
     use domain::drill::measure::quantity::Quantity;
+
+    #[test]
+    fn scaled_runs_are_told_from_those_in_real_time() {
+        let scaled = "C2 is scaled: 180 s stand for 7200 s";
+        let text = labelled(3, [scaled, scaled].into_iter());
+        assert_eq!(text, "2 of 3 runs: C2 is scaled: 180 s stand for 7200 s\n");
+        assert_eq!(labelled(3, std::iter::empty()), "");
+    }
 
     #[test]
     fn figures_stand_apart_below_one_another_however_long_they_are() {

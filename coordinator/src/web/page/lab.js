@@ -118,7 +118,7 @@ export function drawContracts(model) {
   const all = Object.entries(PROMISES).map(([id, promise]) => ({ id, promise, state: "not_covered", checked_at: null, ...known.get(id) }));
   keyed($("contracts"), all, (c) => c.id, (c) => el("li", {}, el("b", {}, c.id), el("span", { class: "promise" }, c.promise), el("span", { class: "word" }), el("span", { class: "soft when" })), (li, c) => {
     setState(li.querySelector(".word"), c.state);
-    text(li.querySelector(".when"), c.checked_at ? `checked ${clock(Date.parse(c.checked_at))}` : "never checked");
+    text(li.querySelector(".when"), c.checked_at ? `checked ${clock(Date.parse(c.checked_at))}${c.label ? `; ${c.label}` : ""}` : "never checked");
     li.className = level(c.state);
   });
 }

@@ -169,6 +169,10 @@ fn the_spread_and_the_matrix_are_of_measured_runs() {
         (2, Quantity::whole(90), Quantity::from_millis(96_072))
     );
     assert_eq!((series.runs.len(), series.runs[1].verdict), (2, Verdict::Pass));
+    let label = "2026-11-25T04:00:01.000000Z | pass | TEST DATA: made";
+    assert!(series.markdown().contains(label), "{}", series.markdown());
+    let json = serde_json::to_value(&series).expect("JSON");
+    assert_eq!(json["runs"][0]["label"].as_str(), runs[0].label.as_deref());
     let row = "rto.mgmt.service_good | 2 | 90 s | 90 s | 96.1 s";
     assert!(series.markdown().contains(row), "{}", series.markdown());
     let xml = junit::series(&runs);

@@ -33,6 +33,9 @@ pub struct Ran {
     pub verdict: Verdict,
     /// What it comes to for whoever runs it; see [`Report::outcome`].
     pub outcome: Verdict,
+    /// What stands beside every verdict of its report, such as the scale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
 }
 
 /// One figure over several runs of the same drill.
@@ -60,6 +63,7 @@ impl Series {
             from: report.from,
             verdict: report.verdict,
             outcome: report.outcome(),
+            label: report.label.clone(),
         };
         Self {
             drill: reports.first().map(|r| r.drill.clone()).unwrap_or_default(),
@@ -92,6 +96,7 @@ impl Series {
                 (&r.run).into(),
                 r.from.to_string().into(),
                 Cell::Verdict(r.verdict),
+                Cell::Text(r.label.clone().unwrap_or_default()),
             ]
         });
         let figures = self.figures.iter().map(|s| {
@@ -100,7 +105,7 @@ impl Series {
             [(&s.id).into(), runs, word(s.least), word(s.median), word(s.most)]
         });
         [
-            table("Runs", ["run", "from", "verdict"], runs),
+            table("Runs", ["run", "from", "verdict", "label"], runs),
             table(
                 "Spread",
                 ["figure", "runs", "lowest", "median", "highest"],
