@@ -136,7 +136,7 @@ pub fn history(places: &Places, run: RunId) -> io::Result<History> {
 const LOOKED_THROUGH: usize = 50;
 
 /// What the latest run that judged a contract says of it, by contract. A run that did not look at one takes nothing away from
-/// an earlier one that did.
+/// an earlier one that did, nor does a run that broke nothing: it can convict and not acquit.
 pub fn judged(places: &Places) -> BTreeMap<String, Judged> {
     let mut found = BTreeMap::new();
     // Asked with every status: a run that never began has no report either.
@@ -159,10 +159,14 @@ pub fn judged(places: &Places) -> BTreeMap<String, Judged> {
         };
         // A control that is broken on purpose says nothing of the lab as it is.
         let controls = report.expect_violation;
-        for contract in report.contracts.into_iter().filter(|_| !controls) {
-            if contract.verdict == Verdict::NotCovered {
-                continue;
-            }
+        let broke = report.faults.as_deref().is_none_or(|faults| !faults.is_empty());
+        let says = |verdict| match verdict {
+            Verdict::Fail => true,
+            Verdict::Pass | Verdict::Inconclusive => broke,
+            Verdict::NotCovered => false,
+        };
+        let told = |contract: &OneVerdict| !controls && says(contract.verdict);
+        for contract in report.contracts.into_iter().filter(told) {
             let judged = Judged {
                 drill: report.drill.clone(),
                 run: report.run.clone(),
@@ -190,6 +194,8 @@ struct Verdicts {
     label: Option<String>,
     #[serde(default)]
     expect_violation: bool,
+    /// Those that took hold; None where the report does not say.
+    faults: Option<Vec<IgnoredAny>>,
     contracts: Vec<OneVerdict>,
 }
 
@@ -269,6 +275,29 @@ mod tests {
         assert_eq!(judged["C1"].at.to_string(), "2026-11-25T01:00:00.000000Z");
         let labels = ["C1", "C6"].map(|id| judged[id].label.as_deref());
         assert_eq!(labels, [None, Some("C2 is scaled")]);
+    }
+
+    #[test]
+    fn a_run_that_broke_nothing_takes_no_verdict_away() {
+        let home = tempfile::tempdir().expect("folder");
+        let places = places(&home);
+        let write = |number: u8, faults: serde_json::Value, verdicts: [&str; 2]| {
+            let run = RunId([number; 16]);
+            std::fs::create_dir_all(folder(&places, run)).expect("folder");
+            std::fs::write(history_path(&places, run), BEGAN).expect("history");
+            let [one, other] = verdicts;
+            let report = json!({"drill": format!("drill-{number}"), "run": run.to_string(),
+                "to": format!("2026-11-25T0{number}:00:00.000000Z"), "faults": faults,
+                "contracts": [{"id": "C1", "verdict": one}, {"id": "C4", "verdict": other}]});
+            std::fs::write(report_path(&places, run), report.to_string()).expect("report");
+        };
+        write(1, json!([{"kind": "node_power_loss"}]), ["pass", "pass"]);
+        // It stopped at a guard, and saw a violation of the intact lab.
+        write(2, json!([]), ["inconclusive", "fail"]);
+        let judged = judged(&places);
+        let of = |id: &str| judged.get(id).map(|j| (j.drill.as_str(), j.verdict.as_str()));
+        assert_eq!(of("C1"), Some(("drill-1", "pass")));
+        assert_eq!(of("C4"), Some(("drill-2", "fail")));
     }
 
     #[test]
