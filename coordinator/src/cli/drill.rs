@@ -21,7 +21,7 @@ use domain::drill::scenario::Scenario;
 use proto::v1::StartDrillRequest;
 use serde_json::{Value, json};
 
-pub(crate) use judged::{find_run, load_report, outcome, unreadable};
+pub(crate) use judged::{find_run, load_report, named, outcome, unreadable};
 pub(crate) use spread::table as spread_table;
 
 pub(crate) fn run(context: &Context, options: &Drill) -> Result<Outcome, Failure> {

@@ -4,7 +4,7 @@ mod many;
 
 use super::args::{Report, ReportFormat};
 use super::client::{connect, no_daemon, refused};
-use super::drill::{find_run, load_report, outcome};
+use super::drill::{find_run, load_report, named, outcome};
 use super::output::{out, outln};
 use super::{Context, block_on};
 use crate::exit::{Failure, Outcome};
@@ -30,7 +30,12 @@ pub(crate) fn run(context: &Context, options: &Report) -> Result<Outcome, Failur
         return many::last(context, options.run.as_deref(), count, options.format);
     }
     if let Some(format) = options.format {
-        return drill(context, options.run.as_deref(), format);
+        return drill(context, find_run(context, options.run.as_deref())?, format);
+    }
+    // A drill's report is on disk: no daemon is needed for it.
+    let named = options.run.as_deref().map(|text| named(context, text));
+    if let Some(run) = named.transpose()?.flatten() {
+        return drill(context, run, default_format(context));
     }
     let report = block_on(async {
         let run = options.run.as_deref();
@@ -116,9 +121,18 @@ fn no_id(text: &str) -> Failure {
     )
 }
 
+/// Of what belongs to drills, where no form is named.
+fn default_format(context: &Context) -> ReportFormat {
+    if context.json {
+        ReportFormat::Json
+    } else {
+        ReportFormat::Md
+    }
+}
+
 /// A drill's report as it was written when the run ended.
-fn drill(context: &Context, run: Option<&str>, format: ReportFormat) -> Result<Outcome, Failure> {
-    let report = load_report(context, find_run(context, run)?)?;
+fn drill(context: &Context, run: RunId, format: ReportFormat) -> Result<Outcome, Failure> {
+    let report = load_report(context, run)?;
     match format {
         ReportFormat::Json => outln!("{}", json::render(&report).trim_end()),
         ReportFormat::Md => out!("{}", markdown::render(&report)),
@@ -154,7 +168,9 @@ pub(crate) async fn fetch(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drill::runs;
     use crate::net::harness::{self, FakeOperator};
+    use domain::drill::report::model::FORMAT;
     use proto::v1::{LogEntry, SubscribeResponse};
 
     const ONE: &str = "3a3a3a3a00000000000000000000000a";
@@ -179,6 +195,38 @@ mod tests {
         let found = find(&mut client, text, start).await;
         server.abort();
         found.map(hex::encode)
+    }
+
+    #[test]
+    fn a_drill_s_run_is_shown_without_a_daemon() {
+        let home = tempfile::tempdir().expect("folder");
+        let context = Context::at(home.path());
+        let run = RunId([7; 16]);
+        let folder = runs::folder(&context.places, run);
+        std::fs::create_dir_all(&folder).expect("folder");
+        let history = "{\"time\":1,\"record\":{}}\n";
+        std::fs::write(runs::history_path(&context.places, run), history).expect("history");
+        let report = serde_json::json!({
+            "drill": "mgmt-down", "run": run.to_string(), "verdict": "pass", "format": FORMAT, "hypothesis": "",
+            "from": "2026-11-25T08:00:00.000000Z", "to": "2026-11-25T08:01:00.000000Z",
+            "identity": {"plan_digest": "", "lab": "yard", "host_fingerprint": "",
+                "scale": {"tick_seconds": 7200, "of_seconds": 7200}, "versions": []},
+            "phases": [], "measurements": [], "contracts": [], "losses": [],
+        });
+        std::fs::write(runs::report_path(&context.places, run), report.to_string()).expect("report");
+        let shown = |text: String| {
+            let options = Report {
+                run: Some(text),
+                format: None,
+                compare: None,
+                matrix: false,
+                last: None,
+            };
+            super::run(&context, &options)
+        };
+        assert_eq!(shown(run.to_string()).expect("shown"), Outcome::Done);
+        assert_eq!(shown("0707".into()).expect("shown"), Outcome::Done);
+        assert_eq!(shown("08".into()).expect_err("neither").code, "DY-0130");
     }
 
     #[tokio::test]

@@ -8,10 +8,11 @@ use clap_complete::engine::ArgValueCandidates;
 #[derive(Debug, clap::Args)]
 #[command(after_help = REPORT_EXAMPLES)]
 pub struct Report {
-    /// Which run: the first eight or more digits of the id of a run of `up`, or the first of a drill's; without it the latest.
+    /// Which run: the first eight or more digits of the id of a run of `up`, or the first of a drill's; without it the latest `up`, or
+    /// with --format or --last the latest drill.
     #[arg(value_name = "RUN", add = ArgValueCandidates::new(complete::all_runs))]
     pub run: Option<String>,
-    /// The report of a drill, in this form.
+    /// The report of a drill, in this form; without it Markdown, or with --json one object.
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<ReportFormat>,
     /// Compare two drill runs, old and new: figures by their intervals, verdicts by what they are worth.
@@ -28,6 +29,7 @@ pub struct Report {
 // A paragraph is one line: it is wrapped to the terminal.
 const REPORT_EXAMPLES: &str = "Examples:
   coordinator report                              where the time of the latest `up` went
+  coordinator report 4f1c                         what a drill found; no coordinator need serve
   coordinator report --format html > drill.html   the latest drill, for a browser
   coordinator report 4f1c --format junit          one drill run, for CI
   coordinator report --last 5 --format junit      the last five runs of the latest drill, and the spread of their figures

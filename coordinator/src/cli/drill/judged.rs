@@ -30,30 +30,40 @@ pub(crate) fn unreadable(error: &std::io::Error) -> Failure {
 /// The drill run that `text` begins; without it the latest.
 pub(crate) fn find_run(context: &Context, text: Option<&str>) -> Result<RunId, Failure> {
     let all = runs::list(&context.places).map_err(|e| unreadable(&e))?;
-    let none = |message: String| Failure::new(Outcome::Usage, "DY-0151", message, "coordinator drill NAME");
     let Some(text) = text else {
-        return all
-            .last()
-            .copied()
-            .ok_or_else(|| none("no drill was run in this lab yet".into()));
+        let latest = all.last().copied();
+        return latest.ok_or_else(|| no_run("no drill was run in this lab yet".into()));
     };
+    begun_by(&all, text)?.ok_or_else(|| {
+        no_run(match all.as_slice() {
+            [] => format!("there is no drill run {text:?}: no drill was run in this lab yet"),
+            some => format!("there is no drill run {text:?}; the latest are {}", latest(some)),
+        })
+    })
+}
+
+/// The drill run that `text` begins, if it begins one.
+pub(crate) fn named(context: &Context, text: &str) -> Result<Option<RunId>, Failure> {
+    let all = runs::list(&context.places).map_err(|e| unreadable(&e))?;
+    begun_by(&all, text)
+}
+
+fn begun_by(all: &[RunId], text: &str) -> Result<Option<RunId>, Failure> {
     let fits = |run: &&RunId| run.to_string().starts_with(text);
     let fits: Vec<RunId> = all.iter().filter(fits).copied().collect();
-    match (fits.as_slice(), all.is_empty()) {
-        ([one], _) => Ok(*one),
-        ([], true) => Err(none(format!(
-            "there is no drill run {text:?}: no drill was run in this lab yet"
-        ))),
-        ([], false) => Err(none(format!(
-            "there is no drill run {text:?}; the latest are {}",
-            latest(&all)
-        ))),
-        (several, _) => Err(none(format!(
+    match fits.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(*one)),
+        several => Err(no_run(format!(
             "{text:?} begins {} runs, the latest {}: give more digits",
             several.len(),
             latest(several)
         ))),
     }
+}
+
+fn no_run(message: String) -> Failure {
+    Failure::new(Outcome::Usage, "DY-0151", message, "coordinator drill NAME")
 }
 
 /// The last few of them, the latest first.
@@ -170,6 +180,14 @@ pub(super) fn summary(report: &Report) -> String {
     text
 }
 
+/// The command that shows all of it.
+pub(super) fn next(report: &Report) -> String {
+    format!(
+        "next: coordinator report {} --format html > {}.html",
+        report.run, report.drill
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,6 +276,24 @@ mod tests {
             anew.identity.host_fingerprint, "abc",
             "what the history does not have is kept"
         );
+    }
+
+    #[test]
+    fn the_next_command_names_a_run_that_is_found() {
+        let home = tempfile::tempdir().expect("folder");
+        let context = context(&home);
+        record(&context, true);
+        again(&context, false);
+        let report = load_report(&context, RUN).expect("judged");
+        let next = next(&report);
+        let id = next
+            .strip_prefix("next: coordinator report ")
+            .and_then(|rest| rest.strip_suffix(" --format html > worker-loss.html"));
+        assert_eq!(named(&context, id.expect("an id")).expect("listed"), Some(RUN));
+        assert_eq!(named(&context, "0707").expect("listed"), Some(RUN));
+        assert_eq!(named(&context, "08").expect("listed"), None);
+        let failure = find_run(&context, Some("08")).expect_err("none");
+        assert!(failure.message.contains(&RUN.to_string()), "{}", failure.message);
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(super) fn run(context: &Context, options: &Drill, name: &str) -> Result<Outc
         if context.json {
             outln!("{}", serde_json::to_string(&report).unwrap_or_default());
         } else {
-            out!("{}", judged::summary(&report));
+            out!("{}\n{}\n", judged::summary(&report), judged::next(&report));
         }
         reports.push(report);
         if interrupted {

@@ -4,6 +4,7 @@ use super::super::Context;
 use super::super::args::ReportFormat;
 use super::super::drill::{find_run, load_report, spread_table, unreadable};
 use super::super::output::{out, outln};
+use super::default_format;
 use crate::drill::runs;
 use crate::exit::{Failure, Outcome};
 use domain::drill::report::junit;
@@ -20,7 +21,7 @@ pub(super) fn matrix(context: &Context, format: Option<ReportFormat>) -> Result<
         .into_iter()
         .filter_map(|run| usable(context, run))
         .collect();
-    match format.unwrap_or(default(context)) {
+    match format.unwrap_or(default_format(context)) {
         ReportFormat::Json => outln!(
             "{}",
             serde_json::to_string(&Matrix::of(&reports)).unwrap_or_default()
@@ -60,14 +61,6 @@ pub(super) fn last(
         Some(ReportFormat::Junit) => out!("{}", junit::series(&reports)),
     }
     Ok(Outcome::Done)
-}
-
-fn default(context: &Context) -> ReportFormat {
-    if context.json {
-        ReportFormat::Json
-    } else {
-        ReportFormat::Md
-    }
 }
 
 fn all(context: &Context) -> Result<Vec<RunId>, Failure> {
