@@ -164,6 +164,37 @@ pub enum AbortRule {
     },
 }
 
+impl AbortRule {
+    /// Name of the probe that it looks at.
+    pub fn probe(&self) -> &str {
+        let (Self::ProbeBadFor { probe, .. }
+        | Self::ValueBelow { probe, .. }
+        | Self::BacklogDiesWithin { probe, .. }) = self;
+        probe
+    }
+
+    /// When it ends the outage, in words.
+    pub fn text(&self) -> String {
+        match self {
+            Self::ProbeBadFor { probe, seconds } => format!("{probe} has no good answer for {seconds} s"),
+            Self::ValueBelow {
+                probe,
+                value,
+                threshold,
+            } => format!("{value} of {probe} is below {threshold}"),
+            Self::BacklogDiesWithin {
+                probe,
+                undo_seconds,
+                margin_seconds,
+            } => format!(
+                "the backlog that {probe} watches dies in less than {} s ({undo_seconds} s to undo, {margin_seconds} s on top); \
+                 where it would at once, nothing is broken",
+                undo_seconds.saturating_add(*margin_seconds)
+            ),
+        }
+    }
+}
+
 /// Durations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

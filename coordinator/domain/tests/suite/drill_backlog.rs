@@ -8,7 +8,8 @@ use crate::drill_verdicts::history;
 use crate::fixtures::run_id;
 use domain::drill::arrival::STORED_UNTIL;
 use domain::drill::assemble::{Facts, assemble};
-use domain::drill::backlog::{Foretold, Tracker, names};
+use domain::drill::backlog::{Foretold, PlannedWindow, Tracker, names};
+use domain::drill::foresight::Foresight;
 use domain::drill::history::{Answer, History, Line, Sample, What};
 use domain::drill::live::Live;
 use domain::drill::measure::quantity::Quantity;
@@ -288,6 +289,42 @@ fn an_outage_does_not_begin_while_its_abort_rule_could_never_fire() {
     live.backlogs.insert("app1-backlog".into(), seen);
     tick(&mut later, &live, given_up);
     assert_eq!((later.abort, later.phase), (None, Some(Phase::Inject)));
+}
+
+#[test]
+fn a_plan_names_its_abort_rules_and_those_that_would_refuse_it_now() {
+    let mut plan = plan();
+    plan.scenario.phases.worst_start_seconds = 60;
+    let text = plan.to_text();
+    for line in [
+        "  abort    when the backlog that app1-backlog watches dies in less than 180 s (150 s to undo, 30 s on top); where it would at",
+        "  hold     at most 60 s, for the worst moment",
+        "  takes    110 s to 590 s, ",
+    ] {
+        assert!(text.contains(line), "{line:?} is not in {text}");
+    }
+
+    let mut tracker = Tracker::default();
+    (80..=100)
+        .step_by(5)
+        .for_each(|at| tracker.see(&sample("app1-backlog", at)));
+    let foretold = tracker.foretell(&app1(), Moment(100 * SECOND));
+    let foresight = Foresight {
+        windows: vec![PlannedWindow::new(&app1(), foretold.ok_or_else(String::new))],
+        ..Foresight::default()
+    };
+    // Not quite 100 s are left.
+    let text = foresight.text(&plan);
+    let refusal = text.lines().find(|line| line.contains("would refuse now"));
+    let refusal = refusal.unwrap_or_else(|| panic!("{text}"));
+    assert!(
+        refusal.starts_with("  app1-backlog: backlog_dies_within would refuse now: 9")
+            && refusal.ends_with(" s left < 180 s"),
+        "{refusal}"
+    );
+    undoing_takes(&mut plan, 60);
+    let text = foresight.text(&plan);
+    assert!(!text.contains("would refuse now"), "{text}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a plan foretells of an outage, from one look at the intact lab: unsent metrics, synced Secrets, unshipped logs.
 
 mod logs;
+mod refusals;
 mod secrets;
 mod shipped;
 
@@ -60,7 +61,12 @@ impl Foresight {
         let outage = plan.scenario.phases.observe_seconds;
         let secrets = self.secrets.iter().map(PlannedStaleness::message);
         let logs = self.logs.iter().map(PlannedLog::message);
+        let refusals = refusals::refusals(plan, &self.windows);
         PlannedWindow::text(&self.windows)
+            + &section(
+                "abort rules that keep the outage from beginning",
+                refusals.into_iter(),
+            )
             + &section(
                 &format!("predicted age of Secrets whose source is away for the whole outage of {outage} s"),
                 secrets,

@@ -57,6 +57,15 @@ pub(super) fn render(plan: &DrillPlan) -> String {
             phases.steady_seconds
         ),
     );
+    if phases.worst_start_seconds > 0 {
+        line(
+            2,
+            format!(
+                "hold     at most {} s, for the worst moment of the metrics agents' truncation",
+                phases.worst_start_seconds
+            ),
+        );
+    }
     for fault in &plan.faults {
         let at = if fault.at_ms == 0 {
             "inject ".into()
@@ -83,6 +92,7 @@ pub(super) fn render(plan: &DrillPlan) -> String {
         );
     }
     line(2, format!("observe  {} s", phases.observe_seconds));
+    abort_rules(plan).for_each(|rule| line(2, rule));
     line(2, "revert   undo in reverse order".into());
     line(
         2,
@@ -97,7 +107,7 @@ pub(super) fn render(plan: &DrillPlan) -> String {
         2,
         format!(
             "takes    {least} s to {} s, without injecting and undoing",
-            least + phases.verify_seconds
+            least + phases.worst_start_seconds + phases.verify_seconds
         ),
     );
 
@@ -153,6 +163,18 @@ pub(super) fn render(plan: &DrillPlan) -> String {
         line(2, "no installed component needs another one that is lost".into());
     }
     text
+}
+
+/// What ends the outage early, one line per rule; of a rule whose probe is not started why it never does.
+fn abort_rules(plan: &DrillPlan) -> impl Iterator<Item = String> {
+    plan.scenario.abort.iter().map(move |rule| {
+        let planned = plan.probes.iter().find(|p| p.probe.name == rule.probe());
+        let unwatched = planned.and_then(|p| p.skipped.as_ref());
+        let unwatched = unwatched
+            .map(|why| format!("  NOT WATCHED: {why}"))
+            .unwrap_or_default();
+        format!("abort    when {}{unwatched}", rule.text())
+    })
 }
 
 fn join<T: Display>(list: &[T]) -> String {

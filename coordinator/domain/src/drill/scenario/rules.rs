@@ -303,10 +303,8 @@ fn secret_canary(path: &str, probe: &Probe, observe_seconds: u64, out: &mut Vec<
 
 fn abort(scenario: &Scenario, out: &mut Vec<Invalid>) {
     for (i, rule) in scenario.abort.iter().enumerate() {
-        let (AbortRule::ProbeBadFor { probe, .. }
-        | AbortRule::ValueBelow { probe, .. }
-        | AbortRule::BacklogDiesWithin { probe, .. }) = rule;
-        let found = scenario.probes.iter().find(|p| p.name == *probe);
+        let probe = rule.probe();
+        let found = scenario.probes.iter().find(|p| p.name == probe);
         let log = |p: &Probe| matches!(p.look, Look::MetricsLog { .. });
         let broken = match (found, rule) {
             (None, _) => "is not the name of a probe",
