@@ -246,6 +246,23 @@ mod tests {
         }
     }
 
+    /// The control of C1 is none if it asks anybody else, or if it is Ready only while mgmt answers.
+    #[test]
+    fn the_dependent_application_asks_mgmt_for_every_answer_and_is_ready_without_it() {
+        let text = rendered(include_str!(
+            "../../../values/components/dependent-application/dependent.yaml.j2"
+        ))
+        .expect("renders");
+        let (deployment, _) = text.split_once("---\n").expect("two documents");
+        let yaml: Value = serde_norway::from_str(deployment).expect("valid YAML");
+        let container = &yaml["spec"]["template"]["spec"]["containers"][0];
+        assert_eq!(
+            container["args"][3],
+            "--http-override=/dial?host=web-of-mgmt.demo.svc.cluster.local.&port=80&request=hostname&protocol=http"
+        );
+        assert_eq!(container["readinessProbe"]["tcpSocket"]["port"], 8080);
+    }
+
     #[test]
     fn the_mesh_servers_dial_the_peers_and_the_agents_their_own_server() {
         let text = rendered(include_str!(

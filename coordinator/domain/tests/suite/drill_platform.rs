@@ -90,6 +90,37 @@ fn kyverno_stays_off_mgmt_and_its_policies_stay_in_force_on_the_others() {
     assert_eq!(judged("app1-refuses-privileges", None).0, Verdict::Pass);
 }
 
+/// The control of C1: it is an application of app1, and one that is only asked from there would show nothing.
+#[test]
+fn an_application_of_app1_that_needs_mgmt_violates_the_first_contract_alone() {
+    let dependent = "app1-dependent-host";
+    let plan = planned("dependent-app");
+    let judged: Vec<(&str, &str)> = plan
+        .active_probes()
+        .filter(|probe| probe.contract == Some(ContractId::C1))
+        .map(|probe| (probe.name.as_str(), probe.cluster.as_str()))
+        .collect();
+    assert_eq!(judged, [(dependent, "app1"), ("app1-web-host", "app1")]);
+    let misses = "dependent-application in app1 will miss application of application in mgmt";
+    assert!(plan.to_text().contains(misses), "{}", plan.to_text());
+    let report = run(plan, |probe, at| {
+        let away = (FAULT..UNDONE + 5_000_000).contains(&at);
+        let needs_mgmt = probe.name == dependent || probe.cluster.as_str() == "mgmt";
+        (!(away && needs_mgmt), BTreeMap::new())
+    });
+    let (found, why) = contract(&report, ContractId::C1);
+    assert_eq!(found, Verdict::Fail, "{why}");
+    assert_eq!(report.outcome(), Verdict::Pass, "{:?}", report.expected);
+    let failed = report
+        .contracts
+        .iter()
+        .flat_map(|judged| &judged.evidence)
+        .filter(|evidence| evidence.verdict == Verdict::Fail);
+    let convicting: Vec<&str> = failed.map(|evidence| evidence.text.as_str()).collect();
+    assert_eq!(convicting.len(), 1, "{convicting:?}");
+    assert!(convicting[0].starts_with(dependent), "{convicting:?}");
+}
+
 /// The control of C4 in values/drills/README.md: two lines of two components.
 #[test]
 fn kyverno_comes_to_mgmt_where_both_of_its_folders_say_so() {
