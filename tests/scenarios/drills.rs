@@ -12,7 +12,8 @@ use domain::drill::assemble::last_look;
 use domain::drill::history::History;
 use domain::drill::report::model::Report;
 use domain::drill::report::verdict::Verdict;
-use model::ids::RunId;
+use model::ids::{ComponentName, RunId};
+use model::lab::Lab;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -25,19 +26,34 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How much further back than the run's begin the receiver is asked.
 const BEFORE: u64 = 30;
 
+/// How long mgmt-down may take in all where its agents truncate as often as [`TRUNCATE`] says.
+const LONGEST: Duration = Duration::from_secs(360);
+
+/// What makes the lab's mgmt-down its scaled form: the outage of 90 s stands for one of an hour.
+const TRUNCATE: &str = "180s";
+
 #[test]
 #[ignore = "builds the drill profile first; see the top of this file"]
 fn what_drills_report_is_so() {
     if !tests::lab::fit() {
         return;
     }
-    let lab = TestLab::new("platform").expect("a lab");
+    let lab = TestLab::of(scaled()).expect("a lab");
     let up = lab.run(&["up", "--yes", "--through", "8"]).expect("up runs");
     assert!(up.status.success(), "{:?}", up.status);
     health::check(&lab);
     mgmt_goes_and_nothing_is_lost_that_the_report_does_not_say(&lab);
     a_control_violates_its_contract_and_no_other(&lab);
     a_killed_driller_leaves_nothing(&lab);
+}
+
+/// The document of the platform's lab, with agents that truncate often.
+fn scaled() -> Lab {
+    let mut lab = TestLab::document("platform");
+    let agent = ComponentName::new("metrics-agent").expect("a name");
+    let truncate = ("truncate_frequency".to_owned(), TRUNCATE.to_owned());
+    lab.settings.insert(agent, BTreeMap::from([truncate]));
+    lab
 }
 
 fn mgmt_goes_and_nothing_is_lost_that_the_report_does_not_say(lab: &TestLab) {
@@ -58,6 +74,7 @@ fn mgmt_goes_and_nothing_is_lost_that_the_report_does_not_say(lab: &TestLab) {
         "{:#?}",
         report.notes
     );
+    it_was_scaled_and_soon_over(&report);
     nothing_is_left(lab);
     let run = RunId::parse(&report.run).expect("an id");
     let history = runs::history(&lab.places(), run).expect("a history");
@@ -69,6 +86,21 @@ fn mgmt_goes_and_nothing_is_lost_that_the_report_does_not_say(lab: &TestLab) {
     }
     // The report says that the Secrets were served all the time and are fresh again; Vault and the clusters say the values.
     secrets_are_what_vault_has(lab);
+}
+
+/// By the report's own times, from the first phase to the end of the last.
+fn it_was_scaled_and_soon_over(report: &Report) {
+    let scale = report.identity.scale;
+    assert!(!scale.is_real(), "{TRUNCATE} was not taken up: {scale}");
+    let micros = report.to.micros() - report.from.micros();
+    let took = Duration::from_micros(u64::try_from(micros).expect("forwards"));
+    println!("{} took {took:?}, {scale}", report.drill);
+    assert!(
+        took < LONGEST,
+        "{} took {took:?}, and {LONGEST:?} is the most: {:#?}",
+        report.drill,
+        report.phases
+    );
 }
 
 /// Runs a drill to its end: exit code, and the report that it prints.

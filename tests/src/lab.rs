@@ -20,13 +20,18 @@ pub struct TestLab {
 }
 
 impl TestLab {
+    /// The document of a lab that runs beside a user's, for a test that changes it.
+    pub fn document(name: &str) -> Lab {
+        let mut lab = Lab::with_subnet(name, [192, 168, 74]);
+        lab.network.coordinator_port = 17443;
+        lab
+    }
+
     /// Prepares home and document; nothing is started.
     ///
     /// Blocks while another test on this host has a lab.
     pub fn new(name: &str) -> std::io::Result<Self> {
-        let mut lab = Lab::with_subnet(name, [192, 168, 74]);
-        lab.network.coordinator_port = 17443;
-        Self::of(lab)
+        Self::of(Self::document(name))
     }
 
     /// The same for a document of the test's own.
