@@ -1,8 +1,8 @@
 //! Drills on the real lab, and whether what their reports say is so: mgmt goes away and comes back, and what its report says is
-//! counted anew with `kubectl`, the receiver's own query API and Vault; a control is found to violate what it is meant to; and a
-//! drill whose coordinator is killed in its middle leaves nothing.
+//! counted anew with `kubectl`, the receiver's own query API and Vault; so is what a metrics agent loses that restarts meanwhile;
+//! controls are found to violate what they are meant to; and a drill whose coordinator is killed in its middle leaves nothing.
 //!
-//! The platform's lab, with the bundle's `drill` profile: see `platform`. With it there, about a quarter of an hour:
+//! The platform's lab, with the bundle's `drill` profile: see `platform`. With it there, about twenty minutes:
 //! `cargo test -p tests --test scenarios -- --ignored --nocapture drills`.
 
 use super::health;
@@ -43,8 +43,11 @@ fn what_drills_report_is_so() {
     assert!(up.status.success(), "{:?}", up.status);
     health::check(&lab);
     mgmt_goes_and_nothing_is_lost_that_the_report_does_not_say(&lab);
-    a_control_violates_its_contract_and_no_other(&lab);
+    violates(&lab, "secret-deleted", "C3");
     a_killed_driller_leaves_nothing(&lab);
+    // The last two do not wait for External Secrets, whose retries would be in the way of the two before.
+    an_agent_restarts_and_loses_what_is_counted(&lab);
+    an_application_that_needs_mgmt_violates_the_first_contract(&lab);
 }
 
 /// The document of the platform's lab, with agents that truncate often.
@@ -76,10 +79,9 @@ fn mgmt_goes_and_nothing_is_lost_that_the_report_does_not_say(lab: &TestLab) {
     );
     it_was_scaled_and_soon_over(&report);
     nothing_is_left(lab);
-    let run = RunId::parse(&report.run).expect("an id");
-    let history = runs::history(&lab.places(), run).expect("a history");
+    let history = history(lab, &report);
     for cluster in APPLICATIONS {
-        the_ledger_is_what_is_counted(lab, &report, &history, cluster);
+        nothing_is_counted_otherwise(lab, &report, &history, cluster);
         let secret = format!("{cluster}/demo/demo");
         let told = report.staleness.iter().find(|told| told.secret == secret);
         assert_eq!(told.map(|told| told.served), Some(Verdict::Pass), "{secret}");
@@ -137,60 +139,111 @@ fn nothing_is_left(lab: &TestLab) {
     .expect("nothing outstanding anywhere");
 }
 
+/// What the run recorded.
+fn history(lab: &TestLab, report: &Report) -> History {
+    let run = RunId::parse(&report.run).expect("an id");
+    runs::history(&lab.places(), run).expect("a history")
+}
+
+/// Numbers of one series: served, of these stored, and not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Books {
+    served: u64,
+    arrived: u64,
+    lost: u64,
+}
+
+/// Of a canary whose pod is still the one that the run began with.
+fn nothing_is_counted_otherwise(lab: &TestLab, report: &Report, history: &History, cluster: &str) {
+    let log = log_of_canary(lab, cluster);
+    for (series, counted, told) in recount(lab, report, history, cluster, &log) {
+        assert_eq!(counted, told, "{series}");
+    }
+}
+
 /// The canary's own log against the receiver's own answer, up to the number at which the run closed its books: after it the canary
-/// went on.
-fn the_ledger_is_what_is_counted(lab: &TestLab, report: &Report, history: &History, cluster: &str) {
-    let served = served(lab, cluster, report.from.micros());
+/// went on. By series: what is counted, and what the report says.
+fn recount(
+    lab: &TestLab,
+    report: &Report,
+    history: &History,
+    cluster: &str,
+    log: &str,
+) -> Vec<(String, Books, Books)> {
+    let served = served(log, report.from.micros());
+    assert!(
+        !served.is_empty(),
+        "{cluster}: nothing of the run in the canary's log"
+    );
     let stored = stored(lab, cluster, report.from.micros());
     let closed = closed(history, &format!("{cluster}-canary-stored"));
     assert!(!closed.is_empty(), "{cluster}: the run closed no books");
     let shards: Vec<&String> = stored.keys().collect();
     assert_eq!(shards, closed.keys().collect::<Vec<_>>(), "{cluster}: shards");
+    let mut all = Vec::new();
     for (shard, newest) in &closed {
         let due: BTreeSet<u64> = served.range(..=newest).copied().collect();
-        let arrived = due.intersection(&stored[shard]).count();
-        let counted = (due.len(), arrived, due.len() - arrived);
+        let number = |of: usize| u64::try_from(of).expect("few");
+        let arrived = number(due.intersection(&stored[shard]).count());
+        let served = number(due.len());
+        let counted = Books {
+            served,
+            arrived,
+            lost: served - arrived,
+        };
         let series = format!("{cluster}/canary{{shard=\"{shard}\"}}");
-        let row = report.ledgers.iter().find(|row| row.series == series);
-        let row = row.unwrap_or_else(|| panic!("{series} is not in {:#?}", report.ledgers));
-        let number = |of: u64| usize::try_from(of).expect("few");
-        let told = (number(row.served), number(row.arrived), number(row.lost));
-        println!("{series}: served, stored, lost: {counted:?} counted, {told:?} reported");
-        assert_eq!(counted, told, "{series}");
-        let gone: u64 = report
-            .losses
-            .iter()
-            .filter(|loss| loss.series == series)
-            .map(|loss| loss.lost)
-            .sum();
-        assert_eq!(number(gone), counted.2, "{series}: losses with a cause");
+        let told = told(report, &series);
+        println!("{series}: {counted:?} counted, {told:?} reported");
+        all.push((series, counted, told));
+    }
+    all
+}
+
+/// What the report says of a series; its losses, each with a cause, must come to the same.
+fn told(report: &Report, series: &str) -> Books {
+    let row = report.ledgers.iter().find(|row| row.series == series);
+    let row = row.unwrap_or_else(|| panic!("{series} is not in {:#?}", report.ledgers));
+    let losses = report.losses.iter().filter(|loss| loss.series == series);
+    let gone: u64 = losses.map(|loss| loss.lost).sum();
+    assert_eq!(gone, row.lost, "{series}: losses with a cause");
+    Books {
+        served: row.served,
+        arrived: row.arrived,
+        lost: row.lost,
     }
 }
 
+/// How the canary's own log is read.
+const LOG: [&str; 8] = [
+    "-n",
+    "monitoring",
+    "logs",
+    "-l",
+    "app=prometheus-agent",
+    "-c",
+    "canary",
+    "--tail=-1",
+];
+
+/// As far as the canary's pod of now has one.
+fn log_of_canary(lab: &TestLab, cluster: &str) -> String {
+    until("the canary's log", PATIENCE, || lab.kubectl(cluster, &LOG)).expect("a log")
+}
+
+/// The same until that pod is gone, and its log with it. Whoever waits for a pod that stays has an error in the end.
+fn last_of_canary(lab: &TestLab, cluster: &str) -> Result<String, String> {
+    let mut words = LOG.to_vec();
+    words.extend(["--follow", "--request-timeout=10m"]);
+    lab.kubectl(cluster, &words)
+}
+
 /// Numbers that the canary served from then on, by its own log.
-fn served(lab: &TestLab, cluster: &str, from_micros: i64) -> BTreeSet<u64> {
-    let words = [
-        "-n",
-        "monitoring",
-        "logs",
-        "-l",
-        "app=prometheus-agent",
-        "-c",
-        "canary",
-        "--tail=-1",
-    ];
-    let text = until("the canary's log", PATIENCE, || lab.kubectl(cluster, &words)).expect("a log");
-    let numbers: BTreeSet<u64> = text
-        .lines()
+fn served(log: &str, from_micros: i64) -> BTreeSet<u64> {
+    log.lines()
         .filter_map(line)
         .filter(|(_, micros)| *micros >= from_micros)
         .map(|(number, _)| number)
-        .collect();
-    assert!(
-        !numbers.is_empty(),
-        "{cluster}: nothing of the run in the canary's log"
-    );
-    numbers
+        .collect()
 }
 
 /// `NUMBER SECONDS.MICROSECONDS`; a torn line is none.
@@ -243,17 +296,55 @@ fn closed(history: &History, probe: &str) -> BTreeMap<String, u64> {
     newest
 }
 
-/// C3 and nothing else; a control that no longer convicts would make every pass worthless.
-fn a_control_violates_its_contract_and_no_other(lab: &TestLab) {
-    let (_, report) = drill(lab, "secret-deleted");
+/// That contract and nothing else; a control that no longer convicts would make every pass worthless.
+fn violates(lab: &TestLab, name: &str, contract: &str) -> Report {
+    let (_, report) = drill(lab, name);
     let failed: Vec<&str> = report
         .contracts
         .iter()
         .filter(|contract| contract.verdict == Verdict::Fail)
         .map(|contract| contract.id.as_str())
         .collect();
-    assert_eq!(failed, ["C3"], "{:#?}", report.contracts);
+    assert_eq!(failed, [contract], "{name}: {:#?}", report.contracts);
     nothing_is_left(lab);
+    report
+}
+
+/// How many numbers of each shard the run may not have read of a pod that it deleted: it looks right before, and the canary may
+/// serve until it is told to end.
+const UNREAD: u64 = 3;
+
+/// The agent's pod takes the canary's log with it, so that is followed from before the run begins.
+fn an_agent_restarts_and_loses_what_is_counted(lab: &TestLab) {
+    let (report, before) = std::thread::scope(|scope| {
+        let follower = scope.spawn(|| last_of_canary(lab, "app1"));
+        let report = violates(lab, "agent-restart-during-outage", "C2");
+        (report, follower.join().expect("a thread"))
+    });
+    let log = before.expect("the log of the deleted pod") + "\n" + &log_of_canary(lab, "app1");
+    let history = history(lab, &report);
+    for (series, counted, told) in recount(lab, &report, &history, "app1", &log) {
+        assert!(told.lost > 0, "{series}: nothing is told to be lost");
+        assert_eq!(counted.arrived, told.arrived, "{series}");
+        let allowed = told.lost..=told.lost + UNREAD;
+        assert!(
+            allowed.contains(&counted.lost),
+            "{series}: {counted:?} counted, {told:?} reported"
+        );
+    }
+    nothing_is_counted_otherwise(lab, &report, &history, "app2");
+}
+
+/// By the one that asks mgmt, and not by the one beside it.
+fn an_application_that_needs_mgmt_violates_the_first_contract(lab: &TestLab) {
+    let report = violates(lab, "dependent-app", "C1");
+    let evidence = report.contracts.iter().flat_map(|judged| &judged.evidence);
+    let of = |probe: &str| -> Vec<Verdict> {
+        let its = evidence.clone().filter(|one| one.text.starts_with(probe));
+        its.map(|one| one.verdict).collect()
+    };
+    assert_eq!(of("app1-dependent-host "), [Verdict::Fail], "{report:#?}");
+    assert_eq!(of("app1-web-host "), [Verdict::Pass], "{report:#?}");
 }
 
 /// The seed makes it the same moment of the run every time.
@@ -289,4 +380,7 @@ fn a_line_of_the_canary_is_its_number_and_its_time() {
         assert_eq!(line(torn), None, "{torn}");
     }
     assert_eq!(whole("1.795595539242e+12"), 1_795_595_539_242);
+    // What an earlier pod served before the run is not of the run.
+    let log = "5 1.000000\n6 2.000000\n7 2.5\n8 3.000000";
+    assert_eq!(served(log, 2_000_000), BTreeSet::from([6, 8]));
 }
