@@ -11,8 +11,8 @@ use tests::own_drills::{self, CUT_SHORT_NAME};
 use tests::patience::until;
 use tests::prey::{self, Role};
 
-/// How long a node takes at most until it is well again once the faults are undone. The longest is etcd: before kubelet starts
-/// it, it asks the API server for the mirror pod, which waits for etcd, for up to the minute after which an API server gives up.
+/// How long a node takes at most until it is well again once the faults are undone. The longest is an API server that gave up on its
+/// etcd meanwhile: kubelet starts it anew, and lets it wait longer each time.
 pub(super) const RECOVERY: Duration = Duration::from_secs(150);
 
 /// Kills of one round.
