@@ -42,12 +42,17 @@ pub(super) fn running(pods: &[StaticPod]) -> Result<Targets, StepError> {
     containers::alive(&all)
 }
 
-/// Moves the manifest back to a kubelet that starts anew. The one that saw it go deletes the pod's mirror in the loop that all its
-/// work goes through, and waits a minute each time for an API server without etcd; it also lets a container wait, 10 s and
-/// twice as long each time, whose last one ended lately. A process that merely ended meets neither.
+/// Moves the manifest back to a kubelet that starts anew, and without an API server that waits for etcd. A kubelet that saw the pod go
+/// deletes its mirror in the one loop that all its work goes through, one that starts asks for its own node first, and either is
+/// kept waiting for a minute each time; a container whose last one ended lately waits as well, 10 s and twice as long each time.
+/// A process that merely ended meets none of that.
 pub(super) fn undo(context: &Context, lease: LeaseId, pod: StaticPod, booted: bool) -> Result<(), StepError> {
     if !booted && held(context, lease, pod).exists() {
-        // First, so that who dies in between does it again; one that another lease has stopped stays so.
+        // First, so that who dies in between does it again.
+        if pod == StaticPod::Etcd {
+            containers::kill_running(&containers::of_static_pod(StaticPod::KubeApiserver)?)?;
+        }
+        // One that another lease has stopped stays so.
         systemd::renew(NodeUnit::Kubelet.unit())?;
     }
     give_back(context, lease, pod)
