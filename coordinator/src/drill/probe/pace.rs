@@ -80,10 +80,8 @@ fn fast(probe: &Probe) -> Duration {
         (Expectation::ComesBack, Look::CanaryStored { .. } | Look::LogCanaryStored { .. }) => {
             return FAST_QUERY;
         }
-        // Two lists a time, side by side and short; until the nodes are back, and for two seconds after that.
-        (Expectation::ComesBack, Look::NodesReady {}) => 40,
-        // Four objects.
-        (Expectation::ComesBack, Look::Pki { .. }) => 100,
+        // Two lists a time; four objects.
+        (Expectation::ComesBack, Look::NodesReady {} | Look::Pki { .. }) => 100,
         (Expectation::ComesBack, Look::Mesh { .. }) => 2_000,
         _ => return Duration::MAX,
     };
@@ -318,7 +316,7 @@ mod tests {
             (ComesBack, Look::ApiReady {}, [1_000, 500, 20]),
             (ComesBack, http(Via::Host {}), [1_000, 500, 20]),
             (ComesBack, from_pod(), [5_000, 500, 20]),
-            (ComesBack, Look::NodesReady {}, [1_000, 500, 40]),
+            (ComesBack, Look::NodesReady {}, [1_000, 500, 100]),
             (ComesBack, log_stored(1), [1_000, 500, 50]),
             (ComesBack, Look::Mesh { peers: vec![] }, [30_000, 500, 500]),
             (StaysGood, http(Via::Host {}), [2_000, 500, 500]),
