@@ -98,22 +98,33 @@ pub(super) fn all(watches: &[Watch<'_>], window: &Window) -> Vec<Recovery> {
     all
 }
 
-/// Sentences for the report's notes: what did not stay good. It is bad news that no time of recovery has in it.
+/// Sentences for the report's notes, one per probe: what did not stay good. It is bad news that no time of recovery has in it.
 pub(super) fn notes(recoveries: &[Recovery]) -> Vec<String> {
-    let one = |recovery: &Recovery, relapse: &Relapse| {
-        let until = match relapse.outage.ended {
-            Some(ended) => ended.by.to_string(),
-            None => "the end of probing".to_owned(),
-        };
-        format!(
-            "{} had a relapse: {} saw it bad from {} to {until}, after it had been good for long enough to count as back.",
-            recovery.subject, relapse.probe, relapse.outage.began.by
-        )
-    };
     let from_fault = recoveries.iter().filter(|r| r.counted_from == "fault");
     from_fault
-        .flat_map(|r| r.relapses.iter().map(move |relapse| one(r, relapse)))
+        .flat_map(|recovery| {
+            let probes = recovery.relapses.chunk_by(|a, b| a.probe == b.probe);
+            probes.filter_map(|relapses| note(&recovery.subject, relapses))
+        })
         .collect()
+}
+
+/// What one probe saw. A service that is overwhelmed as it comes back has many short ones.
+fn note(subject: &str, relapses: &[Relapse]) -> Option<String> {
+    let first = relapses.first()?;
+    let ended: Option<Vec<_>> = relapses.iter().map(|r| r.outage.ended.map(|e| e.by)).collect();
+    let until = match ended.and_then(|all| all.into_iter().max()) {
+        Some(last) => last.to_string(),
+        None => "the end of probing".to_owned(),
+    };
+    let (count, bad) = match relapses.len() {
+        1 => ("a relapse".to_owned(), "bad from"),
+        many => (format!("{many} relapses"), "bad now and then from"),
+    };
+    Some(format!(
+        "{subject} had {count}: {} saw it {bad} {} to {until}, after it had been good for long enough to count as back.",
+        first.probe, first.outage.began.by
+    ))
 }
 
 /// The longest recovery from the fault, over all that was seen down, also what never came back; None when nothing was. In a run
@@ -152,4 +163,46 @@ fn subject(watch: &Watch<'_>) -> String {
 /// What the report calls the metrics or the logs of a cluster.
 pub(super) fn canary_subject(cluster: &ClusterName, way: Way) -> String {
     format!("{cluster} {}", way.word())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drill::measure::stamp::Stamp;
+    use crate::drill::report::parts::{Between, Outage};
+
+    fn relapse(began: i64, ended: Option<i64>) -> Relapse {
+        let at = |seconds: i64| Between {
+            after: Stamp::from_micros(seconds * 1_000_000),
+            by: Stamp::from_micros(seconds * 1_000_000),
+        };
+        Relapse {
+            probe: "web-host".into(),
+            outage: Outage {
+                began: at(began),
+                ended: ended.map(at),
+                length: Bounds::at_least(Quantity::ZERO),
+            },
+        }
+    }
+
+    #[test]
+    fn the_relapses_that_one_probe_saw_are_one_sentence() {
+        let told = |relapses: &[Relapse]| note("mgmt service", relapses).expect("told");
+        let one = told(&[relapse(10, Some(12))]);
+        assert!(
+            one.starts_with("mgmt service had a relapse: web-host saw it bad from 1970-01-01T00:00:10"),
+            "{one}"
+        );
+        let many = told(&[relapse(10, Some(14)), relapse(11, Some(13))]);
+        assert!(
+            many.starts_with(
+                "mgmt service had 2 relapses: web-host saw it bad now and then from 1970-01-01T00:00:10"
+            ) && many.contains("to 1970-01-01T00:00:14"),
+            "{many}"
+        );
+        let open = told(&[relapse(10, Some(14)), relapse(15, None)]);
+        assert!(open.contains("to the end of probing"), "{open}");
+        assert_eq!(note("mgmt service", &[]), None);
+    }
 }
