@@ -76,6 +76,15 @@ fn steady(probe: &Probe) -> Duration {
 /// Period, where the probe's own is longer, while what it asks comes back.
 fn fast(probe: &Probe) -> Duration {
     let millis = match (probe.expect, &probe.look) {
+        // A pod that is told to ask waits up to 5 s for what does not answer, whoever waits for it. So a hundred requests hang at a
+        // time and not 250: it is the pod of an application that must stay good.
+        (
+            Expectation::ComesBack,
+            Look::Http {
+                via: Via::Pod { .. } | Via::Mesh { .. },
+                ..
+            },
+        ) => 50,
         (Expectation::ComesBack, Look::Http { .. } | Look::ApiReady {}) => 20,
         (Expectation::ComesBack, Look::CanaryStored { .. } | Look::LogCanaryStored { .. }) => {
             return FAST_QUERY;
@@ -315,7 +324,7 @@ mod tests {
         let table: [(Expectation, Look, Periods); 13] = [
             (ComesBack, Look::ApiReady {}, [1_000, 500, 20]),
             (ComesBack, http(Via::Host {}), [1_000, 500, 20]),
-            (ComesBack, from_pod(), [5_000, 500, 20]),
+            (ComesBack, from_pod(), [5_000, 500, 50]),
             (ComesBack, Look::NodesReady {}, [1_000, 500, 100]),
             (ComesBack, log_stored(1), [1_000, 500, 50]),
             (ComesBack, Look::Mesh { peers: vec![] }, [30_000, 500, 500]),
