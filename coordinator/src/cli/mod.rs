@@ -47,18 +47,6 @@ pub(crate) struct Context {
     pub(crate) json: bool,
 }
 
-#[cfg(test)]
-impl Context {
-    /// The compiled-in lab with this home.
-    fn at(home: &Path) -> Self {
-        Self {
-            lab: Lab::default(),
-            places: Places::at(home),
-            json: false,
-        }
-    }
-}
-
 /// Runs the command that `args` name.
 pub fn run(args: Args, environment: &Environment) -> Outcome {
     let json = args.json;
@@ -166,6 +154,18 @@ pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> R
     // A thread that still waits for a line from the terminal ends with the process; dropped, the runtime would wait for it.
     runtime.shutdown_background();
     ended
+}
+
+#[cfg(test)]
+impl Context {
+    /// The compiled-in lab with this home.
+    fn at(home: &Path) -> Self {
+        Self {
+            lab: Lab::default(),
+            places: Places::at(home),
+            json: false,
+        }
+    }
 }
 
 #[cfg(test)]
